@@ -1,0 +1,183 @@
+"""VGG as a pure function: architecture tables, one Flax Linen module, and the encoder that holds its weights.
+
+Source: Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition (2015), table 1.
+Layers carry the field's names: `conv4_2` is the second convolution of block 4 before its ReLU, `relu4_2` after it.
+"""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from nst_jax import ops
+from nst_jax.errors import UserError
+from nst_jax.recipe import Padding, Pooling
+from nst_jax.types import Features, Image
+
+ARCHITECTURES: dict[str, tuple[int, ...]] = {
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
+}
+"""Convolutions in each of the five blocks (configurations A, B, D and E)."""
+
+CHANNELS = (64, 128, 256, 512, 512)
+"""Output channels of every convolution in each block."""
+
+Params = Mapping[str, Mapping[str, jax.Array]]
+"""`{"conv1_1": {"kernel": (3, 3, c_in, c_out), "bias": (c_out,)}, ...}`"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How the weights want to see a picture: `(x[channel_order] * range - mean) / std`, x being RGB in [0, 1].
+
+    `mean` and `std` are in the file's own channel order and in units of `range`.
+    """
+
+    channel_order: str = "BGR"
+    range: float = 255.0
+    mean: tuple[float, float, float] = (103.939, 116.779, 123.68)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+CAFFE = Preprocessing()
+"""Keras' 'caffe' mode, that of the Oxford weights."""
+
+TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def conv_names(architecture: str) -> tuple[str, ...]:
+    """List the convolutions of an architecture in order: `conv1_1`, `conv1_2`, ..."""
+    return tuple(
+        f"conv{b}_{c}" for b, count in enumerate(ARCHITECTURES[architecture], 1) for c in range(1, count + 1)
+    )
+
+
+def layer_names(architecture: str) -> tuple[str, ...]:
+    """List every activation that can be asked for, in order of depth: `conv1_1`, `relu1_1`, `conv1_2`, ..."""
+    return tuple(name for conv in conv_names(architecture) for name in (conv, conv.replace("conv", "relu")))
+
+
+def param_shapes(architecture: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Give the shape of every kernel (3, 3, c_in, c_out) and bias (c_out,)."""
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    c_in = 3
+    for name in conv_names(architecture):
+        c_out = CHANNELS[int(name[4]) - 1]
+        shapes[name] = {"kernel": (3, 3, c_in, c_out), "bias": (c_out,)}
+        c_in = c_out
+    return shapes
+
+
+def smallest_side(layers: Sequence[str]) -> int:
+    """Give the smallest image side, in pixels, that leaves `layers` at least two positions a side."""
+    deepest = max((int(match[1]) for name in layers if (match := re.match(r"\D+(\d)", name))), default=1)
+    return 2**deepest
+
+
+def check_layers(layers: Sequence[str], architecture: str) -> None:
+    """Refuse a layer that the architecture lacks.
+
+    Raises:
+        UserError: naming the layer and its nearest neighbour.
+    """
+    known = layer_names(architecture)
+    for name in layers:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"use one of {known[0]} ... {known[-1]}"
+            raise UserError(f"layer '{name}' is not in {architecture}: {hint}")
+
+
+class Conv(nn.Module):
+    """One 3x3 convolution with its bias; `plans` holds its kernel prepared for the device, if someone prepared it."""
+
+    channels: int
+    padding: Padding = "zero"
+
+    @nn.compact
+    def __call__(self, x: Features, relu: bool) -> Features:
+        shape = (3, 3, x.shape[-1], self.channels)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
+        plan = self.get_variable("plans", "plan") if self.has_variable("plans", "plan") else None
+        plan = ops.plan_conv(kernel, bias) if plan is None else plan
+        return ops.conv(x, plan, relu=relu, padding=self.padding)
+
+
+class VGG(nn.Module):
+    """Return the activations asked for, by name, of one preprocessed image (h, w, 3); stop at the deepest."""
+
+    blocks: tuple[int, ...]
+    pooling: Pooling = "max"
+    padding: Padding = "zero"
+
+    @nn.compact
+    def __call__(self, x: Features, layers: frozenset[str]) -> dict[str, Features]:
+        wanted = set(layers)
+        found: dict[str, Features] = {}
+        pool = {"max": ops.max_pool, "avg": ops.avg_pool}[self.pooling]
+        for block, count in enumerate(self.blocks, 1):
+            if block > 1:
+                x = pool(x)
+            for index in range(1, count + 1):
+                name = f"{block}_{index}"
+                before = f"conv{name}" in wanted
+                x = Conv(CHANNELS[block - 1], self.padding, name=f"conv{name}")(x, relu=not before)
+                if before:
+                    found[f"conv{name}"] = x
+                    x = jnp.maximum(x, 0)
+                if f"relu{name}" in wanted:
+                    found[f"relu{name}"] = x
+                if len(found) == len(wanted):
+                    return found
+        return found
+
+
+@struct.dataclass
+class Encoder:
+    """Frozen VGG weights with the static facts needed to apply them.
+
+    Attributes:
+        params: kernels (3, 3, c_in, c_out) and biases (c_out,), float32.
+        plans: the same kernels prepared by `prepare` for one device and precision; empty until then.
+        digest: sha256 of the weights file, part of every recipe.
+    """
+
+    params: Params
+    plans: Mapping[str, Mapping[str, ops.Plan]] = struct.field(default_factory=dict)
+    architecture: str = struct.field(pytree_node=False, default="vgg16")
+    preprocessing: Preprocessing = struct.field(pytree_node=False, default=CAFFE)
+    pooling: Pooling = struct.field(pytree_node=False, default="max")
+    padding: Padding = struct.field(pytree_node=False, default="zero")
+    digest: str = struct.field(pytree_node=False, default="")
+
+
+def preprocess(image: Image, how: Preprocessing) -> Features:
+    """Turn an RGB image in [0, 1] into what the weights were trained on."""
+    x = image if how.channel_order == "RGB" else image[..., ::-1]
+    return (x * how.range - jnp.asarray(how.mean)) / jnp.asarray(how.std)
+
+
+def features(encoder: Encoder, image: Image, layers: Sequence[str]) -> dict[str, Features]:
+    """Compute the named activations, each (h / 2^(block - 1), w / 2^(block - 1), c), of one image (h, w, 3).
+
+    Layers deeper than the deepest name are not computed.
+
+    Raises:
+        UserError: a layer that the encoder's architecture lacks.
+    """
+    check_layers(layers, encoder.architecture)
+    module = VGG(ARCHITECTURES[encoder.architecture], encoder.pooling, encoder.padding)
+    x = preprocess(image, encoder.preprocessing)
+    variables = {"params": encoder.params, "plans": encoder.plans}
+    found = module.apply(variables, x, frozenset(layers))
+    assert isinstance(found, dict)
+    return {name: found[name] for name in layers}
