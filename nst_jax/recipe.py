@@ -1,7 +1,10 @@
 """Every choice that makes a picture, with its one default. Imports nothing heavy: the command line starts here."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from nst_jax.errors import UserError
 
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
@@ -63,3 +66,63 @@ GATYS_2015 = Recipe(
     optimizer="lbfgs",
     beta=1e3,
 )
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse values that cannot make a picture.
+
+    Raises:
+        UserError: naming the value, what was expected and what to do.
+    """
+    for name in ("alpha", "beta", "tv", "lr"):
+        _check_number(name, getattr(recipe, name))
+    for w in recipe.layer_weights:
+        _check_number("layer_weights", w)
+    if recipe.alpha == 0 and recipe.beta == 0:
+        raise UserError(
+            "alpha and beta are both 0: nothing to optimise; give at least one of them a positive value"
+        )
+    if recipe.lr == 0:
+        raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
+    for name, least in (("steps", 0), ("size", 0), ("style_size", 0), ("seed", 0)):
+        if getattr(recipe, name) < least:
+            raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least {least}")
+    if recipe.seed >= 2**32:
+        raise UserError(f"seed is {recipe.seed}: expected a whole number below 2^32")
+    if recipe.alpha > 0 and not recipe.content_layers:
+        raise UserError("content_layers is empty: name at least one layer, or set alpha to 0")
+    if recipe.beta > 0 and not recipe.style_layers:
+        raise UserError("style_layers is empty: name at least one layer, or set beta to 0")
+    if recipe.layer_weights and len(recipe.layer_weights) != len(recipe.style_layers):
+        raise UserError(
+            f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
+            "give one for each, or none for equal weights"
+        )
+    for name, kind in (
+        ("optimizer", Optimizer),
+        ("pooling", Pooling),
+        ("padding", Padding),
+        ("precision", Precision),
+    ):
+        if getattr(recipe, name) not in get_args(kind):
+            raise UserError(
+                f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}"
+            )
+    _check_init(recipe.init)
+
+
+def _check_number(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{name} is {value:g}: expected a finite number of at least 0")
+
+
+def _check_init(init: str) -> None:
+    if init.startswith("blend:"):
+        try:
+            fraction = float(init.removeprefix("blend:"))
+        except ValueError:
+            fraction = math.nan
+        if not 0 <= fraction <= 1:
+            raise UserError(
+                f"init is '{init}': expected blend:FRACTION with a fraction of noise between 0 and 1"
+            )

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -16,7 +17,7 @@ from flax import struct
 
 from nst_jax import ops
 from nst_jax.errors import UserError
-from nst_jax.recipe import Padding, Pooling
+from nst_jax.recipe import Padding, Pooling, Precision
 from nst_jax.types import Features, Image
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {
@@ -160,13 +161,44 @@ class Encoder:
     digest: str = struct.field(pytree_node=False, default="")
 
 
+def resolve_precision(precision: Precision, platform: str) -> Precision:
+    """Turn `auto` into the best of the platform: bfloat16 on an accelerator, float32 on a CPU."""
+    if precision != "auto":
+        return precision
+    return "float32" if platform == "cpu" else "bfloat16"
+
+
+def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> Encoder:
+    """Cast and transform the kernels once for images of `size` (h, w), outside any loop."""
+    platform = jax.default_backend()
+    return _prepare(encoder, resolve_precision(precision, platform), platform, size)
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _prepare(encoder: Encoder, precision: Precision, platform: str, size: tuple[int, int]) -> Encoder:
+    plans = {}
+    for name, p in encoder.params.items():
+        block = int(name[4])
+        positions = (size[0] >> (block - 1), size[1] >> (block - 1))
+        method = ops.choose(platform, *p["kernel"].shape[2:], positions)
+        plans[name] = {"plan": ops.plan_conv(p["kernel"], p["bias"], method, precision)}
+    return encoder.replace(plans=plans)
+
+
 def preprocess(image: Image, how: Preprocessing) -> Features:
     """Turn an RGB image in [0, 1] into what the weights were trained on."""
     x = image if how.channel_order == "RGB" else image[..., ::-1]
     return (x * how.range - jnp.asarray(how.mean)) / jnp.asarray(how.std)
 
 
-def features(encoder: Encoder, image: Image, layers: Sequence[str]) -> dict[str, Features]:
+def features(
+    encoder: Encoder,
+    image: Image,
+    layers: Sequence[str],
+    *,
+    pooling: Pooling = "max",
+    padding: Padding = "zero",
+) -> dict[str, Features]:
     """Compute the named activations, each (h / 2^(block - 1), w / 2^(block - 1), c), of one image (h, w, 3).
 
     Layers deeper than the deepest name are not computed.
@@ -175,7 +207,7 @@ def features(encoder: Encoder, image: Image, layers: Sequence[str]) -> dict[str,
         UserError: a layer that the encoder's architecture lacks.
     """
     check_layers(layers, encoder.architecture)
-    module = VGG(ARCHITECTURES[encoder.architecture], encoder.pooling, encoder.padding)
+    module = VGG(ARCHITECTURES[encoder.architecture], pooling, padding)
     x = preprocess(image, encoder.preprocessing)
     variables = {"params": encoder.params, "plans": encoder.plans}
     found = module.apply(variables, x, frozenset(layers))

@@ -1,0 +1,213 @@
+"""Move the pixels: optax steps that keep the best image, in jitted chunks of one `lax.scan`."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+
+from nst_jax import problem as problems
+from nst_jax import vgg
+from nst_jax.problem import Problem
+from nst_jax.recipe import DEFAULT, Optimizer, Precision
+from nst_jax.types import Image, Scalar
+from nst_jax.vgg import Encoder
+
+RUNNING, NON_FINITE = 0, 1
+
+
+@struct.dataclass
+class State:
+    """Where one optimisation stands; a checkpoint of it is enough to go on.
+
+    Attributes:
+        image: the iterate (h, w, 3), not yet evaluated.
+        good: the last iterate whose loss and gradient were finite.
+        best, best_loss, best_step: the iterate of the lowest loss so far.
+        opt: the optimizer's own state.
+        step: evaluations done.
+        stopped: RUNNING or NON_FINITE.
+    """
+
+    image: Image
+    good: Image
+    best: Image
+    best_loss: Scalar
+    best_step: jax.Array
+    opt: Any
+    step: jax.Array
+    stopped: jax.Array
+
+
+@struct.dataclass
+class Solution:
+    """What an optimisation found.
+
+    Attributes:
+        image: the image of the lowest loss, (h, w, 3) in [0, 1].
+        last: the last image whose loss was finite, (h, w, 3) in [0, 1].
+        history: every term at each step, (steps + 1,): the first entry is the starting image's.
+        best_step: the step of `image`.
+        stopped: why it ended: `steps`, `non-finite`, or `running` for a partial solution.
+    """
+
+    image: Image
+    last: Image
+    history: dict[str, np.ndarray]
+    best_step: int = struct.field(pytree_node=False, default=0)
+    stopped: str = struct.field(pytree_node=False, default="steps")
+
+
+def transformation(optimizer: Optimizer | optax.GradientTransformation, lr: Scalar) -> Any:
+    """Build the optax transformation; one handed in by the caller brings its own learning rate."""
+    if optimizer == "adam":
+        return optax.with_extra_args_support(optax.adam(lr, b1=0.9, b2=0.99))
+    if optimizer == "lbfgs":
+        return optax.lbfgs(memory_size=10)
+    assert isinstance(optimizer, optax.GradientTransformation)
+    return optax.with_extra_args_support(optimizer)
+
+
+@partial(jax.jit, static_argnames="optimizer")
+def begin(problem: Problem, optimizer: Optimizer | optax.GradientTransformation = "adam") -> State:
+    """Make the state before the first evaluation."""
+    image = problems.start(problem)
+    return State(
+        image=image,
+        good=image,
+        best=image,
+        best_loss=jnp.float32(jnp.inf),
+        best_step=jnp.int32(0),
+        opt=transformation(optimizer, problem.lr).init(image),
+        step=jnp.int32(0),
+        stopped=jnp.int32(RUNNING),
+    )
+
+
+def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[State, problems.Terms]:
+    """Evaluate the iterate, keep it if it is the best, and move on; do nothing once past `steps` or stopped."""
+
+    def value(image):
+        return problems.total(encoder, problem, image)
+
+    (loss, terms), grad = jax.value_and_grad(value, has_aux=True)(state.image)
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(grad))
+    updates, opt = transformation(optimizer, problem.lr).update(
+        grad, state.opt, state.image, value=loss, grad=grad, value_fn=lambda image: value(image)[0]
+    )
+    moved = state.image + updates
+    moved = moved.clip(0, 1) if clamp else moved
+    active = (state.stopped == RUNNING) & (state.step <= steps)
+    moving = active & finite & (state.step < steps)
+    better = active & finite & (loss < state.best_loss)
+    good = jnp.where(active & finite, state.image, state.good)
+    new = State(
+        image=jnp.where(moving, moved, jnp.where(active, good, state.image)),
+        good=good,
+        best=jnp.where(better, state.image, state.best),
+        best_loss=jnp.where(better, loss, state.best_loss),
+        best_step=jnp.where(better, state.step, state.best_step),
+        opt=jax.tree.map(partial(jnp.where, moving), opt, state.opt),
+        step=state.step + active,
+        stopped=jnp.where(active & ~finite, NON_FINITE, state.stopped),
+    )
+    return new, {name: jnp.where(active, x, jnp.nan) for name, x in terms.items()}
+
+
+@partial(jax.jit, static_argnames=("length", "optimizer", "clamp"), donate_argnames="state")
+def advance(
+    encoder: Encoder,
+    problem: Problem,
+    state: State,
+    steps: jax.Array,
+    *,
+    length: int,
+    optimizer: Optimizer | optax.GradientTransformation,
+    clamp: bool,
+) -> tuple[State, problems.Terms]:
+    """Take `length` steps in one compiled loop, none of them past `steps`; return the terms, (length,) each."""
+    step = partial(_step, encoder, problem, steps, optimizer, clamp)
+    return jax.lax.scan(lambda state, _: step(state), state, length=length)
+
+
+def chunk_length(steps: int, pixels: int, platform: str) -> int:
+    """Choose how many steps to compile into one call: about a second on a CPU, 50 on an accelerator.
+
+    The evaluations (one more than `steps`) are spread evenly, so that one compiled length serves all chunks.
+    """
+    longest = max(1, min(50, 400_000 // pixels)) if platform == "cpu" else 50
+    return -(-(steps + 1) // -(-(steps + 1) // longest))
+
+
+def iterate(
+    encoder: Encoder,
+    problem: Problem,
+    *,
+    steps: int = DEFAULT.steps,
+    optimizer: Optimizer | optax.GradientTransformation = DEFAULT.optimizer,
+    precision: Precision = DEFAULT.precision,
+    clamp: bool | None = None,
+) -> Iterator[Solution]:
+    """Yield the solution so far after each chunk of steps; the last one is what `solve` returns."""
+    h, w, _ = problem.init.shape
+    platform = jax.default_backend()
+    clamp = optimizer != "lbfgs" if clamp is None else clamp
+    encoder = vgg.prepare(encoder, precision, (h, w))
+    state = begin(problem, optimizer)
+    length = chunk_length(steps, h * w, platform)
+    records: list[problems.Terms] = []
+    while True:
+        state, record = advance(
+            encoder, problem, state, jnp.int32(steps), length=length, optimizer=optimizer, clamp=clamp
+        )
+        records.append(jax.device_get(record))
+        yield _solution(state, records, steps)
+        if int(state.step) > steps or int(state.stopped) != RUNNING:
+            return
+
+
+def _solution(state: State, records: list[problems.Terms], steps: int) -> Solution:
+    done = int(state.step)
+    history = {name: np.concatenate([r[name] for r in records])[:done] for name in records[0]}
+    running = "steps" if done > steps else "running"
+    return Solution(
+        image=state.best.clip(0, 1),
+        last=state.good.clip(0, 1),
+        history=history,
+        best_step=int(state.best_step),
+        stopped=running if int(state.stopped) == RUNNING else "non-finite",
+    )
+
+
+def solve(
+    encoder: Encoder,
+    problem: Problem,
+    *,
+    steps: int = DEFAULT.steps,
+    optimizer: Optimizer | optax.GradientTransformation = DEFAULT.optimizer,
+    precision: Precision = DEFAULT.precision,
+    clamp: bool | None = None,
+) -> Solution:
+    """Minimise alpha L_content + beta L_style + tv L_tv over the pixels of one image.
+
+    Args:
+        encoder: the network.
+        problem: from `pose`.
+        steps: updates of the image; the loss is evaluated once more, at the end.
+        optimizer: `adam`, `lbfgs` (optax's, with a zoom line search) or any optax transformation.
+        precision: arithmetic of the convolutions; Grams, losses, image and optimizer are float32 always.
+        clamp: hold every iterate in [0, 1]; by default for all but L-BFGS, whose curvature pairs it would falsify.
+
+    A step with a non-finite loss or gradient ends the run; the images kept are finite ones.
+    """
+    solution = None
+    for solution in iterate(  # noqa: B007
+        encoder, problem, steps=steps, optimizer=optimizer, precision=precision, clamp=clamp
+    ):
+        pass
+    assert solution is not None
+    return solution
