@@ -1,0 +1,84 @@
+"""From the name of a network, or the path of a weights file, to an encoder."""
+
+import difflib
+from pathlib import Path
+
+import jax.numpy as jnp
+import platformdirs
+
+from nst_jax.errors import UserError
+from nst_jax.recipe import Padding, Pooling
+from nst_jax.vgg import Encoder
+from nst_jax.weights.store import read_weights, sha256
+
+EMBEDDED = "vgg16"
+"""The network inside the package."""
+
+FETCHED = ("vgg19", "vgg16-float32")
+"""The networks that `nst-jax weights fetch` puts into the user's cache."""
+
+
+def cache_dir() -> Path:
+    """Say where fetched weights live; it need not exist."""
+    return Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "weights"
+
+
+def embedded_path() -> Path:
+    """Find vgg16.h5: inside an installed package, or in weights/ of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_data" / "vgg16.h5"
+    return installed if installed.exists() else package.parent / "weights" / "vgg16.h5"
+
+
+def find_weights(weights: str | Path) -> Path:
+    """Turn a name (vgg16, vgg19, any NAME.h5 in the cache) or a path into the path of an existing file.
+
+    A name wins over a file so called in the working directory: a recipe means the same everywhere.
+
+    Raises:
+        UserError: saying how to get a known name, or the nearest name.
+    """
+    path = Path(weights)
+    if len(path.parts) > 1 or path.suffix:
+        return path
+    name = str(weights)
+    if name == EMBEDDED:
+        return embedded_path()
+    cached = cache_dir() / f"{name}.h5"
+    if name and cached.exists():
+        return cached
+    if name in FETCHED:
+        fetch = name.removesuffix("-float32")
+        raise UserError(f"'{name}' is not on this machine: run `nst-jax weights fetch {fetch}`")
+    known = (EMBEDDED, *FETCHED)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(known)} or the path of an .h5 file"
+    raise UserError(f"no weights are called '{name}': {hint}")
+
+
+def load_encoder(
+    weights: str | Path = EMBEDDED, *, pooling: Pooling = "max", padding: Padding = "zero"
+) -> Encoder:
+    """Load a network: the embedded VGG16, one fetched by name, or a converted .h5 file.
+
+    Kernels are (3, 3, c_in, c_out) float32, whatever the file stores.
+
+    Raises:
+        UserError: no such weights, or a file that is not a complete network of its architecture.
+    """
+    path = find_weights(weights)
+    held = read_weights(path)
+    name = str(weights)
+    want = name.removesuffix("-float32")
+    if name in (EMBEDDED, *FETCHED) and held.architecture != want:
+        raise UserError(
+            f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`"
+        )
+    return Encoder(
+        params={conv: {k: jnp.asarray(a) for k, a in leaves.items()} for conv, leaves in held.params.items()},
+        architecture=held.architecture,
+        preprocessing=held.preprocessing,
+        pooling=pooling,
+        padding=padding,
+        digest=sha256(path),
+    )
