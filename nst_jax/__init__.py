@@ -35,7 +35,7 @@ _HOMES = {
     "solve": "optimize",
 }
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "DEFAULT", "GATYS_2015", "Encoder", "Problem", "Recipe", "Solution", "UserError",
     "features", "iterate", "load_encoder", "pose", "solve", "terms", "total",
 ]  # fmt: skip

@@ -120,9 +120,7 @@ def _starting_point(kind: str, content: Image, style: Image, given: Image | None
     """Give the image below the noise and the noise's fraction."""
     if given is not None:
         if np.shape(given) != content.shape:
-            raise UserError(
-                f"the starting image has shape {np.shape(given)}: expected the content's {content.shape}"
-            )
+            raise UserError(f"the starting image has shape {np.shape(given)}: expected the content's {content.shape}")
         return jnp.asarray(given, jnp.float32), 0.0
     grey = jnp.full_like(content, 0.5)
     if kind == "style":
@@ -155,9 +153,7 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     layers = tuple(dict.fromkeys((*problem.content, *problem.style)))
     found = vgg.features(encoder, image, layers, pooling=problem.pooling, padding=problem.padding)
     return {
-        **{
-            f"content/{name}": losses.content(found[name], target) for name, target in problem.content.items()
-        },
+        **{f"content/{name}": losses.content(found[name], target) for name, target in problem.content.items()},
         **{f"style/{name}": losses.style(ops.gram(found[name]), a) for name, a in problem.style.items()},
         "tv": losses.total_variation(image),
     }

@@ -79,9 +79,7 @@ def check(recipe: Recipe) -> None:
     for w in recipe.layer_weights:
         _check_number("layer_weights", w)
     if recipe.alpha == 0 and recipe.beta == 0:
-        raise UserError(
-            "alpha and beta are both 0: nothing to optimise; give at least one of them a positive value"
-        )
+        raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
     if recipe.lr == 0:
         raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
     for name, least in (("steps", 0), ("size", 0), ("style_size", 0), ("seed", 0)):
@@ -105,9 +103,7 @@ def check(recipe: Recipe) -> None:
         ("precision", Precision),
     ):
         if getattr(recipe, name) not in get_args(kind):
-            raise UserError(
-                f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}"
-            )
+            raise UserError(f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}")
     _check_init(recipe.init)
 
 
@@ -123,6 +119,9 @@ def _check_init(init: str) -> None:
         except ValueError:
             fraction = math.nan
         if not 0 <= fraction <= 1:
-            raise UserError(
-                f"init is '{init}': expected blend:FRACTION with a fraction of noise between 0 and 1"
-            )
+            raise UserError(f"init is '{init}': expected blend:FRACTION with a fraction of noise between 0 and 1")
+
+
+def init_file(init: str) -> str | None:
+    """Give the path if the starting image is a file, else None."""
+    return None if init in ("content", "style", "noise", "grey") or init.startswith("blend:") else init

@@ -56,9 +56,7 @@ TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.
 
 def conv_names(architecture: str) -> tuple[str, ...]:
     """List the convolutions of an architecture in order: `conv1_1`, `conv1_2`, ..."""
-    return tuple(
-        f"conv{b}_{c}" for b, count in enumerate(ARCHITECTURES[architecture], 1) for c in range(1, count + 1)
-    )
+    return tuple(f"conv{b}_{c}" for b, count in enumerate(ARCHITECTURES[architecture], 1) for c in range(1, count + 1))
 
 
 def layer_names(architecture: str) -> tuple[str, ...]:

@@ -1,0 +1,17 @@
+"""Keep compiled programs between runs, in the user's cache directory."""
+
+from pathlib import Path
+
+import jax
+import platformdirs
+
+
+def enable(folder: Path | None = None) -> Path:
+    """Switch jax's persistent compilation cache on, unless its user has configured one already."""
+    chosen = jax.config.jax_compilation_cache_dir
+    if chosen:
+        return Path(chosen)
+    path = folder or Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "compiled"
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    return path

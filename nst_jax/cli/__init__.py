@@ -1,0 +1,1 @@
+"""The command line `nst-jax`: one small file per command, options generated from dataclasses."""

@@ -1,0 +1,68 @@
+"""Find the command, run it, and turn what a user can put right into one line and exit code 2."""
+
+import contextlib
+import io
+import re
+import sys
+from typing import Annotated
+
+import tyro
+
+from nst_jax.cli.demo import Demo
+from nst_jax.cli.rerun import Rerun
+from nst_jax.cli.stylize import Stylize
+from nst_jax.errors import UserError
+
+Command = (
+    Annotated[Stylize, tyro.conf.subcommand("stylize")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Rerun, tyro.conf.subcommand("rerun")]
+)
+
+DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.
+
+Start with `nst-jax demo`, then `nst-jax stylize photo.jpg painting.jpg -o out.png`.
+`nst-jax COMMAND --help` explains each command and its settings.
+"""
+
+
+def parse(argv: list[str]) -> Command:
+    """Read the command line.
+
+    Raises:
+        UserError: in one line, what the parser would have said in a box.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                tyro.conf.OmitSubcommandPrefixes[Command], args=argv, prog="nst-jax", description=DESCRIPTION
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(_one_line(said.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """Join the first paragraph of a parser's boxed message."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
+    rule = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
+    return " ".join(lines[:rule]) + "; see nst-jax --help"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C."""
+    try:
+        return parse(sys.argv[1:] if argv is None else argv).run()
+    except UserError as error:
+        print(f"nst-jax: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nst-jax: interrupted before there was a picture to keep", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""From two files and a recipe to a finished file: what stylize, demo and rerun share."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nst_jax import images, record
+from nst_jax.cli.progress import Progress
+from nst_jax.errors import UserError
+from nst_jax.recipe import Recipe, check, init_file
+
+if TYPE_CHECKING:
+    from nst_jax.optimize import Solution
+    from nst_jax.problem import Problem
+    from nst_jax.vgg import Encoder
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished picture: where it is, what the run found, and the pictures it was made from (h, w, 3)."""
+
+    output: Path
+    solution: "Solution"
+    content: np.ndarray
+    style: np.ndarray
+    seconds: float
+
+
+def make(
+    content: Path,
+    style: Path,
+    output: Path,
+    recipe: Recipe,
+    *,
+    quiet: bool = False,
+    cache: bool = True,
+    expected: Mapping[str, str] | None = None,
+) -> Made:
+    """Read two pictures, solve, and write the result with its recipe; nothing is written if anything is wrong.
+
+    Args:
+        content: picture whose layout to keep.
+        style: picture whose texture to take.
+        output: file to write.
+        recipe: every setting.
+        quiet: show no progress.
+        cache: keep compiled programs in the user's cache directory.
+        expected: sha256 that `content`, `style`, `init` and `weights` must have.
+
+    Raises:
+        UserError: anything a user can put right.
+    """
+    check(recipe)
+    images.check_writable(output)
+    pictures = {"content": images.read(content), "style": images.read(style)}
+    if path := init_file(recipe.init):
+        pictures["init"] = images.read(Path(path))
+    for name, picture in pictures.items():
+        _check_hash(name, str(picture.path), picture.sha256, expected)
+    c = scaled(pictures["content"].rgb, recipe.size)
+    s = scaled(pictures["style"].rgb, recipe.style_size or recipe.size)
+    init = images.fit(pictures["init"].rgb, c.shape[:2]) if "init" in pictures else None
+    encoder, problem = _pose(c, s, init, recipe, cache, expected)
+    began = time.perf_counter()
+    solution = optimise(encoder, problem, recipe, quiet=quiet)
+    seconds = time.perf_counter() - began
+    sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
+    metadata = record.as_metadata(record.describe(recipe, sources, encoder.digest, _ending(solution)))
+    alpha = pictures["content"].alpha
+    alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
+    images.save(output, np.asarray(solution.image), alpha=alpha, metadata=metadata)
+    return Made(output, solution, c, s, seconds)
+
+
+def scaled(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize to a longer side of `size` pixels; 0 keeps the picture's own size."""
+    return images.resize(image, size) if size else image
+
+
+def _check_hash(name: str, what: str, found: str, expected: Mapping[str, str] | None) -> None:
+    if expected and found != expected.get(name):
+        raise UserError(
+            f"the {name} '{what}' is not the one of the recipe: its sha256 is {found[:12]}..., expected "
+            f"{expected.get(name, 'none')[:12]}...; restore the file, or run `nst-jax stylize` on the new one"
+        )
+
+
+def _pose(
+    content: np.ndarray,
+    style: np.ndarray,
+    init: np.ndarray | None,
+    recipe: Recipe,
+    cache: bool,
+    expected: Mapping[str, str] | None,
+) -> "tuple[Encoder, Problem]":
+    # jax is imported here, after everything that can be checked without it.
+    if cache:
+        from nst_jax.cache import enable
+
+        enable()
+    from nst_jax.problem import pose
+    from nst_jax.weights import load_encoder
+
+    encoder = load_encoder(recipe.weights)
+    _check_hash("weights", recipe.weights, encoder.digest, expected)
+    return encoder, pose(encoder, content, style, recipe=recipe, init=init)
+
+
+def optimise(encoder: "Encoder", problem: "Problem", recipe: Recipe, *, quiet: bool) -> "Solution":
+    """Solve with a progress bar; after Ctrl-C return the best picture so far, with `stopped` 'interrupted'."""
+    from nst_jax.optimize import iterate
+
+    latest = None
+    with Progress(recipe.steps, quiet=quiet) as bar:
+        try:
+            for latest in iterate(
+                encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision
+            ):
+                bar.show(latest.history)
+        except KeyboardInterrupt:
+            if latest is None:
+                raise
+            latest = latest.replace(stopped="interrupted")
+    assert latest is not None
+    return latest
+
+
+def _ending(solution: "Solution") -> dict[str, Any]:
+    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
+    return {
+        "stopped": solution.stopped,
+        "steps": len(solution.history["total"]) - 1,
+        "best_step": solution.best_step,
+        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
+    }
+
+
+def summary(made: Made) -> str:
+    """Say in one line where the picture is and what the run reached."""
+    history, best = made.solution.history, made.solution.best_step
+    total, first = history["total"][best], history["total"][0]
+    h, w, _ = made.solution.image.shape
+    return (
+        f"{made.output}  {w}x{h}  loss {first:.4g} -> {total:.4g} "
+        f"(content {history['content'][best]:.4g}, style {history['style'][best]:.4g}) "
+        f"at step {best} of {len(history['total']) - 1}, {made.seconds:.1f} s"
+    )

@@ -1,0 +1,105 @@
+"""The exact recipe behind a picture: settings, inputs, weights, versions and device, as plain JSON."""
+
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nst_jax.errors import UserError
+from nst_jax.recipe import Recipe
+
+FORMAT = 1
+KEY = "nst_jax"
+"""Name of the metadata entry that holds the record."""
+
+
+def versions() -> dict[str, str]:
+    """List the versions that a result depends on."""
+    names = ("nst-jax", "jax", "jaxlib", "flax", "optax", "numpy", "pillow", "h5py")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def cpu_name() -> str:
+    """Name this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def device_name() -> str:
+    """Name the device jax computes on, such as `cpu: AMD EPYC` or `gpu: NVIDIA H100 80GB HBM3`."""
+    import jax
+
+    device = jax.devices()[0]
+    return f"{device.platform}: {cpu_name() if device.platform == 'cpu' else device.device_kind}"
+
+
+def source(path: Path, sha256: str) -> dict[str, str]:
+    """Name one input file and what was in it."""
+    return {"path": str(path.resolve()), "sha256": sha256}
+
+
+def describe(
+    recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: str, result: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write down one picture's recipe.
+
+    Args:
+        recipe: every setting.
+        inputs: `{"content": source(...), "style": source(...)}`, and `init` where a file was given.
+        digest: sha256 of the weights file.
+        result: how the run ended (stop reason, best step, final terms).
+    """
+    return {
+        "format": FORMAT,
+        "recipe": dataclasses.asdict(recipe),
+        "inputs": {name: dict(entry) for name, entry in inputs.items()},
+        "weights": {"name": recipe.weights, "sha256": digest},
+        "versions": versions(),
+        "device": device_name(),
+        "command": sys.argv[1:],
+        "result": dict(result),
+    }
+
+
+def as_metadata(record: Mapping[str, Any]) -> dict[str, str]:
+    """Pack a record for a picture's metadata."""
+    return {KEY: json.dumps(record, sort_keys=True, allow_nan=False)}
+
+
+def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """Unpack the record of a picture.
+
+    Raises:
+        UserError: no record, or one of another format.
+    """
+    try:
+        record = json.loads(metadata[KEY])
+    except (KeyError, json.JSONDecodeError):
+        raise UserError(f"{path} holds no nst_jax recipe: expected a picture that nst-jax wrote") from None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise UserError(f"{path} holds a recipe of an unknown format: this version reads format {FORMAT}")
+    return record
+
+
+def recipe_of(record: Mapping[str, Any]) -> Recipe:
+    """Rebuild the settings of a record."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in record["recipe"].items()}
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    if unknown := sorted(set(values) - known):
+        raise UserError(f"the recipe has settings this version does not know: {', '.join(unknown)}")
+    return Recipe(**values)
+
+
+def rerun_recipe(record: Mapping[str, Any]) -> Recipe:
+    """Rebuild the settings that make a picture again: those of the record, over the steps that were taken."""
+    recipe = recipe_of(record)
+    if record["result"]["stopped"] == "interrupted":
+        return dataclasses.replace(recipe, steps=record["result"]["steps"])
+    return recipe
