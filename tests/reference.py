@@ -1,0 +1,134 @@
+"""The slow judge: every formula in NumPy float64, plain enough to check by eye. Shapes as (h, w, c)."""
+
+import numpy as np
+
+Array = np.ndarray
+Kernels = dict[str, tuple[Array, Array]]
+"""`{"conv1_1": (kernel (3, 3, c_in, c_out), bias (c_out,)), ...}` in order of depth."""
+
+PAD_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+
+
+def conv(x: Array, kernel: Array, bias: Array, padding: str = "zero") -> Array:
+    """Correlate (h, w, c_in) with (3, 3, c_in, c_out), padded by one, and add the bias: (h, w, c_out)."""
+    h, w, _ = x.shape
+    padded = np.pad(np.asarray(x, float), ((1, 1), (1, 1), (0, 0)), mode=PAD_MODES[padding])  # type: ignore
+    y = np.zeros((h, w, kernel.shape[-1])) + np.asarray(bias, float)
+    for i in range(3):
+        for j in range(3):
+            y += padded[i : i + h, j : j + w] @ np.asarray(kernel[i, j], float)
+    return y
+
+
+def relu(x: Array) -> Array:
+    """Compute max(x, 0)."""
+    return np.maximum(x, 0.0)
+
+
+def pool(x: Array, kind: str = "max") -> Array:
+    """Take the maximum or the mean of each 2x2 window, dropping an odd last row or column."""
+    reduce = {"max": np.max, "avg": np.mean}[kind]
+    h, w, c = x.shape[0] // 2, x.shape[1] // 2, x.shape[2]
+    y = np.zeros((h, w, c))
+    for i in range(h):
+        for j in range(w):
+            y[i, j] = reduce(np.float64(x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]), axis=(0, 1))
+    return y
+
+
+def preprocess(image: Array, order: str, range_: float, mean: Array, std: Array) -> Array:
+    """Turn RGB in [0, 1] into (x[order] range - mean) / std."""
+    x = np.asarray(image, float)[..., ["RGB".index(letter) for letter in order]]
+    return (x * range_ - np.asarray(mean, float)) / np.asarray(std, float)
+
+
+def features(kernels: Kernels, x: Array, pooling: str = "max", padding: str = "zero") -> dict[str, Array]:
+    """Compute every activation of a preprocessed image: a pool before each convN_1 but the first."""
+    found: dict[str, Array] = {}
+    for name, (kernel, bias) in kernels.items():
+        if name.endswith("_1") and name != "conv1_1":
+            x = pool(x, pooling)
+        found[name] = conv(x, kernel, bias, padding)
+        x = found[name.replace("conv", "relu")] = relu(found[name])
+    return found
+
+
+def content_loss(generated: Array, target: Array) -> float:
+    """Compute 1/2 sum (C - G)^2."""
+    return float(0.5 * ((np.asarray(generated, float) - np.asarray(target, float)) ** 2).sum())
+
+
+def gram(features: Array) -> Array:
+    """Compute sum over positions of f f^T / M: (h, w, c) -> (c, c), M = h w."""
+    c = features.shape[-1]
+    total = np.zeros((c, c))
+    for f in np.asarray(features, float).reshape(-1, c):
+        total += np.outer(f, f)
+    return total / (features.shape[0] * features.shape[1])
+
+
+def style_loss(generated: Array, target: Array) -> float:
+    """Compute 1/(4 N^2) sum (Gram_G / M_G - Gram_S / M_S)^2 of two activations of N channels."""
+    n = generated.shape[-1]
+    return float(((gram(generated) - gram(target)) ** 2).sum() / (4 * n**2))
+
+
+def total_variation(image: Array) -> float:
+    """Compute the sum of squared differences between vertical and horizontal neighbours."""
+    h, w, _ = image.shape
+    x, total = np.asarray(image, float), 0.0
+    for i in range(h):
+        for j in range(w):
+            if i + 1 < h:
+                total += ((x[i + 1, j] - x[i, j]) ** 2).sum()
+            if j + 1 < w:
+                total += ((x[i, j + 1] - x[i, j]) ** 2).sum()
+    return float(total)
+
+
+def terms(
+    generated: dict[str, Array],
+    content: dict[str, Array],
+    style: dict[str, Array],
+    image: Array,
+    content_layers: tuple[str, ...],
+    style_layers: tuple[str, ...],
+) -> dict[str, float]:
+    """Compute every unweighted loss, named as in nst_jax: `content/relu4_2`, `style/relu1_1`, ..., `tv`."""
+    return {
+        **{f"content/{name}": content_loss(generated[name], content[name]) for name in content_layers},
+        **{f"style/{name}": style_loss(generated[name], style[name]) for name in style_layers},
+        "tv": total_variation(image),
+    }
+
+
+def total(
+    terms: dict[str, float], alpha: float, beta: float, tv: float, layer_weights: dict[str, float]
+) -> float:
+    """Compute alpha sum content + beta sum_l w_l style_l + tv TV."""
+    content = sum(value for name, value in terms.items() if name.startswith("content/"))
+    style = sum(w * terms[f"style/{name}"] for name, w in layer_weights.items())
+    return alpha * content + beta * style + tv * terms["tv"]
+
+
+def random_kernels(
+    blocks: tuple[int, ...] = (2, 1), channels: tuple[int, ...] = (4, 5), seed: int = 0
+) -> Kernels:
+    """Draw a tiny VGG: `blocks` convolutions a block with `channels` outputs, scaled as by He et al."""
+    rng, c_in, found = np.random.default_rng(seed), 3, {}
+    for block, (count, c) in enumerate(zip(blocks, channels, strict=True), 1):
+        for index in range(1, count + 1):
+            kernel = rng.normal(0, np.sqrt(2 / (9 * c_in)), (3, 3, c_in, c))
+            found[f"conv{block}_{index}"] = (kernel, rng.normal(0, 0.1, c))
+            c_in = c
+    return found
+
+
+def gradient(f, x: Array, positions: Array, step: float = 1e-5) -> Array:
+    """Take central differences of a scalar function at index tuples `positions` (k, x.ndim): (k,)."""
+    slopes = []
+    for position in map(tuple, positions):
+        shift = np.zeros(x.shape)
+        shift[position] = step
+        slopes.append((f(x + shift) - f(x - shift)) / (2 * step))
+    return np.array(slopes)
