@@ -38,7 +38,7 @@ def convert(
 
     Args:
         convention: what the weights want to see; needed where the file cannot tell, wins where it can.
-        dtype: of the kernels on disk. float32, the default, loses nothing; float16 halves the file and moves each
+        dtype: of the kernels on disk. float32 loses nothing; float16 halves the file and moves each
             number by at most 2^-11 of itself.
         source: said in the file; the name and kind of `src` if nothing is given.
 

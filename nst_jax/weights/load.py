@@ -56,9 +56,7 @@ def find_weights(weights: str | Path) -> Path:
     raise UserError(f"no weights are called '{name}': {hint}")
 
 
-def load_encoder(
-    weights: str | Path = EMBEDDED, *, pooling: Pooling = "max", padding: Padding = "zero"
-) -> Encoder:
+def load_encoder(weights: str | Path = EMBEDDED, *, pooling: Pooling = "max", padding: Padding = "zero") -> Encoder:
     """Load a network: the embedded VGG16, one fetched by name, or a converted .h5 file.
 
     Kernels are (3, 3, c_in, c_out) float32, whatever the file stores.
@@ -71,9 +69,7 @@ def load_encoder(
     name = str(weights)
     want = name.removesuffix("-float32")
     if name in (EMBEDDED, *FETCHED) and held.architecture != want:
-        raise UserError(
-            f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`"
-        )
+        raise UserError(f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`")
     return Encoder(
         params={conv: {k: jnp.asarray(a) for k, a in leaves.items()} for conv, leaves in held.params.items()},
         architecture=held.architecture,

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,8 +28,7 @@ def read_keras(path: Path) -> Found:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") == FORMAT:
                 raise UserError(f"{path} is already in nst_jax's format: use it as it is")
-            root = file.get("model_weights", file)
-            assert isinstance(root, h5py.Group)
+            root: Any = file.get("model_weights", file)
             convs = list(_old(root) if "layer_names" in root.attrs else _keras3(root))
     except UserError:
         raise
@@ -48,25 +49,40 @@ def _depth(name: str) -> tuple[int, int]:
 
 def _old(root: h5py.Group) -> Iterator[Conv]:
     """Keras 1 and 2: each layer's `weight_names` lists its kernel, then its bias; a nested model, all."""
-    for layer in map(_text, root.attrs["layer_names"]):
-        names = [_text(name) for name in root[layer].attrs["weight_names"]]
-        nodes = [root[f"{layer}/{name}"] for name in names]
-        for name, kernel, bias in zip(names, nodes, nodes[1:], strict=False):
-            if kernel.ndim == 4 and bias.ndim == 1:
-                yield (name if "block" in name else layer), kernel[()], bias[()]
+    for layer in _texts(root, "layer_names"):
+        for name, after in pairwise(_texts(root[layer], "weight_names")):
+            conv = _conv(root, f"{layer}/{name}", f"{layer}/{after}")
+            if conv is not None:
+                yield (name if "block" in name else layer), *conv
 
 
-def _keras3(root: h5py.Group) -> Iterator[Conv]:
-    """Keras 3, and 2 from 2.13: `.../<layer>/vars/0` is a kernel and `vars/1` its bias, at any depth."""
+def _keras3(root: h5py.Group) -> list[Conv]:
+    """Keras 3, and 2 from 2.13: `.../<layer>/vars/0` is a kernel and `vars/1` its bias.
+
+    Names start anew in a nested model, so of several models the one with the most convolutions is taken.
+    """
+    models: dict[str, list[Conv]] = {"": []}
     paths: list[str] = []
     root.visit(paths.append)
     for path in paths:
         layer, _, leaf = path.rpartition("/vars/")
         if leaf == "0" and f"{layer}/vars/1" in root:
-            kernel, bias = root[path], root[f"{layer}/vars/1"]
-            if kernel.ndim == 4 and bias.ndim == 1:
-                yield layer.rpartition("/")[2], kernel[()], bias[()]
+            conv = _conv(root, path, f"{layer}/vars/1")
+            if conv is not None:
+                model, _, name = layer.rpartition("/")
+                models.setdefault(model, []).append((name, *conv))
+    return max(models.values(), key=len)
 
 
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
+def _conv(root: h5py.Group, kernel: str, bias: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read a 3x3 kernel and its bias; anything else, such as the 400 MB of the classifier, is not read."""
+    k, b = root[kernel], root[bias]
+    if not (isinstance(k, h5py.Dataset) and isinstance(b, h5py.Dataset)):
+        return None
+    if k.ndim != 4 or k.shape[:2] != (3, 3) or b.ndim != 1:
+        return None
+    return k[()], b[()]
+
+
+def _texts(node: Any, attribute: str) -> list[str]:
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in np.ravel(node.attrs[attribute])]

@@ -12,7 +12,7 @@ def read_onnx(path: Path) -> Found:
     """Take the constant kernels (c_out, c_in, 3, 3) and biases of the Conv nodes, in the graph's order.
 
     A graph exported from Keras keeps Keras' names (`block1_conv1`) and so its convention: those nodes are
-    taken and no others. In any other graph all 3x3 convolutions are taken, and their convention cannot be told.
+    taken and no others. In any other graph all 3x3 convolutions are, and their convention cannot be told.
 
     Raises:
         UserError: not ONNX, or a 3x3 convolution whose kernel or bias is not a constant of the graph.

@@ -32,9 +32,7 @@ def read_pth(path: Path) -> Found:
         raise damaged(path, "a PyTorch file") from error
     state = state.get("state_dict", state) if isinstance(state, Mapping) else {}
     tensors = {k: v for k, v in state.items() if isinstance(v, torch.Tensor) and "features." in k}
-    return Found(
-        _features({k: v.float().numpy() for k, v in tensors.items()}, path), None, "PyTorch state dict"
-    )
+    return Found(_features({k: v.float().numpy() for k, v in tensors.items()}, path), None, "PyTorch state dict")
 
 
 def read_safetensors(path: Path) -> Found:

@@ -72,9 +72,7 @@ def detect(path: Path) -> Format:
         return "torch"
     if head[0] == 0x08:  # protobuf, field 1 as a number: ModelProto.ir_version, which every writer puts first
         return "onnx"
-    raise UserError(
-        f"{path} is of no known format, expected Keras .h5, PyTorch .pth, safetensors, ONNX or a .mat"
-    )
+    raise UserError(f"{path} is of no known format, expected Keras .h5, PyTorch .pth, safetensors, ONNX or a .mat")
 
 
 def _inside_zip(path: Path) -> Format:

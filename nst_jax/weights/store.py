@@ -171,9 +171,7 @@ def _read(file: h5py.File, path: Path) -> Weights:
     if about.get("format") != FORMAT:
         raise UserError(f"{path} is not an nst_jax weights file: {CONVERT_FIRST}")
     if about["format_version"] != VERSION:
-        raise UserError(
-            f"{path} has format {about['format_version']}, this nst_jax reads {VERSION}: convert it again"
-        )
+        raise UserError(f"{path} has format {about['format_version']}, this nst_jax reads {VERSION}: convert it again")
     architecture = str(about["architecture"])
     if architecture not in ARCHITECTURES:
         raise UserError(f"{path} is a '{architecture}', expected one of {', '.join(ARCHITECTURES)}")

@@ -1,0 +1,164 @@
+"""`nst-jax weights`: convert, fetch, list, verify and normalize the networks that look at the pictures."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from nst_jax.recipe import Pooling
+
+Dtype = Literal["float32", "float16"]
+Source = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SRC")]
+Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Turn somebody else's VGG into a weights file for --weights.
+
+    SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat;
+    VGG-11, 13, 16 or 19 by its shapes. Only the convolutions are kept. A .pth cannot tell which pictures it was
+    trained on, so say --convention:
+
+        nst-jax weights convert vgg19-dcbb9e9d.pth vgg19.h5 --convention torchvision
+        nst-jax stylize photo.jpg painting.jpg -o out.png --weights ./vgg19.h5
+
+    .pth needs torch, .onnx onnx, .mat scipy, .safetensors safetensors: pip install 'nst-jax[convert]'.
+    """
+
+    src: Source
+    """File to read."""
+    dst: Result
+    """File to write, .h5."""
+    convention: Literal["caffe", "torchvision"] | None = None
+    """Pictures the weights expect: caffe is BGR, 0 to 255, minus the mean; torchvision is RGB, [0, 1], standardised."""
+    dtype: Dtype = "float32"
+    """Kernels on disk: float32 loses nothing, float16 is half as large and good to 3 digits."""
+    source: str = ""
+    """Where the weights come from, to be kept in the file; default: the name of SRC."""
+    licence: str = ""
+    """Their licence, to be kept in the file."""
+
+    def run(self) -> int:
+        """Convert; return the exit code."""
+        from nst_jax.weights.convert import convert
+
+        made = convert(
+            self.src,
+            self.dst,
+            convention=self.convention,
+            dtype=self.dtype,
+            source=self.source,
+            licence=self.licence,
+        )
+        how = made.preprocessing
+        print(f"{self.dst}: {made.architecture}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Download Keras' published weights and convert them; `--weights vgg19` finds them from then on.
+
+    The file is checked against Keras' md5 and kept in the cache directory of `nst-jax weights list`. Without a network
+    the message says what to download elsewhere and how to convert it.
+    """
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """vgg19, or vgg16 (the float32 original of the embedded file, to be used as vgg16-float32)."""
+    base_url: str = ""
+    """Another server with the same files; default: Keras' own."""
+
+    def run(self) -> int:
+        """Fetch; return the exit code."""
+        from nst_jax.weights.fetch import BASE_URL, fetch
+
+        print(f"fetching {self.name} (60 to 80 MB)", file=sys.stderr)
+        path = fetch(self.name, base_url=self.base_url or BASE_URL)
+        print(f"{path}: use it with --weights {path.stem}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the networks by name: the embedded one, those in the cache, those that can be fetched."""
+
+    def run(self) -> int:
+        """Print the table; return the exit code."""
+        from nst_jax.weights.inspect import available
+
+        for name, what, where in available():
+            print(f"{name:16} {what:26} {where}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Check a weights file against its architecture; print its origin, sha256 and the statistics of every array.
+
+    Exit code 2, and one line that names everything missing, extra or of the wrong shape, if it is not whole.
+    """
+
+    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME|FILE")]
+    """A name from `nst-jax weights list`, or an .h5 file."""
+
+    def run(self) -> int:
+        """Print the description; return the exit code."""
+        from nst_jax.weights.inspect import verify
+
+        print(verify(self.file))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalize:
+    """Scale every filter to mean activation 1 over pictures of yours, as Gatys et al. did.
+
+    Each channel of each layer then weighs alike in the style loss. Features change by one factor per channel and by
+    nothing else. Some dozens of varied photographs are enough:
+
+        nst-jax weights normalize vgg16 vgg16-normalized.h5 --images photographs/
+    """
+
+    src: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME|SRC")]
+    """A name from `nst-jax weights list`, or an .h5 file."""
+    dst: Result
+    """File to write, .h5."""
+    images: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Directory of pictures; its subdirectories are not looked into."""
+    size: int = 512
+    """Longer side to which the pictures are resized, in pixels."""
+    pooling: Pooling = "max"
+    """Pooling with which the network will be used."""
+    dtype: Dtype = "float32"
+    """Kernels on disk."""
+
+    def run(self) -> int:
+        """Normalize; return the exit code."""
+        from nst_jax.weights.normalize import normalize_file
+
+        count = normalize_file(self.src, self.dst, self.images, size=self.size, pooling=self.pooling, dtype=self.dtype)
+        print(f"{self.dst}: normalized over {count} pictures")
+        return 0
+
+
+Command = (
+    Annotated[Convert, tyro.conf.subcommand("convert")]
+    | Annotated[Fetch, tyro.conf.subcommand("fetch")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Normalize, tyro.conf.subcommand("normalize")]
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Convert, fetch, list, verify and normalize the networks that --weights can name."""
+
+    command: tyro.conf.OmitSubcommandPrefixes[Command]
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        return self.command.run()

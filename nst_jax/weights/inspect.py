@@ -1,0 +1,69 @@
+"""Show what a weights file holds, and which networks there are."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from nst_jax.weights.load import EMBEDDED, FETCHED, cache_dir, embedded_path, find_weights
+from nst_jax.weights.store import Weights, read_weights, sha256
+
+
+def verify(weights: str | Path) -> str:
+    """Check a weights file against its architecture and describe it.
+
+    The text gives the attributes, the sha256, and shape, mean, standard deviation, minimum and maximum of every array.
+
+    Raises:
+        UserError: everything `read_weights` refuses.
+    """
+    path = find_weights(weights)
+    held = read_weights(path)
+    lines = [f"{label:14} {value}" for label, value in _facts(path, held)]
+    lines += ["", f"{'array':16} {'shape':>18} {'mean':>12} {'std':>12} {'min':>12} {'max':>12}"]
+    for conv, leaves in held.params.items():
+        for leaf in ("kernel", "bias"):
+            a = leaves[leaf]
+            numbers = (a.mean(dtype=np.float64), a.std(dtype=np.float64), a.min(), a.max())
+            shape = " x ".join(map(str, a.shape))
+            lines.append(f"{f'{conv}/{leaf}':16} {shape:>18} " + " ".join(f"{x:12.6g}" for x in numbers))
+    count = sum(a.size for leaves in held.params.values() for a in leaves.values())
+    lines += ["", f"ok: all {len(held.params)} convolutions of {held.architecture}, {count:,} numbers"]
+    return "\n".join(lines)
+
+
+def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
+    how = held.preprocessing
+    return [
+        ("file", path),
+        ("sha256", sha256(path)),
+        ("architecture", held.architecture),
+        ("kernels", held.dtype),
+        ("pictures", f"{how.channel_order}, 0 to {how.range:g}, minus {how.mean}, divided by {how.std}"),
+        ("source", held.source or "not said"),
+        ("source sha256", held.source_sha256 or "not said"),
+        ("licence", held.licence or "not said"),
+        ("notes", held.notes or "none"),
+    ]
+
+
+def available() -> list[tuple[str, str, str]]:
+    """List every network by name: (name, what it is, where it is or how to get it)."""
+    rows = [(EMBEDDED, _summary(embedded_path()), "in the package")]
+    cached = sorted(cache_dir().glob("*.h5"))
+    rows += [(path.stem, _summary(path), str(path)) for path in cached if path.stem != EMBEDDED]
+    here = {name for name, _, _ in rows}
+    for name in FETCHED:
+        if name not in here:
+            command = f"nst-jax weights fetch {name.removesuffix('-float32')}"
+            rows.append((name, "not on this machine", f"get it with `{command}`"))
+    return rows
+
+
+def _summary(path: Path) -> str:
+    # attributes only: reading 29 MB of every file would make a list slow
+    try:
+        with h5py.File(path, "r") as file:
+            return f"{file.attrs['architecture']}, {file.attrs['dtype']}, {path.stat().st_size / 1e6:.0f} MB"
+    except (OSError, KeyError):
+        return "damaged or of another format"

@@ -1,0 +1,104 @@
+"""Rescale a network so that every filter fires equally on average, as Gatys et al. did with theirs."""
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax import images
+from nst_jax.errors import UserError
+from nst_jax.recipe import Pooling
+from nst_jax.types import Image
+from nst_jax.vgg import Encoder, conv_names, features
+from nst_jax.weights.load import find_weights, load_encoder
+from nst_jax.weights.store import Dtype, Weights, read_weights, save_weights
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+
+
+def normalize(encoder: Encoder, pictures: Iterable[Image]) -> Encoder:
+    """Give every filter mean activation 1 over pictures and positions; filters that never fire stay as they are.
+
+    With m_l[c] the mean of relu_l[..., c]: kernel_l[..., i, c] * m_(l-1)[i] / m_l[c] and bias_l[c] / m_l[c]. ReLU and
+    pooling, max or average, commute with a positive scale, so each feature changes by the factor 1 / m_l[c] alone.
+
+    Source: Gatys, Ecker and Bethge, Image Style Transfer Using Convolutional Neural Networks (2016), section 2.
+
+    Raises:
+        UserError: no pictures.
+    """
+    means = mean_activations(encoder, pictures)
+    params: dict[str, dict[str, jax.Array]] = {}
+    before = np.ones(3)
+    for conv, mean in means.items():
+        after = np.where(mean > 0, mean, 1.0)
+        kernel = np.asarray(encoder.params[conv]["kernel"], np.float64) * before[:, None] / after
+        bias = np.asarray(encoder.params[conv]["bias"], np.float64) / after
+        params[conv] = {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.asarray(bias, jnp.float32)}
+        before = after
+    return encoder.replace(params=params, plans={}, digest="")  # type: ignore[attr-defined]
+
+
+def mean_activations(encoder: Encoder, pictures: Iterable[Image]) -> dict[str, np.ndarray]:
+    """Average each filter's activation after its ReLU over all positions of all pictures: `{"conv1_1": (c,), ...}`.
+
+    Raises:
+        UserError: no pictures.
+    """
+    convs = conv_names(encoder.architecture)
+    relus = [conv.replace("conv", "relu") for conv in convs]
+
+    @jax.jit
+    def one(encoder: Encoder, picture: Image) -> list[jax.Array]:
+        return [f.mean((0, 1)) for f in features(encoder, picture, relus).values()]
+
+    sums: list[np.ndarray] = [np.zeros(())] * len(convs)
+    positions = np.zeros(len(convs))
+    for picture in pictures:
+        h, w, _ = picture.shape
+        areas = [(h >> int(conv[4]) - 1) * (w >> int(conv[4]) - 1) for conv in convs]
+        means = one(encoder, picture)
+        sums = [s + np.asarray(m, np.float64) * n for s, m, n in zip(sums, means, areas, strict=True)]
+        positions += areas
+    if not positions.any():
+        raise UserError("there are no pictures to normalize over: give at least one")
+    return {conv: s / n for conv, s, n in zip(convs, sums, positions, strict=True)}
+
+
+def normalize_file(
+    src: str | Path,
+    dst: str | Path,
+    folder: str | Path,
+    *,
+    size: int = 512,
+    pooling: Pooling = "max",
+    dtype: Dtype = "float32",
+) -> int:
+    """Normalize the weights `src` over the pictures in `folder`, `size` pixels long, into `dst`; count the pictures.
+
+    Raises:
+        UserError: no such folder, no pictures in it, or one that cannot be read.
+    """
+    paths = _pictures(Path(folder))
+    held = read_weights(find_weights(src))
+    encoder = load_encoder(src, pooling=pooling)
+    # read one at a time: a folder of photographs need not fit into memory
+    pictures = (jnp.asarray(images.resize(images.read(path).rgb, size)) for path in paths)
+    scaled = normalize(encoder, pictures)
+    notes = f"each filter scaled to mean activation 1 over {len(paths)} pictures, {size} px, {pooling} pooling"
+    params = {conv: {k: np.asarray(a) for k, a in leaves.items()} for conv, leaves in scaled.params.items()}
+    done: Weights = dataclasses.replace(held, params=params, dtype=dtype, notes=notes)
+    save_weights(dst, done)
+    return len(paths)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a directory, expected one with pictures")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise UserError(f"{folder} holds no pictures, expected {', '.join(sorted(SUFFIXES))}")
+    return paths
