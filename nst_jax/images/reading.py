@@ -1,0 +1,202 @@
+"""Read a picture file into an image array: orientation, alpha, colour profile and depth put right."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from ..errors import UserError
+
+MAX_BYTES = 2**30
+MAX_PIXELS = 150_000_000  # below Pillow's own refusal (179 million), so that ours speaks first
+
+# Only these decoders are tried: an untrusted file must not start another program, as EPS does.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
+_EXPECTED = "expected a PNG, JPEG, WebP, TIFF, BMP or GIF picture"
+_TOO_MANY = "more than the limit of {} pixels; scale it down"
+_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I", "F")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture file, decoded, upright and in sRGB."""
+
+    rgb: NDArray[np.float32]
+    """(h, w, 3) in [0, 1], sRGB; not multiplied by alpha."""
+    alpha: NDArray[np.float32] | None
+    """(h, w) in [0, 1], 1 is opaque; None where the file has no transparency."""
+    sha256: str
+    """SHA-256 of the file's bytes, 64 hexadecimal digits."""
+    path: Path
+    """Where it was read."""
+
+
+def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture (of an animation, its first frame) as float32 sRGB (h, w, 3) in [0, 1].
+
+    EXIF orientation is applied, transparency becomes `alpha`, and an embedded ICC profile is converted to sRGB
+    (relative colorimetric with black point compensation; a broken profile is ignored). Grey of 16 bits keeps its
+    depth; colour of 16 bits per channel arrives with 8, which is what Pillow decodes.
+
+    Raises:
+        UserError: missing, unreadable, a directory, no picture, damaged, or larger than the limits.
+    """
+    path = Path(path)
+    data = _bytes_of(path, max_bytes)
+    rgb, alpha = _decode(path, data, max_pixels, _pixels)
+    return Picture(rgb, alpha, hashlib.sha256(data).hexdigest(), path)
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Read back the texts that `save` wrote: PNG text chunks, else the JSON object in EXIF ImageDescription.
+
+    A picture that carries none gives an empty dict.
+
+    Raises:
+        UserError: as `read` does.
+    """
+    path = Path(path)
+    return _decode(path, _bytes_of(path, MAX_BYTES), MAX_PIXELS, _texts)
+
+
+def _bytes_of(path: Path, max_bytes: int) -> bytes:
+    """Read a regular file of 1 to `max_bytes` bytes."""
+    try:
+        if path.is_dir():
+            raise UserError(f"{path}: is a directory; {_EXPECTED}")
+        size = path.stat().st_size
+        if not path.is_file():
+            raise UserError(f"{path}: is not a regular file; {_EXPECTED}")
+        if size > max_bytes:
+            raise UserError(f"{path}: has {size} bytes, more than the limit of {max_bytes}; use a smaller picture")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {_EXPECTED}") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be read ({reason}); check the path and its permissions") from error
+    if not data:
+        raise UserError(f"{path}: is empty (0 bytes); {_EXPECTED}")
+    return data
+
+
+def _decode(path: Path, data: bytes, max_pixels: int, use: Callable[[Image.Image], Result]) -> Result:
+    """Open, refuse what is too large by its header alone, and hand the picture to `use`."""
+    # Pillow warns of large pictures, odd EXIF and palettes; what matters is checked here, so none leaves.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    raise UserError(f"{path}: has {width} x {height} pixels, {_TOO_MANY.format(max_pixels)}")
+                return use(image)
+        except UserError:
+            raise
+        except Image.DecompressionBombError:
+            raise UserError(f"{path}: has {_TOO_MANY.format(max_pixels)}") from None
+        except UnidentifiedImageError:
+            raise UserError(f"{path}: is not a picture that can be read; {_EXPECTED}") from None
+        except Exception as error:  # a damaged file makes Pillow raise nearly anything: SyntaxError, EOFError ...
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{path}: cannot be decoded ({reason}); export or download it again") from error
+
+
+def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Decode to upright sRGB (h, w, 3) and alpha (h, w) or None."""
+    image.load()
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged EXIF block costs the orientation, not the picture
+        turn = None
+    profile, transparent = image.info.get("icc_profile"), image.info.get("transparency")
+    if turn is not None:
+        image = image.transpose(turn)
+    alpha = None
+    if image.mode in _DEEP_GREY:
+        grey = _deep_grey(image)
+        if isinstance(transparent, int):
+            alpha = (np.asarray(image) != transparent).astype(np.float32)
+        if not profile:
+            return np.repeat(grey[..., None], 3, axis=-1), alpha
+        image = Image.fromarray(np.rint(grey * 255).astype(np.uint8))  # Pillow's colour conversion has 8 bits
+    elif image.has_transparency_data:
+        alpha = _unit(image.convert("RGBA").getchannel("A"))
+    return _unit(_to_srgb(_flat(image), profile)), alpha
+
+
+def _unit(image: Image.Image) -> NDArray[np.float32]:
+    """Scale 8-bit levels to [0, 1]: level / 255."""
+    return np.divide(np.asarray(image), np.float32(255), dtype=np.float32)
+
+
+def _deep_grey(image: Image.Image) -> NDArray[np.float32]:
+    """Scale 16-bit grey by 65535; a float TIFF is taken as it is, and must be in [0, 1]."""
+    values = np.asarray(image).astype(np.float32)
+    top = 1 if image.mode == "F" else 65535
+    if not (values.min() >= 0 and values.max() <= top):  # also false for NaN
+        raise ValueError(f"grey values outside 0 to {top}; expected 8 or 16 bits per channel")
+    return values / np.float32(top)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Drop alpha and palette; grey, RGB and CMYK stay, because a colour profile speaks of those."""
+    if image.mode in ("1", "L", "LA"):
+        return image.convert("L")
+    if image.mode == "CMYK":
+        return image
+    return image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert L, RGB or CMYK to sRGB through its ICC profile, if there is a usable one."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            space = source.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]
+            mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[space]
+            if image.mode == "L":  # grey saved with the editor's RGB profile is common
+                image = image.convert(mode)
+            converted = ImageCms.profileToProfile(
+                image,
+                source,
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            if converted is not None:
+                return converted
+        except Exception:  # broken, or of another colour space than the pixels: read on as if there were none
+            pass
+    return image.convert("RGB")
+
+
+def _texts(image: Image.Image) -> dict[str, str]:
+    """Take the texts out of an open picture."""
+    if image.format == "PNG":
+        return {str(key): str(value) for key, value in getattr(image, "text", {}).items()}
+    try:
+        texts = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
+    except Exception:  # no EXIF, or somebody else's description
+        return {}
+    return {key: str(value) for key, value in texts.items()} if isinstance(texts, dict) else {}

@@ -1,0 +1,223 @@
+"""Pictures are written exactly, whole or not at all, with their recipe inside."""
+
+import ast
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from picture_files import alpha_of, file_of, noise, one_line, smooth
+from PIL import ExifTags, Image, PngImagePlugin
+
+from nst_jax import images
+from nst_jax.errors import UserError
+
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".PNG")
+RECIPE = {"nst_jax": json.dumps({"style": "grüße 漢字 😀 " * 1500}, ensure_ascii=False)}  # 36 KB in UTF-8
+
+bytes_3d = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
+
+
+@QUICK
+@given(bytes_3d, st.sampled_from([".png", ".tiff"]), st.booleans())
+def test_round_trip_is_exact_at_8_bits(tmp_path, levels, extension, transparent):
+    path = tmp_path / f"a{extension}"
+    alpha = levels[..., 1] / 255 if transparent else None
+    images.save(path, levels / 255, alpha=alpha)
+    picture = images.read(path)
+    np.testing.assert_array_equal(images.to_uint8(picture.rgb), levels)
+    if transparent:
+        np.testing.assert_array_equal(images.to_uint8(alpha_of(picture)), levels[..., 1])
+    else:
+        assert picture.alpha is None
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("extension", WRITTEN)
+def test_save_writes_every_format(tmp_path, extension, transparent):
+    path = tmp_path / "new" / "folder" / f"a{extension}"
+    image = smooth()
+    images.save(path, image, alpha=image[..., 0] if transparent else None, metadata=RECIPE)
+    picture = images.read(path)
+    np.testing.assert_allclose(picture.rgb, image, atol=12 / 255)
+    if transparent and extension not in (".jpg", ".jpeg"):
+        np.testing.assert_allclose(alpha_of(picture), image[..., 0], atol=1 / 255)
+    else:
+        assert picture.alpha is None
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("metadata", [RECIPE, {"nst_jax": "{}", "Title": "two\nlines"}, {}])
+@pytest.mark.parametrize("extension", WRITTEN)
+def test_metadata_round_trip_in_equal_bytes(tmp_path, extension, metadata):
+    first, second = tmp_path / f"a{extension}", tmp_path / f"b{extension}"
+    for path in (first, second):
+        images.save(path, smooth(), metadata=metadata)
+    assert images.read_metadata(first) == metadata
+    assert first.read_bytes() == second.read_bytes()
+
+
+@QUICK
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")))
+def test_metadata_holds_any_text(tmp_path, text):
+    for extension in (".png", ".jpg", ".webp", ".tif"):
+        images.save(tmp_path / f"a{extension}", noise(2, 2), metadata={"nst_jax": text})
+        assert images.read_metadata(tmp_path / f"a{extension}") == {"nst_jax": text}
+
+
+def test_metadata_of_foreign_pictures(tmp_path):
+    exif = Image.Exif()
+    for description in ("A day at the sea", "[1, 2]", '"text"'):
+        exif[ExifTags.Base.ImageDescription] = description
+        assert images.read_metadata(file_of(tmp_path, Image.new("RGB", (8, 8)), "JPEG", exif=exif)) == {}
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Author", "somebody")
+    path = file_of(tmp_path, Image.new("RGB", (2, 2)), "PNG", pnginfo=texts)
+    assert images.read_metadata(path) == {"Author": "somebody"}
+    whole = path.read_bytes()
+    before, text, pixels = whole[:33], whole[33 : 33 + 12 + 15], whole[33 + 12 + 15 : -12]
+    path.write_bytes(before + pixels + text + whole[-12:])  # other programs put text behind the pixels
+    assert images.read_metadata(path) == {"Author": "somebody"}
+    assert images.read_metadata(file_of(tmp_path, Image.new("RGB", (2, 2)), "BMP")) == {}
+
+
+def test_jpeg_refuses_more_metadata_than_it_holds(tmp_path):
+    with pytest.raises(UserError, match=r"use \.png") as caught:
+        images.save(tmp_path / "a.jpg", noise(2, 2), metadata={"nst_jax": "x" * 70_000})
+    one_line(caught)
+    images.save(tmp_path / "a.jpg", noise(2, 2), metadata={"nst_jax": "x" * 64_900})
+    assert len(images.read_metadata(tmp_path / "a.jpg")["nst_jax"]) == 64_900
+
+
+def test_srgb_is_marked(tmp_path):
+    images.save(tmp_path / "a.png", noise(2, 2))
+    images.save(tmp_path / "a.jpg", noise(2, 2))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["srgb"] == 0
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] == 1
+
+
+def test_quality_reaches_the_encoder(tmp_path):
+    for extension in (".jpg", ".webp"):
+        sizes = []
+        for quality in (30, 95):
+            images.save(tmp_path / f"a{extension}", noise(32, 32), quality=quality)
+            sizes.append((tmp_path / f"a{extension}").stat().st_size)
+        assert sizes[0] < sizes[1]
+
+
+def test_jpeg_keeps_colour_at_full_resolution(tmp_path):
+    stripes = np.zeros((16, 16, 3), np.float32)
+    stripes[:, ::2, 0] = stripes[:, 1::2, 2] = 1  # red and blue columns, one pixel wide
+    images.save(tmp_path / "a.jpg", stripes)
+    np.testing.assert_allclose(images.read(tmp_path / "a.jpg").rgb, stripes, atol=0.1)
+
+
+@pytest.mark.parametrize("function", [images.check_writable, lambda path: images.save(path, noise(2, 2))])
+@pytest.mark.parametrize("name", ["a.gif", "a", "a.png.bak", ".png"])
+def test_unknown_extension(tmp_path, function, name):
+    with pytest.raises(UserError, match=r"expected one of \.png, \.jpg") as caught:
+        function(tmp_path / name)
+    one_line(caught)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("function", [images.check_writable, lambda path: images.save(path, noise(2, 2))])
+def test_unwritable_places(tmp_path, function):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="is a directory") as caught:
+        function(tmp_path / "folder.png")
+    one_line(caught)
+    for inside in ("file/a.png", "file/b/a.png", "x" * 300 + ".png"):
+        with pytest.raises(UserError, match="cannot be written") as caught:
+            function(tmp_path / inside)
+        one_line(caught)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+def test_check_writable_leaves_nothing(tmp_path):
+    images.check_writable(tmp_path / "a.png")
+    images.check_writable(tmp_path / "not" / "yet" / "there" / "a.jpg")
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_writable_finds_a_folder_that_takes_no_file(tmp_path, monkeypatch):
+    def refuse(self, *args, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match="Read-only file system") as caught:
+        images.check_writable(tmp_path / "new" / "a.png")
+    one_line(caught)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(OSError(errno.ENOSPC, "No space left on device"), UserError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+@pytest.mark.parametrize("moment", ["write", "rename"])
+def test_save_is_whole_or_not_at_all(tmp_path, monkeypatch, moment, error, raised):
+    path = tmp_path / "a.png"
+    images.save(path, noise(8, 8, seed=1))
+    before = path.read_bytes()
+
+    def write_half(self, data):
+        with open(self, "wb") as file:
+            file.write(data[: len(data) // 2])
+        raise error
+
+    def replace(source, target):
+        raise error
+
+    if moment == "write":
+        monkeypatch.setattr(Path, "write_bytes", write_half)
+    else:
+        monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(raised) as caught:
+        images.save(path, noise(8, 8, seed=2))
+    monkeypatch.undo()
+    if raised is UserError:
+        assert "No space left on device" in one_line(caught)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("extension", "limit"), [(".webp", 16383), (".jpg", 65500)])
+def test_save_refuses_more_pixels_than_the_format_holds(tmp_path, extension, limit):
+    path = tmp_path / f"a{extension}"
+    with pytest.raises(UserError, match=f"at most {limit} pixels") as caught:
+        images.save(path, np.zeros((1, limit + 1, 3)))
+    one_line(caught)
+    images.save(path, np.zeros((1, limit, 3)))
+    assert images.read(path).rgb.shape == (1, limit, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "alpha", "said"),
+    [
+        (np.zeros((4, 4)), None, r"\(h, w, 3\)"),
+        (np.zeros((4, 4, 4)), None, r"\(h, w, 3\)"),
+        (np.zeros((0, 4, 3)), None, r"\(h, w, 3\)"),
+        (np.zeros((4, 4, 3)), np.zeros((4, 5)), "alpha has shape"),
+    ],
+)
+def test_save_refuses_other_shapes(tmp_path, image, alpha, said):
+    with pytest.raises(ValueError, match=said):
+        images.save(tmp_path / "a.png", image, alpha=alpha)
+
+
+def test_images_import_no_jax():
+    for file in Path(images.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not {name.split(".")[0] for name in names} & {"jax", "jaxtyping", "flax", "types"}
