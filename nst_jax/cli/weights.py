@@ -75,7 +75,7 @@ class Fetch:
         """Fetch; return the exit code."""
         from nst_jax.weights.fetch import BASE_URL, fetch
 
-        print(f"fetching {self.name} (60 to 80 MB)", file=sys.stderr)
+        print(f"{self.name}: 60 to 80 MB to download, unless it is in the cache", file=sys.stderr)
         path = fetch(self.name, base_url=self.base_url or BASE_URL)
         print(f"{path}: use it with --weights {path.stem}")
         return 0
@@ -157,7 +157,7 @@ Command = (
 class Weights:
     """Convert, fetch, list, verify and normalize the networks that --weights can name."""
 
-    command: tyro.conf.OmitSubcommandPrefixes[Command]
+    command: Annotated[tyro.conf.OmitSubcommandPrefixes[Command], tyro.conf.arg(name="")]
 
     def run(self) -> int:
         """Run the command; return its exit code."""

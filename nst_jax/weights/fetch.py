@@ -54,7 +54,7 @@ def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> 
     if _is_whole(target):
         return target
     url = f"{base_url}/{published.path}"
-    by_hand = f"get {url} another way and run `nst-jax weights convert FILE {target}`"
+    by_hand = f"get it another way and run `nst-jax weights convert FILE {target}`"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as folder:

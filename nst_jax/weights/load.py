@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import platformdirs
 
 from nst_jax.errors import UserError
-from nst_jax.recipe import Padding, Pooling
 from nst_jax.vgg import Encoder
 from nst_jax.weights.store import read_weights, sha256
 
@@ -56,7 +55,7 @@ def find_weights(weights: str | Path) -> Path:
     raise UserError(f"no weights are called '{name}': {hint}")
 
 
-def load_encoder(weights: str | Path = EMBEDDED, *, pooling: Pooling = "max", padding: Padding = "zero") -> Encoder:
+def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
     """Load a network: the embedded VGG16, one fetched by name, or a converted .h5 file.
 
     Kernels are (3, 3, c_in, c_out) float32, whatever the file stores.
@@ -74,7 +73,5 @@ def load_encoder(weights: str | Path = EMBEDDED, *, pooling: Pooling = "max", pa
         params={conv: {k: jnp.asarray(a) for k, a in leaves.items()} for conv, leaves in held.params.items()},
         architecture=held.architecture,
         preprocessing=held.preprocessing,
-        pooling=pooling,
-        padding=padding,
         digest=sha256(path),
     )

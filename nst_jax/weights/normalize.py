@@ -10,7 +10,7 @@ import numpy as np
 
 from nst_jax import images
 from nst_jax.errors import UserError
-from nst_jax.recipe import Pooling
+from nst_jax.recipe import Padding, Pooling
 from nst_jax.types import Image
 from nst_jax.vgg import Encoder, conv_names, features
 from nst_jax.weights.load import find_weights, load_encoder
@@ -19,7 +19,9 @@ from nst_jax.weights.store import Dtype, Weights, read_weights, save_weights
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
 
-def normalize(encoder: Encoder, pictures: Iterable[Image]) -> Encoder:
+def normalize(
+    encoder: Encoder, pictures: Iterable[Image], *, pooling: Pooling = "max", padding: Padding = "zero"
+) -> Encoder:
     """Give every filter mean activation 1 over pictures and positions; filters that never fire stay as they are.
 
     With m_l[c] the mean of relu_l[..., c]: kernel_l[..., i, c] * m_(l-1)[i] / m_l[c] and bias_l[c] / m_l[c]. ReLU and
@@ -30,7 +32,7 @@ def normalize(encoder: Encoder, pictures: Iterable[Image]) -> Encoder:
     Raises:
         UserError: no pictures.
     """
-    means = mean_activations(encoder, pictures)
+    means = mean_activations(encoder, pictures, pooling, padding)
     params: dict[str, dict[str, jax.Array]] = {}
     before = np.ones(3)
     for conv, mean in means.items():
@@ -42,7 +44,9 @@ def normalize(encoder: Encoder, pictures: Iterable[Image]) -> Encoder:
     return encoder.replace(params=params, plans={}, digest="")  # type: ignore[attr-defined]
 
 
-def mean_activations(encoder: Encoder, pictures: Iterable[Image]) -> dict[str, np.ndarray]:
+def mean_activations(
+    encoder: Encoder, pictures: Iterable[Image], pooling: Pooling = "max", padding: Padding = "zero"
+) -> dict[str, np.ndarray]:
     """Average each filter's activation after its ReLU over all positions of all pictures: `{"conv1_1": (c,), ...}`.
 
     Raises:
@@ -53,7 +57,8 @@ def mean_activations(encoder: Encoder, pictures: Iterable[Image]) -> dict[str, n
 
     @jax.jit
     def one(encoder: Encoder, picture: Image) -> list[jax.Array]:
-        return [f.mean((0, 1)) for f in features(encoder, picture, relus).values()]
+        found = features(encoder, picture, relus, pooling=pooling, padding=padding)
+        return [feature.mean((0, 1)) for feature in found.values()]
 
     sums: list[np.ndarray] = [np.zeros(())] * len(convs)
     positions = np.zeros(len(convs))
@@ -84,10 +89,9 @@ def normalize_file(
     """
     paths = _pictures(Path(folder))
     held = read_weights(find_weights(src))
-    encoder = load_encoder(src, pooling=pooling)
     # read one at a time: a folder of photographs need not fit into memory
     pictures = (jnp.asarray(images.resize(images.read(path).rgb, size)) for path in paths)
-    scaled = normalize(encoder, pictures)
+    scaled = normalize(load_encoder(src), pictures, pooling=pooling)
     notes = f"each filter scaled to mean activation 1 over {len(paths)} pictures, {size} px, {pooling} pooling"
     params = {conv: {k: np.asarray(a) for k, a in leaves.items()} for conv, leaves in scaled.params.items()}
     done: Weights = dataclasses.replace(held, params=params, dtype=dtype, notes=notes)
