@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import nst_jax
 from nst_jax.errors import UserError
 from nst_jax.recipe import Recipe
 
@@ -19,8 +20,12 @@ KEY = "nst_jax"
 
 def versions() -> dict[str, str]:
     """List the versions that a result depends on."""
-    names = ("nst-jax", "jax", "jaxlib", "flax", "optax", "numpy", "pillow", "h5py")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    names = ("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "h5py")
+    return {
+        "python": platform.python_version(),
+        "nst_jax": nst_jax.__version__,
+        **{name: version(name) for name in names},
+    }
 
 
 def cpu_name() -> str:
@@ -45,16 +50,13 @@ def source(path: Path, sha256: str) -> dict[str, str]:
     return {"path": str(path.resolve()), "sha256": sha256}
 
 
-def describe(
-    recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: str, result: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Write down one picture's recipe.
+def describe(recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: str) -> dict[str, Any]:
+    """Write down what one picture is made from; how the run ended is added under `result`.
 
     Args:
         recipe: every setting.
         inputs: `{"content": source(...), "style": source(...)}`, and `init` where a file was given.
         digest: sha256 of the weights file.
-        result: how the run ended (stop reason, best step, final terms).
     """
     return {
         "format": FORMAT,
@@ -64,7 +66,6 @@ def describe(
         "versions": versions(),
         "device": device_name(),
         "command": sys.argv[1:],
-        "result": dict(result),
     }
 
 

@@ -11,12 +11,14 @@ import tyro
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.stylize import Stylize
+from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
 
 Command = (
     Annotated[Stylize, tyro.conf.subcommand("stylize")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
+    | Annotated[Weights, tyro.conf.subcommand("weights")]
 )
 
 DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.

@@ -65,11 +65,12 @@ def make(
     s = scaled(pictures["style"].rgb, recipe.style_size or recipe.size)
     init = images.fit(pictures["init"].rgb, c.shape[:2]) if "init" in pictures else None
     encoder, problem = _pose(c, s, init, recipe, cache, expected)
+    sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
+    made_from = record.describe(recipe, sources, encoder.digest)
     began = time.perf_counter()
     solution = optimise(encoder, problem, recipe, quiet=quiet)
     seconds = time.perf_counter() - began
-    sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
-    metadata = record.as_metadata(record.describe(recipe, sources, encoder.digest, _ending(solution)))
+    metadata = record.as_metadata({**made_from, "result": _ending(solution)})
     alpha = pictures["content"].alpha
     alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
     images.save(output, np.asarray(solution.image), alpha=alpha, metadata=metadata)
