@@ -69,8 +69,7 @@ def variants(device: str, precision: str) -> tuple[Variant, ...]:
         for last in (False, True)
     ]
     graphs = [
-        Variant(precision=precision, channels_last=True, compiled=compiled, graph=True)
-        for compiled in (False, True)
+        Variant(precision=precision, channels_last=True, compiled=compiled, graph=True) for compiled in (False, True)
     ]
     return tuple(plain + graphs) if device == "cuda" else tuple(plain)
 
@@ -113,9 +112,7 @@ class Network:
     mean: torch.Tensor
 
 
-def load(
-    path: Path | None, last: str, variant: Variant, device: str, dtype: torch.dtype | None = None
-) -> Network:
+def load(path: Path | None, last: str, variant: Variant, device: str, dtype: torch.dtype | None = None) -> Network:
     """Read a converted .h5 (random VGG16 weights without one) up to the convolution `last`.
 
     The network takes RGB in [0, 1] less the mean: order, range and std are folded into conv1_1's kernel.
@@ -143,9 +140,7 @@ def _read(path: Path) -> tuple[dict, Arrays]:
     """Read the preprocessing and every kernel (3, 3, c_in, c_out) and bias (c_out,), as float64."""
     with h5py.File(path) as file:
         names = sorted(str(name) for name in file if str(name).startswith("conv"))
-        arrays = {
-            n: (np.asarray(file[f"{n}/kernel"], float), np.asarray(file[f"{n}/bias"], float)) for n in names
-        }
+        arrays = {n: (np.asarray(file[f"{n}/kernel"], float), np.asarray(file[f"{n}/bias"], float)) for n in names}
         return {key: file.attrs[key] for key in CAFFE}, arrays
 
 
@@ -159,9 +154,7 @@ def _random() -> Arrays:
     return found
 
 
-def features(
-    network: Network, image: torch.Tensor, wanted: Sequence[str], pooling: str
-) -> dict[str, torch.Tensor]:
+def features(network: Network, image: torch.Tensor, wanted: Sequence[str], pooling: str) -> dict[str, torch.Tensor]:
     """Compute the named activations (b, c, h_l, w_l) of images (b, 3, h, w)."""
     x = (image - network.mean).to(network.layers[0][1].dtype)
     pool = {"max": F.max_pool2d, "avg": F.avg_pool2d}[pooling]
@@ -183,9 +176,7 @@ def features(
 
 def deepest(objective: Objective) -> str:
     """Name the last convolution that the objective needs."""
-    return max((*objective.content_layers, *objective.style_layers), key=lambda name: name[4:]).replace(
-        "relu", "conv"
-    )
+    return max((*objective.content_layers, *objective.style_layers), key=lambda name: name[4:]).replace("relu", "conv")
 
 
 @dataclass(frozen=True)
@@ -208,9 +199,7 @@ def _wide(x: torch.Tensor) -> torch.Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def terms(
-    network: Network, objective: Objective, goal: Targets, image: torch.Tensor
-) -> dict[str, torch.Tensor]:
+def terms(network: Network, objective: Objective, goal: Targets, image: torch.Tensor) -> dict[str, torch.Tensor]:
     """Compute every unweighted loss, added over the images: `content/relu4_2`, `style/relu1_1`, ..., `tv`."""
     wanted = (*objective.content_layers, *objective.style_layers)
     found = features(network, image, wanted, objective.pooling)

@@ -58,16 +58,13 @@ def _captured(step: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
 
 
 def lbfgs(
-    loss: Callable[[torch.Tensor], torch.Tensor],
-    start: torch.Tensor,
-    steps: int,
-    line_search: str | None = None,
+    loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor, steps: int, line_search: str | None = None
 ) -> tuple[torch.Tensor, list[float]]:
     """Minimise by L-BFGS as neural-style-pt configures it (lr 1, history 100, no tolerances, no clamp).
 
-    Returns the image and the loss of every evaluation; `line_search` may be "strong_wolfe".
+    `line_search` may be "strong_wolfe". Returns the image and the loss of every evaluation.
     """
-    image = start.clone().requires_grad_()
+    image = start.clone(memory_format=torch.contiguous_format).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [image],
         lr=1,

@@ -39,12 +39,10 @@ def picture(name: str, size: tuple[int, int]) -> np.ndarray:
 
 def tensor(image: np.ndarray) -> torch.Tensor:
     """Turn uint8 (h, w, 3) into float64 (1, 3, h, w) in [0, 1]."""
-    return torch.tensor(image.transpose(2, 0, 1)[None] / 255.0, dtype=torch.float64)
+    return torch.tensor(np.ascontiguousarray(image.transpose(2, 0, 1)[None] / 255.0), dtype=torch.float64)
 
 
-def evaluate(
-    pictures: dict[str, np.ndarray], positions: np.ndarray, kind: str, pooling: str
-) -> dict[str, object]:
+def evaluate(pictures: dict[str, np.ndarray], positions: np.ndarray, kind: str, pooling: str) -> dict[str, object]:
     """Compute the terms, the total and its gradient for layers before (conv) or after (relu) the ReLU."""
     objective = reference.Objective(
         content_layers=(f"{kind}4_2",),
