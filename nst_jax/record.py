@@ -91,7 +91,7 @@ def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
 
 def recipe_of(record: Mapping[str, Any]) -> Recipe:
     """Rebuild the settings of a record."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in record["recipe"].items()}
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["recipe"].items()}
     known = {field.name for field in dataclasses.fields(Recipe)}
     if unknown := sorted(set(values) - known):
         raise UserError(f"the recipe has settings this version does not know: {', '.join(unknown)}")

@@ -154,8 +154,6 @@ class Encoder:
     plans: Mapping[str, Mapping[str, ops.Plan]] = struct.field(default_factory=dict)
     architecture: str = struct.field(pytree_node=False, default="vgg16")
     preprocessing: Preprocessing = struct.field(pytree_node=False, default=CAFFE)
-    pooling: Pooling = struct.field(pytree_node=False, default="max")
-    padding: Padding = struct.field(pytree_node=False, default="zero")
     digest: str = struct.field(pytree_node=False, default="")
 
 
@@ -178,9 +176,10 @@ def _prepare(encoder: Encoder, precision: Precision, platform: str, size: tuple[
     for name, p in encoder.params.items():
         block = int(name[4])
         positions = (size[0] >> (block - 1), size[1] >> (block - 1))
-        method = ops.choose(platform, *p["kernel"].shape[2:], positions)
+        _, _, c_in, c_out = p["kernel"].shape
+        method = ops.choose(platform, c_in, c_out, positions)
         plans[name] = {"plan": ops.plan_conv(p["kernel"], p["bias"], method, precision)}
-    return encoder.replace(plans=plans)
+    return dataclasses.replace(encoder, plans=plans)
 
 
 def preprocess(image: Image, how: Preprocessing) -> Features:

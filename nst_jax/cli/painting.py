@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ def optimise(encoder: "Encoder", problem: "Problem", recipe: Recipe, *, quiet: b
         except KeyboardInterrupt:
             if latest is None:
                 raise
-            latest = latest.replace(stopped="interrupted")
+            latest = replace(latest, stopped="interrupted")
     assert latest is not None
     return latest
 
