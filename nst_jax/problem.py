@@ -10,7 +10,7 @@ from flax import struct
 from nst_jax import losses, ops, vgg
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Padding, Pooling, Recipe, check
-from nst_jax.types import Features, Gram, Image, Scalar
+from nst_jax.types import Features, Gram, Image, ImageLike, Scalar
 from nst_jax.vgg import Encoder
 
 Terms = dict[str, Scalar]
@@ -48,11 +48,11 @@ class Problem:
 
 def pose(
     encoder: Encoder,
-    content: Image,
-    style: Image,
+    content: ImageLike,
+    style: ImageLike,
     *,
     recipe: Recipe = DEFAULT,
-    init: Image | None = None,
+    init: ImageLike | None = None,
 ) -> Problem:
     """Compute the targets of `recipe` for a content image (h, w, 3) and a style image (h', w', 3), RGB in [0, 1].
 
@@ -93,7 +93,7 @@ def pose(
     )
 
 
-def _check_image(what: str, image: Image, layers: tuple[str, ...]) -> None:
+def _check_image(what: str, image: ImageLike, layers: tuple[str, ...]) -> None:
     shape = np.shape(image)
     if len(shape) != 3 or shape[-1] != 3:
         raise UserError(f"the {what} image has shape {shape}: expected (height, width, 3), RGB in [0, 1]")
@@ -116,7 +116,7 @@ def blend_fraction(kind: str) -> float:
     return float(match[1]) if match else 0.0
 
 
-def _starting_point(kind: str, content: Image, style: Image, given: Image | None) -> tuple[Image, float]:
+def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | None) -> tuple[Image, float]:
     """Give the image below the noise and the noise's fraction."""
     if given is not None:
         if np.shape(given) != content.shape:

@@ -4,10 +4,14 @@ h, w    height and width in pixels (of an image) or positions (of a feature map)
 c       channels; c c is a channel-by-channel matrix
 """
 
+import numpy as np
 from jaxtyping import Array, Float
 
 Image = Float[Array, "h w 3"]
 """Picture: float32, RGB, [0, 1]."""
+
+ImageLike = Float[Array | np.ndarray, "h w 3"]
+"""The same as it comes from a reader: a jax or a numpy array."""
 
 Features = Float[Array, "h w c"]
 """One layer's activation."""
