@@ -252,7 +252,8 @@ def test_held_out_at_the_targets_and_over_lanes(encoder) -> None:
     found = jax.vmap(metrics.held_out, in_axes=(None, 0, None, None))(encoder, lanes, content, style)
     assert found["content_distance"][0] == 0
     assert found["ssim"][0] == pytest.approx(1, abs=1e-6)
-    # A crop of the style has nearly its statistics, a dark content has not; a broken lane has no finite metric and breaks no other lane.
+    # A crop of the style has nearly its statistics, a dark content has not; a broken lane has no finite metric and
+    # breaks no other lane.
     assert found["style_bures"][1] < 0.2 * found["style_bures"][0]
     assert [name for name in NAMES if np.isfinite(found[name][2])] == []
     alone = metrics.held_out(encoder, lanes[1], content, style)

@@ -1,0 +1,175 @@
+"""Read a run folder: `manifest.json`, `history.csv`, `summary.csv` and the pictures, as far as they are written."""
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from nst_jax.errors import UserError
+
+FORMAT = 1
+"""The `format` of the manifests this module reads."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One swept setting and its values as they are shown."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One setting of the sweep; `index` is its place on every axis, `image` its picture relative to the folder."""
+
+    lane: int
+    name: str
+    settings: dict[str, Any]
+    index: tuple[int, ...]
+    image: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds.
+
+    Attributes:
+        terms: the columns of the history beside lane and step.
+        history: lane -> column ("step" and each term) -> values, nan where a value is missing.
+        columns: the columns of the summary beside lane.
+        summary: lane -> column -> text.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    axes: tuple[Axis, ...]
+    lanes: tuple[Lane, ...]
+    terms: tuple[str, ...]
+    history: dict[int, dict[str, list[float]]]
+    columns: tuple[str, ...]
+    summary: dict[int, dict[str, str]]
+
+
+def read(folder: Path) -> Run:
+    """Read a run folder, finished or not.
+
+    Raises:
+        UserError: no manifest, or one that this version cannot read.
+    """
+    manifest = _manifest(folder / "manifest.json")
+    try:
+        axes = tuple(Axis(str(a["name"]), labels(a["values"])) for a in manifest["axes"])
+        lanes = tuple(_lane(entry, axes) for entry in manifest["lanes"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"'{folder / 'manifest.json'}' is damaged: {error!r}; run the command again") from error
+    columns, rows = _table(folder / "summary.csv")
+    summary = {int(row["lane"]): row for row in rows}
+    terms, history = _history(folder / "history.csv")
+    return Run(folder, manifest, axes, lanes, terms, history, tuple(c for c in columns if c != "lane"), summary)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"'{path.parent}' is no run folder, it has no readable manifest.json: give another") from error
+    except ValueError as error:
+        raise UserError(f"'{path}' is not JSON ({error}): run the command again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise UserError(
+            f"'{path}' has format {found}, this version reads format {FORMAT}: use the version that wrote it"
+        )
+    return manifest
+
+
+def _lane(entry: dict[str, Any], axes: Sequence[Axis]) -> Lane:
+    index = tuple(int(i) for i in entry["index"])
+    if len(index) != len(axes) or not all(0 <= i < len(a.labels) for i, a in zip(index, axes, strict=True)):
+        raise ValueError(f"lane {entry['lane']} has index {list(index)}, outside of the axes")
+    return Lane(
+        int(entry["lane"]),
+        str(entry["name"]),
+        dict(entry["settings"]),
+        index,
+        str(entry["image"]),
+        str(entry.get("command", "")),
+    )
+
+
+def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a CSV file; none if it is missing. A line cut short by a kill is left out."""
+    if not path.exists():
+        return [], []
+    with path.open(newline="", encoding="utf-8") as file:
+        head, *rows = list(csv.reader(file)) or [[]]
+    return head, [dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head)]
+
+
+def _history(path: Path) -> tuple[tuple[str, ...], dict[int, dict[str, list[float]]]]:
+    head, rows = _table(path)
+    history: dict[int, dict[str, list[float]]] = {}
+    for row in rows:
+        curves = history.setdefault(int(row["lane"]), {name: [] for name in head if name != "lane"})
+        for name, values in curves.items():
+            values.append(float(row[name] or "nan"))
+    return tuple(name for name in head if name not in ("lane", "step")), history
+
+
+def labels(values: Sequence[Any]) -> tuple[str, ...]:
+    """Write the values of an axis with as few digits (three or more) as keep them apart."""
+    for digits in (3, 4, 6, 9):
+        found = tuple(label(value, digits) for value in values)
+        if len(set(found)) == len(set(map(str, values))):
+            return found
+    return tuple(map(str, values))
+
+
+def label(value: Any, digits: int = 3) -> str:
+    """Write one setting: 1000.0 as 1000, 1e5 as 1e5, 31.6227766 as 31.6, a list with commas."""
+    if isinstance(value, list | tuple):
+        return ", ".join(label(v, digits) for v in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return " ".join(str(value).split())
+    if isinstance(value, int) and abs(value) < 10**6:
+        return str(value)
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    if exponent and -5 < int(exponent) < 5:  # 3 digits of 1234.5 are 1.23e+03: 1230 reads better
+        return f"{float(f'{value:.{digits}g}'):.0f}"
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def main_axes(run: Run) -> tuple[int | None, int | None]:
+    """Choose the axes (down, across) of a flat view: the first two that vary, the longer one across."""
+    varying = [i for i, axis in enumerate(run.axes) if len(axis.labels) > 1][:2]
+    if len(varying) < 2:
+        return None, (varying[0] if varying else None)
+    first, second = varying
+    longer = len(run.axes[first].labels) > len(run.axes[second].labels)
+    return (second, first) if longer else (first, second)
+
+
+def shrink(path: Path, side: int = 256) -> Image.Image | None:
+    """Load a picture no larger than `side`; none if it is not there or not whole."""
+    try:
+        with Image.open(path) as image:
+            small = image.convert("RGB")
+            small.thumbnail((side, side), Image.Resampling.LANCZOS)
+            return small
+    except (OSError, SyntaxError):  # Pillow raises SyntaxError for some broken PNG files
+        return None
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that it appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+    return path

@@ -1,0 +1,151 @@
+"""The contact sheet: the two main axes of a sweep as one labelled picture."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_jax.report.folder import Lane, Run, main_axes, write_whole
+
+LARGEST = 300_000
+"""Bytes that a sheet may have, so that it can go into a README."""
+
+PAPER, INK, GREY, EMPTY = "#ffffff", "#1c1d1f", "#6b6e73", "#efeeea"
+GAP = 6
+SMALLEST = 96
+"""Pixels of the box of an even smaller picture, which is not enlarged; the words need them."""
+WRAP = 8
+"""Most pictures in a row of a sheet with a single axis."""
+
+ATTEMPTS = tuple((side, quality) for side in (208, 160, 120, 88, 60, 40) for quality in (86, 74))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Lanes at (row, column), with what is written around them."""
+
+    lanes: dict[tuple[int, int], Lane]
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    captions: dict[tuple[int, int], str]
+    across: str
+    down: str
+    fixed: str
+
+
+def write_sheet(run: Run, pictures: dict[int, Image.Image]) -> Path:
+    """Write `sheet.jpg`: `pictures` by lane, scaled down until the file is under 300 kB."""
+    grid = _grid(run)
+    content = b""
+    for side, quality in ATTEMPTS:
+        buffer = io.BytesIO()
+        _draw(grid, pictures, side).save(buffer, "JPEG", quality=quality, optimize=True)
+        content = buffer.getvalue()
+        if len(content) < LARGEST:
+            break
+    return write_whole(run.folder / "sheet.jpg", content)
+
+
+def _grid(run: Run) -> Grid:
+    down, across = main_axes(run)
+    rest = [i for i in range(len(run.axes)) if i not in (down, across)]
+    lanes = [lane for lane in run.lanes if all(lane.index[i] == 0 for i in rest)]
+    fixed = ", ".join(f"{run.axes[i].name} = {run.axes[i].labels[0]}" for i in rest)
+    if across is None:
+        return Grid({(0, 0): lanes[0]} if lanes else {}, ("",), ("",), {}, "", "", fixed)
+    axis = run.axes[across]
+    if down is None:
+        count = len(axis.labels)
+        rows = -(-count // WRAP)
+        columns = -(-count // rows)
+        places = {divmod(lane.index[across], columns): lane for lane in lanes}
+        captions = {place: axis.labels[lane.index[across]] for place, lane in places.items()}
+        return Grid(places, ("",) * columns, ("",) * rows, captions, axis.name, "", fixed)
+    places = {(lane.index[down], lane.index[across]): lane for lane in lanes}
+    return Grid(places, axis.labels, run.axes[down].labels, {}, axis.name, run.axes[down].name, fixed)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of a sheet: picture box, height of a line of text, origin of the first box, and the sheet's size."""
+
+    font: ImageFont.FreeTypeFont
+    box: tuple[int, int]
+    line: int
+    origin: tuple[int, int]
+    step: tuple[int, int]
+    size: tuple[int, int]
+
+    def corner(self, row: int, column: int) -> tuple[int, int]:
+        """Give the upper left pixel of the box at (row, column)."""
+        return self.origin[0] + self.step[0] * column, self.origin[1] + self.step[1] * row
+
+
+def _layout(grid: Grid, pictures: dict[int, Image.Image], side: int) -> Layout:
+    """Make room for boxes no wider or higher than `side`, shaped as the tallest picture, and for words."""
+    font = ImageFont.load_default(max(11, min(16, side // 9)))
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    shown = [pictures[lane.lane] for lane in grid.lanes.values() if lane.lane in pictures]
+    ratio = max((p.height / p.width for p in shown), default=1.0)
+    side = min(side, max((SMALLEST, *(max(p.size) for p in shown))))
+    width, height = (side, round(side * ratio)) if ratio <= 1 else (round(side / ratio), side)
+    line = round(font.size * 1.7)
+    words = max(round(font.getlength(_cut(font, text, side))) for text in (*grid.rows, grid.down))
+    left = GAP * 2 + (words + GAP if words else 0)
+    top = GAP + line * (bool(grid.across) + any(grid.columns) + bool(grid.captions))
+    step = width + GAP, height + GAP + line * bool(grid.captions)
+    bottom = GAP + line * bool(grid.fixed) - line * bool(grid.captions)
+    size = left + step[0] * len(grid.columns) + GAP, top + step[1] * len(grid.rows) + bottom
+    return Layout(font, (width, height), line, (left, top), step, size)
+
+
+def _draw(grid: Grid, pictures: dict[int, Image.Image], side: int) -> Image.Image:
+    """Draw the grid with pictures no wider or higher than `side` pixels."""
+    layout = _layout(grid, pictures, side)
+    sheet = Image.new("RGB", layout.size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _write_axes(draw, grid, layout, side)
+    width, height = layout.box
+    for place, lane in grid.lanes.items():
+        x, y = layout.corner(*place)
+        _write(draw, layout, (x + width / 2, y - layout.line / 2), grid.captions.get(place, ""), "mm", width)
+        picture = pictures.get(lane.lane)
+        if picture is None:
+            draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
+            _write(draw, layout, (x + width / 2, y + height / 2), "not finished", "mm", width, GREY)
+        else:
+            small = picture.copy()
+            small.thumbnail(layout.box, Image.Resampling.LANCZOS)
+            sheet.paste(small, (x + (width - small.width) // 2, y + (height - small.height) // 2))
+    return sheet
+
+
+def _write_axes(draw: ImageDraw.ImageDraw, grid: Grid, layout: Layout, side: int) -> None:
+    """Write the axes' names in grey, their values, and below what all pictures share."""
+    (left, top), (width, height), line = layout.origin, layout.box, layout.line
+    middle = left + layout.step[0] * len(grid.columns) / 2
+    _write(draw, layout, (middle, (line + GAP) / 2), grid.across, "mm", layout.size[0], GREY)
+    _write(draw, layout, (GAP * 2, top - line / 2), grid.down, "lm", side, GREY)
+    for column, words in enumerate(grid.columns):
+        x, _ = layout.corner(0, column)
+        _write(draw, layout, (x + width / 2, top - line / 2), words, "mm", width)
+    for row, words in enumerate(grid.rows):
+        _, y = layout.corner(row, 0)
+        _write(draw, layout, (GAP * 2, y + height / 2), words, "lm", side)
+    bottom = layout.size[1] - (line + GAP) / 2
+    _write(draw, layout, (GAP * 2, bottom), grid.fixed, "lm", layout.size[0] - GAP * 4, GREY)
+
+
+def _write(draw: ImageDraw.ImageDraw, layout: Layout, at, words: str, anchor: str, room: int, colour=INK) -> None:
+    draw.text(at, _cut(layout.font, words, room), fill=colour, font=layout.font, anchor=anchor)
+
+
+def _cut(font: ImageFont.FreeTypeFont, words: str, room: float) -> str:
+    """Shorten `words` in the middle until they fit into `room` pixels: the ends of file names tell them apart."""
+    keep = len(words)
+    short = words
+    while keep > 2 and font.getlength(short) > room:
+        keep -= 1
+        short = f"{words[: keep - keep // 2]}...{words[len(words) - keep // 2 :]}"
+    return short

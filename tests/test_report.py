@@ -1,0 +1,250 @@
+"""The report of a run folder: what is read, the contact sheet, the plots, and the data inside the page."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import run_folders
+from PIL import Image
+
+from nst_jax import report
+from nst_jax.errors import UserError
+from nst_jax.report import folder as folders
+from nst_jax.report import page, sheet
+
+SWEEP = {"beta": [10.0, 1e3, 1e5], "alpha": [1.0, 10.0]}
+
+
+def _data(path: Path) -> dict:
+    """Parse the page as a browser does and give the JSON in it."""
+    found: list[str] = []
+
+    class Parser(HTMLParser):
+        inside = False
+
+        def handle_starttag(self, tag, attrs):
+            self.inside = tag == "script" and ("id", "data") in attrs
+
+        def handle_data(self, data):
+            if self.inside:
+                found.append(data)
+
+        def handle_endtag(self, tag):
+            self.inside = False
+
+    Parser().feed(path.read_text(encoding="utf-8"))
+    return json.loads("".join(found), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.0, 10.0, 1e3, 1e4, 1e5, 1e6], ["1", "10", "1000", "10000", "1e5", "1e6"]),
+        ([0.001, 1e-5, 0.0, -2.5], ["0.001", "1e-5", "0", "-2.5"]),
+        ([31.6227766, 31622.7766, 3.16227766e7], ["31.6", "31600", "3.16e7"]),
+        ([1.0001, 1.0002], ["1.0001", "1.0002"]),
+        ([0, 1, 123456], ["0", "1", "123456"]),
+        (["temple.jpg", "a\n b.png", True, [0.5, "x"]], ["temple.jpg", "a b.png", "True", "0.5, x"]),
+        ([float("nan"), float("inf")], ["nan", "inf"]),
+    ],
+)
+def test_labels_are_short_and_tell_values_apart(values: list, expected: list[str]) -> None:
+    assert list(folders.labels(values)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((3, 2), (1, 0)),
+        ((2, 3), (0, 1)),
+        ((1, 4), (None, 1)),
+        ((1, 2, 5, 9), (1, 2)),
+        ((1,), (None, None)),
+        ((), (None, None)),
+    ],
+)
+def test_the_longer_of_the_first_two_varying_axes_runs_across(tmp_path, sizes, expected) -> None:
+    axes = {f"axis{i}": list(range(size)) for i, size in enumerate(sizes)}
+    run = folders.read(run_folders.make(tmp_path / "run", axes, steps=1, size=(4, 4)))
+    assert folders.main_axes(run) == expected
+
+
+def test_an_unfinished_run_is_read_as_far_as_it_is(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", SWEEP, missing={5})
+    with (run / "history.csv").open("a") as file:
+        file.write("5,99,1.0")  # a line cut short by a kill
+    found = folders.read(run)
+    assert found.terms == run_folders.TERMS
+    assert found.history[5]["step"] == list(range(20))
+    assert found.history[2]["total"][10] == pytest.approx(10.0)
+    assert 5 not in found.summary
+    for name in ("history.csv", "summary.csv"):
+        (run / name).unlink()
+    assert folders.read(run).history == {}
+    assert _data(report.write(run))["lanes"][5]["source"] is None
+    assert not (run / "loss.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "is no run folder"),
+        ("{", "is not JSON"),
+        ({"format": 2}, "has format 2, this version reads format 1"),
+        ([], "has format None"),
+        ({"format": 1}, "is damaged: KeyError"),
+        (
+            {
+                "format": 1,
+                "axes": [{"name": "a", "values": [1]}],
+                "lanes": [{"lane": 0, "name": "0", "settings": {}, "index": [3], "image": "x"}],
+            },
+            "outside of the axes",
+        ),
+    ],
+)
+def test_what_is_no_run_folder_is_refused_in_one_line(tmp_path, change, message: str) -> None:
+    if change is not None:
+        (tmp_path / "manifest.json").write_text(change if isinstance(change, str) else json.dumps(change))
+    with pytest.raises(UserError, match=message) as error:
+        report.write(tmp_path)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "index.html").exists()
+
+
+def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", SWEEP, missing={3})
+    report.write(run)
+    with Image.open(run / "sheet.jpg") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    rows: dict[int, list[tuple[int, int]]] = {}
+    for lane in (0, 1, 2, 4, 5):
+        near = np.abs(pixels - np.array(run_folders.colour(lane))).max(-1) <= 4
+        ys, xs = np.nonzero(near)
+        assert len(ys) > 0.7 * 48 * 32  # JPEG blurs the edges
+        rows.setdefault(lane % 2, []).append((int(np.median(xs)), int(np.median(ys))))
+    # beta has three values and runs across, alpha down; lanes count alpha fastest
+    for places in rows.values():
+        assert [x for x, _ in places] == sorted(x for x, _ in places)
+        assert len({y for _, y in places}) == 1
+    assert rows[0][0][1] < rows[1][0][1]
+    assert rows[0][0][0] == rows[1][0][0]
+    # there is dark ink above the pictures and left of them
+    top, left = rows[0][0][1] - 16, rows[0][0][0] - 24
+    assert pixels[: top - 1].min() < 90
+    assert pixels[top:, : left - 1].min() < 90
+
+
+def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": list(range(12)), "alpha": list(range(8))}, steps=1, size=(4, 4))
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (160, 256, 3), np.uint8)) for _ in range(4)]
+    pictures = {lane: noise[lane % 4] for lane in range(96)}
+    path = sheet.write_sheet(folders.read(run), pictures)
+    assert path.stat().st_size < sheet.LARGEST
+    with Image.open(path) as image:
+        assert image.width > 12 * 40
+
+
+@pytest.mark.parametrize(
+    "axes", [{}, {"seed": [0]}, {"beta": list(range(9))}, {"pair": ["x" * 300, "_$<b>$\\frac{", "日本"]}]
+)
+def test_every_number_of_axes_makes_a_report(tmp_path, axes) -> None:
+    run = run_folders.make(tmp_path / "run", axes)
+    found = _data(report.write(run))
+    assert len(found["lanes"]) == max(1, np.prod([len(v) for v in axes.values()]))
+    for name in ("sheet.jpg", "loss.png"):
+        with Image.open(run / name) as image:
+            assert image.width > 60
+    assert [p.name for p in run.iterdir() if p.name.startswith(".")] == []
+
+
+def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", SWEEP, missing={5})
+    found = _data(report.write(run))
+    assert found["axes"] == [
+        {"name": "beta", "labels": ["10", "1000", "1e5"]},
+        {"name": "alpha", "labels": ["1", "10"]},
+    ]
+    lane = found["lanes"][3]
+    assert (lane["name"], lane["index"], lane["settings"]["alpha"]) == ("0003", [1, 1], "10")
+    assert lane["command"].endswith("--number 3")
+    assert lane["curves"]["terms"][2] == [6.0] * 20
+    assert found["steps"] == [list(range(20))]
+    # lr is the same in all lanes and no column; nan stays a word, a lane without a summary has empty fields
+    assert found["table"]["columns"] == ["beta", "alpha", "total", "ssim", "stopped"]
+    assert found["table"]["rows"][1] == [10.0, 10.0, 99.0, "nan", "steps"]
+    assert found["table"]["rows"][5] == [1e5, 10.0, None, None, None]
+    assert found["about"]["config"] == {"tv": 0.0, "limit": "nan"}
+
+
+def test_small_pictures_are_inside_the_page_and_large_ones_beside_it(tmp_path, monkeypatch) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
+    source = _data(report.write(run))["lanes"][1]["source"]
+    assert base64.b64decode(source.split(",")[1]) == (run / "lanes/0001.png").read_bytes()
+    monkeypatch.setattr(page, "INLINE", 10)
+    lane = _data(report.write(run))["lanes"][1]
+    assert lane["source"] == "lanes/0001.png"
+    with Image.open(io.BytesIO(base64.b64decode(lane["thumbnail"].split(",")[1]))) as image:
+        assert image.size == (48, 32)
+
+
+HOSTILE = "</script><script>alert(1)</script><!--\"'& {{data}} \u2028.jpg"
+
+
+def test_hostile_names_stay_text(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "<b>&{{data}}", {"content": [HOSTILE, "b.jpg"]})
+    text = report.write(run).read_text(encoding="utf-8")
+    assert len(re.findall("<script", text)) == 2
+    assert "alert(1)</script>" not in text
+    assert "<title>&lt;b&gt;&amp;{{data}}</title>" in text
+    assert _data(run / "index.html")["axes"][0]["labels"][0] == " ".join(HOSTILE.split())
+
+
+def test_addresses_of_pictures_are_quoted(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(page, "INLINE", 0)
+    run = run_folders.make(tmp_path / "run", {"beta": [1]})
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["lanes"][0]["image"] = "lanes/a #1%?.png"
+    (run / "lanes/0000.png").rename(run / "lanes/a #1%?.png")
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert _data(report.write(run))["lanes"][0]["source"] == "lanes/a%20%231%25%3F.png"
+
+
+def test_a_broken_picture_is_an_empty_place(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
+    content = (run / "lanes/0000.png").read_bytes()
+    (run / "lanes/0000.png").write_bytes(content[: len(content) // 2])
+    found = _data(report.write(run))
+    assert [lane["source"] is None for lane in found["lanes"]] == [True, False]
+
+
+def test_a_large_sweep_is_thinned(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", {"seed": list(range(256))}, steps=400, size=(4, 4))
+    path = report.write(run)
+    found = _data(path)
+    (steps,) = found["steps"]
+    assert (steps[0], steps[-1]) == (0, 399)
+    assert 100 < len(steps) <= page.POINTS
+    assert path.stat().st_size < 5_000_000
+
+
+def test_a_report_is_the_same_twice(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", SWEEP)
+    names = ("index.html", "sheet.jpg", "loss.png")
+    report.write(run)
+    before = [(run / name).read_bytes() for name in names]
+    report.write(run)
+    assert [(run / name).read_bytes() for name in names] == before
+
+
+def test_thinning_keeps_the_ends() -> None:
+    assert page._thin(5, 10) == [0, 1, 2, 3, 4]
+    assert page._thin(1001, 3) == [0, 500, 1000]
+    kept = page._thin(1001, 200)
+    assert (len(set(kept)), kept[0], kept[-1]) == (200, 0, 1000)
