@@ -84,6 +84,7 @@ def _download(url: str, folder: Path, by_hand: str) -> Path:
     except requests.RequestException as error:
         reason = "no connection"
         if error.response is not None:
+            error.response.close()  # pooch streams, and leaves the socket of a refused request open
             reason = f"the server answered {error.response.status_code}"
         elif isinstance(error, requests.exceptions.ChunkedEncodingError):
             reason = "the connection broke off before the end"

@@ -1,0 +1,224 @@
+"""Every format converts to the same arrays; every other file is refused in one line."""
+
+import pickle
+import sys
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import weights_files as files
+
+from nst_jax import vgg
+from nst_jax.errors import UserError
+from nst_jax.vgg import CAFFE, TORCHVISION, Preprocessing
+from nst_jax.weights import read_weights
+from nst_jax.weights.convert import convert
+from nst_jax.weights.store import save_weights, sha256
+
+AVERAGE = np.array([123.68, 116.779, 103.939])
+MATCONVNET = Preprocessing("RGB", 255.0, (123.68, 116.779, 103.939))
+
+FORMATS = {
+    "keras published": (files.keras_published, None, CAFFE),
+    "keras with top": (partial(files.keras_published, top=True), None, CAFFE),
+    "keras whole model": (files.keras_model, None, CAFFE),
+    "keras 3": (files.keras3, None, CAFFE),
+    "keras 3 by layer name": (partial(files.keras3, named=True), None, CAFFE),
+    "keras 3 nested": (partial(files.keras3, inside="layers/functional/"), None, CAFFE),
+    "pth of torchvision": (files.pth, "torchvision", TORCHVISION),
+    "pth from caffe": (files.pth, "caffe", CAFFE),
+    "pth before 1.6": (partial(files.pth, legacy=True), "caffe", CAFFE),
+    "safetensors": (files.safetensors, None, TORCHVISION),
+    "safetensors from caffe": (files.safetensors, "caffe", CAFFE),
+    "onnx from keras": (partial(files.onnx, keras=True), None, CAFFE),
+    "onnx from torch": (files.onnx, "torchvision", TORCHVISION),
+    "matconvnet": (partial(files.mat, average=AVERAGE.reshape(1, 1, 3)), None, MATCONVNET),
+    "matconvnet before beta 10": (partial(files.mat, average=np.tile(AVERAGE, (4, 4, 1)), old=True), None, MATCONVNET),
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(vgg, "CHANNELS", files.TINY)
+
+
+@pytest.mark.parametrize("architecture", vgg.ARCHITECTURES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_gives_the_arrays_back(tmp_path, form, architecture):
+    write, convention, preprocessing = FORMATS[form]
+    if "pth" in form:
+        pytest.importorskip("torch")
+    src, dst = tmp_path / "weights.bin", tmp_path / "out.h5"  # the name tells nothing
+    params = files.params_of(architecture)
+    write(src, params)
+    convert(src, dst, convention=convention, licence="CC BY 4.0")
+    held = read_weights(dst)
+    assert files.same(held.params, params)
+    assert (held.architecture, held.dtype, held.licence) == (architecture, "float32", "CC BY 4.0")
+    assert held.source.startswith("weights.bin (")
+    assert held.source_sha256 == sha256(src)
+    how = held.preprocessing
+    assert (how.channel_order, how.range) == (preprocessing.channel_order, preprocessing.range)
+    np.testing.assert_allclose((how.mean, how.std), (preprocessing.mean, preprocessing.std), rtol=1e-12)
+
+
+def test_the_same_source_gives_the_same_bytes(tmp_path):
+    files.keras_published(tmp_path / "src", files.params_of("vgg11"))
+    convert(tmp_path / "src", tmp_path / "a.h5", dtype="float16")
+    convert(tmp_path / "src", tmp_path / "b.h5", dtype="float16")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+@pytest.mark.parametrize("write", [files.pth, files.onnx], ids=["pth", "onnx"])
+def test_a_file_that_cannot_tell_its_convention_asks_for_it(tmp_path, write):
+    pytest.importorskip("torch")
+    write(tmp_path / "src", files.params_of("vgg11"))
+    with pytest.raises(UserError, match=r"--convention torchvision .* --convention caffe"):
+        convert(tmp_path / "src", tmp_path / "out.h5")
+    assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "form", ["keras published", "pth of torchvision", "pth before 1.6", "safetensors", "matconvnet"]
+)
+@pytest.mark.parametrize("keep", [0.3, 0.7])
+def test_a_file_cut_short_is_refused(tmp_path, form, keep):
+    if "pth" in form:
+        pytest.importorskip("torch")
+    write, convention, _ = FORMATS[form]
+    src = tmp_path / "src"
+    write(src, files.params_of("vgg11"))
+    src.write_bytes(src.read_bytes()[: int(src.stat().st_size * keep)])
+    _refused(src, "cut short", convention)
+
+
+def test_an_onnx_cut_short_is_refused(tmp_path):
+    files.onnx(tmp_path / "src", files.params_of("vgg11"), keras=True)
+    (tmp_path / "src").write_bytes((tmp_path / "src").read_bytes()[:-400])
+    _refused(tmp_path / "src", "cut short")
+
+
+def _refused(src: Path, match: str, convention=None) -> None:
+    """Expect a one-line refusal and no file."""
+    dst = src.parent / "out.h5"
+    with pytest.raises(UserError, match=match) as caught:
+        convert(src, dst, convention=convention)
+    assert "\n" not in str(caught.value)
+    assert str(src) in str(caught.value)
+    assert [path for path in src.parent.iterdir() if path != src] == []
+
+
+def _zip(path: Path, inside: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(inside, b"x")
+
+
+def _without(path: Path, conv: str) -> None:
+    params = files.params_of("vgg16")
+    del params[conv]
+    files.keras_published(path, params)
+
+
+def _misshapen(path: Path) -> None:
+    params = files.params_of("vgg16")
+    params["conv3_2"]["kernel"] = params["conv3_2"]["kernel"][..., :-1]
+    files.keras_published(path, params)
+
+
+def _nan(path: Path) -> None:
+    params = files.params_of("vgg16")
+    params["conv3_2"]["bias"][0] = np.nan
+    files.safetensors(path, params)
+
+
+def _batch_norm(path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    state = files.torch_state(files.params_of("vgg11"))
+    save_file({**state, "features.1.running_mean": np.ones(2, np.float32)}, path)
+
+
+def _dense_features(path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"features.0.weight": np.ones((2, 2)), "features.0.bias": np.ones(2)}, path)
+
+
+def _ours(path: Path) -> None:
+    from nst_jax.weights import Weights
+
+    save_weights(path, Weights(files.params_of("vgg11"), "vgg11"))
+
+
+def _no_layers(path: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(path, {"picture": np.ones(3)})
+
+
+REFUSALS = {
+    "text": (lambda path: path.write_text("not weights"), "no known format"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "directory": (lambda path: path.mkdir(), "is a directory"),
+    "missing": (lambda path: None, "No such file"),
+    "other zip": (partial(_zip, inside="a.txt"), "unzip it"),
+    "keras archive": (partial(_zip, inside="model.weights.h5"), r"\.keras archive"),
+    "matlab 7.3": (lambda path: path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64"), "save it again with -v7"),
+    "other matlab": (_no_layers, "no MatConvNet VGG"),
+    "other hdf5": (lambda path: h5py.File(path, "w").close(), "holds 0 convolutions"),
+    "a convolution missing": (partial(_without, conv="conv5_3"), r"holds 12 convolutions, expected 8 \(vgg11\)"),
+    "wrong shape": (_misshapen, r"conv3_2/kernel is \(3, 3, 4, 3\), expected \(3, 3, 4, 4\)"),
+    "NaN": (_nan, "conv3_2/bias holds NaN"),
+    "batch normalization": (_batch_norm, "batch normalization"),
+    "features of another kind": (_dense_features, "features.0 is no convolution"),
+    "ours already": (_ours, "already in nst_jax's format"),
+    "onnx without biases": (lambda path: files.onnx(path, files.params_of("vgg11"), biases=False), "no constant bias"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_other_files_are_refused_in_one_line(tmp_path, case):
+    write, match = REFUSALS[case]
+    src = tmp_path / "src"
+    write(src)
+    _refused(src, match)
+
+
+def test_a_pickle_that_runs_code_is_not_opened(tmp_path):
+    pytest.importorskip("torch")
+
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    (tmp_path / "src").write_bytes(pickle.dumps(Trap(), protocol=2))
+    _refused(tmp_path / "src", "holds more than a state dict")
+
+
+@pytest.mark.parametrize(
+    ("form", "module"),
+    [
+        ("pth from caffe", "torch"),
+        ("safetensors", "safetensors"),
+        ("onnx from keras", "onnx"),
+        ("matconvnet", "scipy.io"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path, monkeypatch, form, module):
+    if module == "torch":
+        pytest.importorskip("torch")
+    FORMATS[form][0](tmp_path / "src", files.params_of("vgg11"))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError, match=rf"needs {module.split('.')[0]}: pip install 'nst-jax\[convert\]'"):
+        convert(tmp_path / "src", tmp_path / "out.h5")
+
+
+def test_the_source_is_never_overwritten(tmp_path):
+    files.keras_published(tmp_path / "src.h5", files.params_of("vgg11"))
+    before = (tmp_path / "src.h5").read_bytes()
+    with pytest.raises(UserError, match="another name"):
+        convert(tmp_path / "src.h5", tmp_path / "src.h5")
+    assert (tmp_path / "src.h5").read_bytes() == before

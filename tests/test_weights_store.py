@@ -1,0 +1,222 @@
+"""The .h5 format: what goes in comes out, the same bytes each time, and nothing else is taken for it."""
+
+import dataclasses
+import hashlib
+import re
+import shutil
+import time
+from pathlib import Path
+
+import h5py
+import jax
+import numpy as np
+import pytest
+import weights_files as files
+
+from nst_jax import vgg
+from nst_jax.errors import UserError
+from nst_jax.vgg import TORCHVISION, param_shapes
+from nst_jax.weights import Weights, find_weights, load, load_encoder, read_weights, save_weights
+from nst_jax.weights.store import sha256
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(vgg, "CHANNELS", files.TINY)
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """Put the user's cache into a fresh directory."""
+    monkeypatch.setattr(load, "cache_dir", lambda: tmp_path / "cache")
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+def tiny_weights(**changes) -> Weights:
+    about = {"source": "here", "source_sha256": "0" * 64, "licence": "CC BY 4.0", "notes": "none"}
+    weights = Weights(files.params_of("vgg11"), "vgg11", TORCHVISION, "float32", **about)
+    return dataclasses.replace(weights, **changes)
+
+
+def test_what_is_saved_is_read_back(tiny, tmp_path):
+    weights = tiny_weights()
+    save_weights(tmp_path / "w.h5", weights)
+    held = read_weights(tmp_path / "w.h5")
+    assert files.same(held.params, weights.params)
+    assert dataclasses.replace(held, params={}) == dataclasses.replace(weights, params={})
+
+
+def test_float16_rounds_kernels_and_leaves_biases(tiny, tmp_path):
+    weights = tiny_weights(dtype="float16")
+    save_weights(tmp_path / "w.h5", weights)
+    held = read_weights(tmp_path / "w.h5")
+    for conv, leaves in weights.params.items():
+        np.testing.assert_array_equal(held.params[conv]["kernel"], leaves["kernel"].astype(np.float16))
+        np.testing.assert_array_equal(held.params[conv]["bias"], leaves["bias"])
+
+
+def test_the_bytes_do_not_depend_on_when_they_are_written(tiny, tmp_path):
+    save_weights(tmp_path / "a.h5", tiny_weights())
+    time.sleep(1.1)  # HDF5 counts seconds
+    save_weights(tmp_path / "b.h5", tiny_weights())
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_what_float16_cannot_hold_is_refused(tiny, tmp_path):
+    weights = tiny_weights(dtype="float16")
+    weights.params["conv2_1"]["kernel"][0] = 1e5
+    with pytest.raises(UserError, match=r"conv2_1/kernel exceeds what float16 can hold"):
+        save_weights(tmp_path / "w.h5", weights)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tiny, tmp_path):
+    with pytest.raises(UserError, match="cannot write"):
+        save_weights(tmp_path / "absent" / "w.h5", tiny_weights())
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        save_weights(tmp_path / "taken", tiny_weights())
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+def _drop(file: h5py.File) -> None:
+    del file["conv5_2/bias"]
+    file["conv6_1/kernel"] = np.ones(3)
+
+
+def _reshape(file: h5py.File) -> None:
+    del file["conv1_1/kernel"]
+    file["conv1_1/kernel"] = np.ones((3, 3, 3, 64), np.float32)
+
+
+DAMAGE = {
+    "another tree": (_drop, "not a complete vgg11: missing conv5_2/bias; extra conv6_1/kernel"),
+    "another shape": (_reshape, r"conv1_1/kernel is \(3, 3, 3, 64\), expected \(3, 3, 3, 2\)"),
+    "another architecture": (
+        lambda f: f.attrs.modify("architecture", "vgg13"),
+        "not a complete vgg13: missing conv1_2/k",
+    ),
+    "no architecture of ours": (
+        lambda f: f.attrs.modify("architecture", "resnet"),
+        "is a 'resnet', expected one of vgg11",
+    ),
+    "not a number": (lambda f: f["conv1_1/bias"].write_direct(np.full(2, np.nan)), "conv1_1/bias holds NaN"),
+    "a later format": (lambda f: f.attrs.modify("format_version", 2), "has format 2, this nst_jax reads 1"),
+    "an attribute missing": (lambda f: f.attrs.__delitem__("mean"), "damaged"),
+    "another format": (lambda f: f.attrs.__delitem__("format"), "convert it first with `nst-jax weights convert"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_changed_file_is_refused_in_one_line(tiny, tmp_path, case):
+    damage, match = DAMAGE[case]
+    path = tmp_path / "w.h5"
+    save_weights(path, tiny_weights())
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    with pytest.raises(UserError, match=match) as caught:
+        load_encoder(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_file_cut_short_is_refused(tiny, tmp_path, keep):
+    path = tmp_path / "w.h5"
+    save_weights(path, tiny_weights())
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    with pytest.raises(UserError, match="cut short or damaged"):
+        load_encoder(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [(b"", "is empty"), (b"\x89PNG not weights", "not an .h5 file: convert it first"), (None, "No such")],
+)
+def test_what_is_no_h5_is_refused(tmp_path, content, match):
+    path = tmp_path / "w.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=match):
+        load_encoder(path)
+
+
+def test_a_directory_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is a directory"):
+        load_encoder(tmp_path)
+
+
+def test_the_encoder_carries_everything_the_file_says(tiny, tmp_path):
+    save_weights(tmp_path / "w.h5", tiny_weights(dtype="float16"))
+    encoder = load_encoder(tmp_path / "w.h5")
+    assert (encoder.architecture, encoder.preprocessing) == ("vgg11", TORCHVISION)
+    assert encoder.digest == hashlib.sha256((tmp_path / "w.h5").read_bytes()).hexdigest()
+    assert {leaf.dtype for leaf in jax.tree.leaves(encoder.params)} == {np.dtype(np.float32)}
+    assert {c: {k: a.shape for k, a in leaves.items()} for c, leaves in encoder.params.items()} == param_shapes("vgg11")
+
+
+def test_the_embedded_network_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "vgg16").write_text("a file so called does not hide the network")
+    monkeypatch.chdir(tmp_path)
+    assert find_weights("vgg16").stat().st_size > 29_000_000
+
+
+def test_a_name_is_looked_up_in_the_cache(tiny, cache):
+    with pytest.raises(UserError, match=r"run `nst-jax weights fetch vgg19`"):
+        load_encoder("vgg19")
+    save_weights(cache / "vgg19.h5", tiny_weights(architecture="vgg19", params=files.params_of("vgg19")))
+    assert load_encoder("vgg19").architecture == "vgg19"
+
+
+def test_a_cached_file_of_another_architecture_is_refused(tiny, cache):
+    save_weights(cache / "vgg19.h5", tiny_weights())
+    with pytest.raises(UserError, match="is a vgg11, expected a vgg19"):
+        load_encoder("vgg19")
+
+
+def test_an_unknown_name_gets_the_nearest(cache):
+    with pytest.raises(UserError, match="no weights are called 'vgg91': did you mean 'vgg19'"):
+        load_encoder("vgg91")
+    with pytest.raises(UserError, match="use vgg16, vgg19, vgg16-float32 or the path"):
+        load_encoder("squeezenet")
+
+
+PUBLISHED = {
+    ("conv5_3", "kernel"): (-0.0010818949, 0.008478405, -0.09288482, 0.28699666),
+    ("conv5_3", "bias"): (0.14986369, 0.4928213, -0.50036746, 9.431553),
+    ("conv1_1", "kernel"): (-0.0024379087, 0.20669945, -0.67140007, 0.6085159),
+}
+"""Mean, standard deviation, minimum and maximum of Keras' VGG16 for ImageNet, as published."""
+
+
+@pytest.mark.parametrize("conv_leaf", PUBLISHED, ids="/".join)
+def test_the_embedded_network_is_keras_vgg16(conv_leaf):
+    conv, leaf = conv_leaf
+    a = read_weights(find_weights("vgg16")).params[conv][leaf]
+    mean, std, low, high = PUBLISHED[conv_leaf]
+    # float16 moves an element by up to 2^-11 of itself, the mean of n of them by about 2^-11 std / sqrt(n)
+    ulp = 2.0**-11 if leaf == "kernel" else 1e-6
+    assert a.mean(dtype=np.float64) == pytest.approx(mean, abs=2 * ulp * std / np.sqrt(a.size))
+    assert a.std(dtype=np.float64) == pytest.approx(std, rel=ulp)
+    assert (a.min(), a.max()) == pytest.approx((low, high), rel=ulp)
+
+
+def test_the_embedded_file_is_the_one_its_readme_describes():
+    readme = (ROOT / "weights" / "README.md").read_text()
+    held = read_weights(ROOT / "weights" / "vgg16.h5")
+    digests = set(re.findall(r"\b[0-9a-f]{64}\b", readme))
+    assert digests == {sha256(ROOT / "weights" / "vgg16.h5"), held.source_sha256}
+    assert held.source in readme
+    assert held.licence in readme
+    assert (held.architecture, held.dtype, held.preprocessing) == ("vgg16", "float16", vgg.CAFFE)
+
+
+def test_an_installed_package_finds_the_network_inside_itself(tmp_path, monkeypatch):
+    data = tmp_path / "nst_jax" / "_data"
+    data.mkdir(parents=True)
+    shutil.copyfile(find_weights("vgg16"), data / "vgg16.h5")
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "nst_jax" / "weights" / "load.py"))
+    assert find_weights("vgg16") == data / "vgg16.h5"
