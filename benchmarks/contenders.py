@@ -1,0 +1,99 @@
+"""Build what is timed: a warmed-up `run(steps)` of ours or of PyTorch, on the same pictures, weights and objective."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+import nst_jax
+from nst_jax import optimize, vgg
+from nst_jax.recipe import Precision
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = ROOT / "weights/vgg16.h5"
+LAST = "conv5_1"
+"""The deepest layer of the default recipe: relu1_1 ... relu5_1 for style, relu4_2 for content."""
+
+
+@dataclass
+class Contender:
+    """One program, ready: `run(steps)` moves its images, waits for the device and returns the last loss."""
+
+    run: Callable[[int], float]
+    memory: Callable[[], int | None]
+
+
+def pictures(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give content images (batch, size, size, 3), each another view of one photograph, and one style image."""
+    content, style = (_read(name, size) for name in ("temple.jpg", "great_wave.jpg"))
+    return np.stack([np.roll(content, 16 * i, axis=1) for i in range(batch)]), style
+
+
+def _read(name: str, size: int) -> np.ndarray:
+    with Image.open(ROOT / "examples/images" / name) as file:
+        return np.asarray(file.convert("RGB").resize((size, size)), np.float32) / 255
+
+
+def ours(size: int, batch: int, precision: Precision, steps: int) -> Contender:
+    """Compile `steps` Adam steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
+    content, style = pictures(size, batch)
+    encoder = nst_jax.load_encoder()
+    problems = [nst_jax.pose(encoder, image, jnp.asarray(style)) for image in jnp.asarray(content)]
+    problem = problems[0] if batch == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *problems)
+    begin = optimize.begin if batch == 1 else jax.vmap(optimize.begin)
+    chunk = partial(optimize.advance, length=steps, optimizer="adam", clamp=True)
+    chunk = chunk if batch == 1 else jax.vmap(chunk, in_axes=(None, 0, 0, None))
+    encoder = vgg.prepare(encoder, precision, (size, size))
+    state, forever = begin(problem), jnp.int32(2**30)
+    compiled = jax.jit(chunk, donate_argnums=2).lower(encoder, problem, state, forever).compile()
+
+    def run(count: int) -> float:
+        nonlocal state
+        assert count == steps, "the number of steps is compiled in"
+        state, terms = compiled(encoder, problem, state, forever)
+        return float(jax.block_until_ready(terms)["total"][..., -1].sum())
+
+    return Contender(run, lambda: _peak(compiled))
+
+
+def _peak(compiled: jax.stages.Compiled) -> int | None:
+    """Add up what the compiled program holds at once: arguments, results and temporaries."""
+    found = compiled.memory_analysis()
+    if found is None:
+        return None
+    sizes = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
+    return sum(sizes) - found.alias_size_in_bytes
+
+
+def theirs(size: int, batch: int, variant, device: str) -> Contender:
+    """Build one PyTorch variant of the same step (imports torch)."""
+    import torch
+
+    from benchmarks import torch_reference as reference
+    from benchmarks.torch_solvers import adam
+
+    reference.set_precision(variant.precision)
+    before = torch.cuda.memory_allocated() if device == "cuda" else 0  # what other contenders hold
+    layout = torch.channels_last if variant.channels_last else torch.contiguous_format
+    content, style = pictures(size, batch)
+
+    def tensor(images: np.ndarray) -> torch.Tensor:
+        x = torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), device=device)
+        return x.contiguous(memory_format=layout)
+
+    objective = reference.Objective()
+    network = reference.load(WEIGHTS, LAST, variant, device)
+    goal = reference.targets(network, objective, tensor(content), tensor(style[None]))
+    loss = reference.loss_function(network, objective, goal, variant)
+    _, step = adam(loss, tensor(content), lr=nst_jax.DEFAULT.lr, variant=variant)
+
+    def run(count: int) -> float:
+        reference.set_precision(variant.precision)
+        return float(step(count))
+
+    return Contender(run, lambda: torch.cuda.max_memory_allocated() - before if device == "cuda" else None)
