@@ -65,6 +65,11 @@ def test_every_format_gives_the_arrays_back(tmp_path, form, architecture):
     np.testing.assert_allclose((how.mean, how.std), (preprocessing.mean, preprocessing.std), rtol=1e-12)
 
 
+def test_the_small_files_are_numbered_as_torchvision_numbers_them():
+    names = [name for _, name in files.torch_names(files.params_of("vgg16"))]
+    assert [int(name.partition(".")[2]) for name in names] == [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]
+
+
 def test_the_same_source_gives_the_same_bytes(tmp_path):
     files.keras_published(tmp_path / "src", files.params_of("vgg11"))
     convert(tmp_path / "src", tmp_path / "a.h5", dtype="float16")

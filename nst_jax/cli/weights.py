@@ -19,8 +19,8 @@ class Convert:
     """Turn somebody else's VGG into a weights file for --weights.
 
     SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat;
-    VGG-11, 13, 16 or 19 by its shapes. Only the convolutions are kept. A .pth cannot tell which pictures it was
-    trained on, so say --convention:
+    VGG-11, 13, 16 or 19 by its shapes. Only the convolutions are kept. A .pth, or an .onnx made from one, cannot
+    tell which pictures it was trained on, so say --convention:
 
         nst-jax weights convert vgg19-dcbb9e9d.pth vgg19.h5 --convention torchvision
         nst-jax stylize photo.jpg painting.jpg -o out.png --weights ./vgg19.h5
