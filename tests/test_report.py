@@ -77,7 +77,7 @@ def test_the_longer_of_the_first_two_varying_axes_runs_across(tmp_path, sizes, e
 def test_an_unfinished_run_is_read_as_far_as_it_is(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", SWEEP, missing={5})
     with (run / "history.csv").open("a") as file:
-        file.write("5,99,1.0")  # a line cut short by a kill
+        file.write("5,99,1.0,2.0,3.0,0.0,1")  # a line cut short by a kill, somewhere in the 1.25 at its end
     found = folders.read(run)
     assert found.terms == run_folders.TERMS
     assert found.history[5]["step"] == list(range(20))
@@ -117,8 +117,15 @@ def test_what_is_no_run_folder_is_refused_in_one_line(tmp_path, change, message:
     assert not (tmp_path / "index.html").exists()
 
 
+def test_a_history_of_words_is_refused(tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", SWEEP)
+    (run / "history.csv").write_text("lane,step,total\n0,0,much\n")
+    with pytest.raises(UserError, match=r"is damaged: .*much"):
+        report.write(run)
+
+
 def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
-    run = run_folders.make(tmp_path / "run", SWEEP, missing={3})
+    run = run_folders.make(tmp_path / "run", SWEEP, missing={3}, size=(96, 64))
     report.write(run)
     with Image.open(run / "sheet.jpg") as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
@@ -126,18 +133,18 @@ def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
     for lane in (0, 1, 2, 4, 5):
         near = np.abs(pixels - np.array(run_folders.colour(lane))).max(-1) <= 4
         ys, xs = np.nonzero(near)
-        assert len(ys) > 0.7 * 48 * 32  # JPEG blurs the edges
+        assert len(ys) > 0.8 * 96 * 64  # JPEG blurs the edges, by which a middle may move
         rows.setdefault(lane % 2, []).append((int(np.median(xs)), int(np.median(ys))))
     # beta has three values and runs across, alpha down; lanes count alpha fastest
     for places in rows.values():
         assert [x for x, _ in places] == sorted(x for x, _ in places)
-        assert len({y for _, y in places}) == 1
+        assert np.ptp([y for _, y in places]) <= 2
     assert rows[0][0][1] < rows[1][0][1]
-    assert rows[0][0][0] == rows[1][0][0]
+    assert rows[0][0][0] == pytest.approx(rows[1][0][0], abs=2)
     # there is dark ink above the pictures and left of them
-    top, left = rows[0][0][1] - 16, rows[0][0][0] - 24
-    assert pixels[: top - 1].min() < 90
-    assert pixels[top:, : left - 1].min() < 90
+    top, left = rows[0][0][1] - 32, rows[0][0][0] - 48
+    assert pixels[: top - 4].min() < 90
+    assert pixels[top:, : left - 4].min() < 90
 
 
 def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:

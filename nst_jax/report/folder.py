@@ -1,6 +1,7 @@
 """Read a run folder: `manifest.json`, `history.csv`, `summary.csv` and the pictures, as far as they are written."""
 
 import csv
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -67,11 +68,11 @@ def read(folder: Path) -> Run:
     try:
         axes = tuple(Axis(str(a["name"]), labels(a["values"])) for a in manifest["axes"])
         lanes = tuple(_lane(entry, axes) for entry in manifest["lanes"])
+        columns, rows = _table(folder / "summary.csv")
+        summary = {int(row["lane"]): row for row in rows}
+        terms, history = _history(folder / "history.csv")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"'{folder / 'manifest.json'}' is damaged: {error!r}; run the command again") from error
-    columns, rows = _table(folder / "summary.csv")
-    summary = {int(row["lane"]): row for row in rows}
-    terms, history = _history(folder / "history.csv")
+        raise UserError(f"run folder '{folder}' is damaged: {error!r}; run the command again") from error
     return Run(folder, manifest, axes, lanes, terms, history, tuple(c for c in columns if c != "lane"), summary)
 
 
@@ -108,8 +109,8 @@ def _table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Read a CSV file; none if it is missing. A line cut short by a kill is left out."""
     if not path.exists():
         return [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = list(csv.reader(file)) or [[]]
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    head, *rows = list(csv.reader(io.StringIO(whole))) or [[]]
     return head, [dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head)]
 
 
