@@ -2,6 +2,15 @@
 
 import sys
 
-from nst_jax.cli.main import main
 
-sys.exit(main())
+def start() -> None:
+    """Run the command line; Ctrl-C while it is still loading ends it quietly."""
+    try:
+        from nst_jax.cli.main import main
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    start()

@@ -47,6 +47,10 @@ class Preprocessing:
     mean: tuple[float, float, float] = (103.939, 116.779, 123.68)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def __post_init__(self) -> None:
+        if self.channel_order not in ("RGB", "BGR"):
+            raise UserError(f"the weights want channels in the order '{self.channel_order}': expected RGB or BGR")
+
 
 CAFFE = Preprocessing()
 """Keras' 'caffe' mode, that of the Oxford weights."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from typing import Annotated
@@ -46,12 +47,18 @@ def parse(argv: list[str]) -> Command:
         raise UserError(_one_line(said.getvalue())) from None
 
 
-def _one_line(box: str) -> str:
-    """Join the first paragraph of a parser's boxed message."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
-    lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
-    rule = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
-    return " ".join(lines[:rule]) + "; see nst-jax --help"
+def _one_line(message: str) -> str:
+    """Take the first paragraph below the title of a parser's message, be it drawn in a box or in plain ASCII."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    paragraphs: list[list[str]] = [[]]
+    for line in plain.splitlines():
+        text = line.strip("│ ")
+        if re.match(r"[╭╰]|[─-]{8,}$", text):
+            paragraphs.append([])
+        elif text:
+            paragraphs[-1].append(text)
+    said = next((p for p in paragraphs[1:] if p), ["the command line could not be read"])
+    return " ".join(said).rstrip(".") + "; see nst-jax --help"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,9 +69,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"nst-jax: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("nst-jax: interrupted before there was a picture to keep", file=sys.stderr)
-        return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        print("nst-jax: interrupted before there was a picture to keep", file=sys.stderr, flush=True)
+        # A compiled program may still be running: leave without tearing down what it works on.
+        os._exit(130)

@@ -1,7 +1,7 @@
 """From two files and a recipe to a finished file: what stylize, demo and rerun share."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
+from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
 from nst_jax.errors import UserError
 from nst_jax.recipe import Recipe, check, init_file
@@ -64,12 +65,14 @@ def make(
     c = scaled(pictures["content"].rgb, recipe.size)
     s = scaled(pictures["style"].rgb, recipe.style_size or recipe.size)
     init = images.fit(pictures["init"].rgb, c.shape[:2]) if "init" in pictures else None
-    encoder, problem = _pose(c, s, init, recipe, cache, expected)
-    sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
-    made_from = record.describe(recipe, sources, encoder.digest)
-    began = time.perf_counter()
-    solution = optimise(encoder, problem, recipe, quiet=quiet)
-    seconds = time.perf_counter() - began
+    # From here on Ctrl-C is a request: one that comes while jax loads or compiles waits for the first picture.
+    with interrupt.requested() as stop:
+        encoder, problem = _pose(c, s, init, recipe, cache, expected)
+        sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
+        made_from = record.describe(recipe, sources, encoder.digest)
+        began = time.perf_counter()
+        solution = optimise(encoder, problem, recipe, stop, quiet=quiet)
+        seconds = time.perf_counter() - began
     metadata = record.as_metadata({**made_from, "result": _ending(solution)})
     alpha = pictures["content"].alpha
     alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
@@ -111,21 +114,20 @@ def _pose(
     return encoder, pose(encoder, content, style, recipe=recipe, init=init)
 
 
-def optimise(encoder: "Encoder", problem: "Problem", recipe: Recipe, *, quiet: bool) -> "Solution":
-    """Solve with a progress bar; after Ctrl-C return the best picture so far, with `stopped` 'interrupted'."""
+def optimise(
+    encoder: "Encoder", problem: "Problem", recipe: Recipe, stop: Callable[[], bool], *, quiet: bool
+) -> "Solution":
+    """Solve with a progress bar; once `stop()` return the best picture so far, with `stopped` 'interrupted'."""
     from nst_jax.optimize import iterate
 
     latest = None
     with Progress(recipe.steps, quiet=quiet) as bar:
-        try:
-            for latest in iterate(
-                encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision
-            ):
-                bar.show(latest.history)
-        except KeyboardInterrupt:
-            if latest is None:
-                raise
-            latest = replace(latest, stopped="interrupted")
+        for latest in iterate(
+            encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision
+        ):
+            bar.show(latest.history)
+            if stop() and latest.stopped == "running":
+                return replace(latest, stopped="interrupted")
     assert latest is not None
     return latest
 

@@ -1,0 +1,296 @@
+"""The command line: every refusal is one line and exit code 2, and a picture can be made again from itself."""
+
+import contextlib
+import dataclasses
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_jax import images, record
+from nst_jax.cli import main as cli
+from nst_jax.cli import painting
+from nst_jax.recipe import DEFAULT, Recipe
+
+# Shallow layers and few pixels: the whole path in a second.
+QUICK = [
+    *("--size", "32", "--steps", "3", "--content-layers", "relu2_2", "--style-layers", "relu1_1", "relu2_1"),
+    *("--quiet", "--no-cache"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a content and a style picture of different sizes."""
+    rng = np.random.default_rng(0)
+    for name, size in (
+        ("content.png", (40, 30)),
+        ("style.png", (36, 48)),
+        ("tiny.png", (1, 1)),
+        ("thin.png", (3, 3000)),
+    ):
+        Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(tmp_path / name)
+    whole = (tmp_path / "content.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("this is no picture")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["somebody/else"] = np.zeros(3)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*argv: str) -> tuple[int, str, str]:
+    """Run one command in this process; return (exit code, stdout, stderr)."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(a) for a in argv])
+    return code, out.getvalue(), err.getvalue()
+
+
+REFUSALS = {
+    "missing file": (["nope.png", "style.png"], "no such file"),
+    "missing style": (["content.png", "nope.png"], "no such file"),
+    "directory": (["folder", "style.png"], "directory"),
+    "not an image": (["text.png", "style.png"], "text.png"),
+    "truncated image": (["cut.png", "style.png"], "cut.png"),
+    "zero bytes": (["empty.png", "style.png"], "empty"),
+    "1x1": (["tiny.png", "style.png", "--size", "0"], "at least 4 pixels"),
+    "3x3000": (["thin.png", "style.png", "--size", "0"], "at least 4 pixels"),
+    "unknown layer": (["content.png", "style.png", "--style-layers", "rel2_1"], "did you mean 'relu2_1'"),
+    "unknown content layer": (["content.png", "style.png", "--content-layers", "block5"], "block5"),
+    "negative steps": (["content.png", "style.png", "--steps", "-1"], "steps is -1"),
+    "alpha and beta zero": (["content.png", "style.png", "--alpha", "0", "--beta", "0"], "both 0"),
+    "negative alpha": (["content.png", "style.png", "--alpha", "-1"], "alpha is -1"),
+    "nan": (["content.png", "style.png", "--beta", "nan"], "beta is nan"),
+    "infinite": (["content.png", "style.png", "--tv", "inf"], "tv is inf"),
+    "no steps": (["content.png", "style.png", "--steps", "many"], "--steps"),
+    "zero learning rate": (["content.png", "style.png", "--lr", "0"], "lr is 0"),
+    "bad blend": (["content.png", "style.png", "--init", "blend:2"], "between 0 and 1"),
+    "init file missing": (["content.png", "style.png", "--init", "nope.png"], "no such file"),
+    "weights of layers": (["content.png", "style.png", "--layer-weights", "1", "2", "3"], "layer_weights"),
+    "unknown pooling": (["content.png", "style.png", "--pooling", "median"], "median"),
+    "unknown option": (["content.png", "style.png", "--bogus", "1"], "--bogus"),
+    "missing weights": (["content.png", "style.png", "--weights", "./no.h5"], "no.h5"),
+    "unknown weights": (["content.png", "style.png", "--weights", "vgg61"], "did you mean"),
+    "weights cut short": (["content.png", "style.png", "--weights", "./cut.h5"], "cut.h5"),
+    "weights of another kind": (["content.png", "style.png", "--weights", "./other.h5"], "other.h5"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_input_is_one_line_and_leaves_nothing(folder, case):
+    before = sorted(folder.iterdir())
+    argv, expected = REFUSALS[case]
+    code, out, err = run("stylize", *argv[:2], "-o", "out.png", *QUICK, *argv[2:])
+    assert code == 2
+    assert out == ""
+    assert expected in err
+    assert err.startswith("nst-jax: ")
+    assert len(err.splitlines()) == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("output", ["out.xyz", "out", "folder"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(folder, output):
+    code, _, err = run("stylize", "content.png", "style.png", "-o", output, *QUICK)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(folder, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    code, _, err = run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK)
+    assert code == 2
+    assert "No space left" in err
+    assert len(err.splitlines()) == 1
+    assert not list(folder.glob("*out*"))
+
+
+def test_a_decompression_bomb_is_refused(folder):
+    # A small file that claims 30000 x 30000 pixels: a valid header, and nothing behind it.
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0))
+    (folder / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    code, _, err = run("stylize", "bomb.png", "style.png", "-o", "out.png", *QUICK)
+    assert code == 2
+    assert "pixels" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_stylize_writes_the_picture_and_its_recipe(folder):
+    code, out, err = run("stylize", "content.png", "style.png", "-o", "new/out.png", *QUICK, "--seed", "7")
+    assert (code, err) == (0, "")
+    assert "new/out.png" in out
+    picture = images.read("new/out.png")
+    assert picture.rgb.shape == (24, 32, 3)
+    held = record.from_metadata(images.read_metadata(folder / "new/out.png"), folder / "new/out.png")
+    assert held["recipe"]["seed"] == 7
+    assert held["recipe"]["style_layers"] == ["relu1_1", "relu2_1"]
+    assert held["inputs"]["content"]["sha256"] == images.read("content.png").sha256
+    assert len(held["weights"]["sha256"]) == 64
+    assert {"jax", "jaxlib", "python", "nst_jax"} <= set(held["versions"])
+    assert held["device"].startswith("cpu: ")
+    assert held["result"]["stopped"] == "steps"
+    assert held["result"]["steps"] == 3
+
+
+def test_rerun_makes_the_same_picture_bit_for_bit(folder):
+    run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--init", "noise", "--seed", "3")
+    code, out, _ = run("rerun", "out.png", "--quiet", "--no-cache")
+    assert code == 0
+    assert "bit for bit" in out
+    np.testing.assert_array_equal(images.read("out.png").rgb, images.read("out-rerun.png").rgb)
+
+
+@pytest.mark.parametrize("which", ["content.png", "style.png", "init.png"])
+def test_rerun_refuses_a_changed_input(folder, which):
+    Image.new("RGB", (8, 8), "red").save(folder / "init.png")
+    run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--init", "init.png")
+    Image.new("RGB", (40, 40), "blue").save(folder / which)
+    code, _, err = run("rerun", "out.png", "--quiet", "--no-cache")
+    assert code == 2
+    assert which in err
+    assert "sha256" in err
+    assert not (folder / "out-rerun.png").exists()
+
+
+def test_rerun_refuses_a_picture_without_a_recipe(folder):
+    code, _, err = run("rerun", "content.png")
+    assert code == 2
+    assert "no nst_jax recipe" in err
+
+
+def test_rerun_refuses_other_weights(folder, monkeypatch):
+    run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK)
+    text = images.read_metadata(folder / "out.png")[record.KEY]
+    held = json.loads(text)
+    held["weights"]["sha256"] = "0" * 64
+    images.save(folder / "out.png", images.read("out.png").rgb, metadata=record.as_metadata(held))
+    code, _, err = run("rerun", "out.png", "--quiet", "--no-cache")
+    assert code == 2
+    assert "weights" in err
+
+
+def test_alpha_goes_through_to_the_output(folder):
+    rgba = np.zeros((30, 40, 4), np.uint8)
+    rgba[..., 1] = 200
+    rgba[:, 20:, 3] = 255
+    Image.fromarray(rgba).save(folder / "alpha.png")
+    code, _, _ = run("stylize", "alpha.png", "style.png", "-o", "out.png", *QUICK)
+    assert code == 0
+    alpha = images.read("out.png").alpha
+    assert alpha is not None
+    assert alpha.shape == (24, 32)
+    assert alpha[:, 0].max() == 0
+    assert alpha[:, -1].min() == 1
+
+
+def test_ctrl_c_keeps_the_best_picture_so_far(folder, monkeypatch):
+    from nst_jax import optimize
+
+    whole = optimize.iterate
+
+    def interrupted(*args, **kwargs):
+        for count, solution in enumerate(whole(*args, **kwargs)):
+            if count == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield solution
+
+    monkeypatch.setattr(optimize, "iterate", interrupted)
+    code, out, err = run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "400")
+    assert code == 130
+    assert "kept the best picture" in err
+    assert "out.png" in out
+    held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
+    assert held["result"]["stopped"] == "interrupted"
+    assert 0 < held["result"]["steps"] < 400
+    monkeypatch.undo()
+    os.chdir(folder)
+    code, out, _ = run("rerun", "out.png", "--quiet", "--no-cache")
+    assert code == 0
+    np.testing.assert_allclose(images.read("out.png").rgb, images.read("out-rerun.png").rgb, atol=2 / 255)
+
+
+def test_ctrl_c_from_outside_exits_130_without_a_traceback(folder):
+    argv = ["stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "1000000"]
+    with subprocess.Popen([sys.executable, "-m", "nst_jax", *argv], stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert (folder / "out.png").exists() == ("kept the best picture" in err)
+
+
+def test_help_teaches_every_setting_in_under_a_second(folder):
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "nst_jax", "stylize", "--help"], capture_output=True, text=True, check=True
+    )
+    seconds = time.perf_counter() - began
+    for field in dataclasses.fields(Recipe):
+        assert f"--{field.name.replace('_', '-')}" in done.stdout
+    assert seconds < 3  # under one on an idle machine; room for a busy one
+
+
+def test_the_command_line_has_the_recipes_defaults(folder):
+    parsed = cli.parse(["stylize", "a.png", "b.png", "-o", "c.png"])
+    assert parsed.recipe == DEFAULT
+
+
+def test_no_command_is_explained(folder):
+    code, _, err = run()
+    assert code == 2
+    assert "stylize" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_demo_makes_its_pictures(folder, monkeypatch):
+    from nst_jax.cli import demo
+
+    monkeypatch.setattr(demo, "SIZE", 64)
+    monkeypatch.setattr(demo, "STEPS", 1)
+    code, out, _ = run("demo", "--quiet", "--no-cache")
+    assert code == 0
+    made = Path("demo/temple-great_wave.png")
+    assert images.read(made).rgb.shape == (43, 64, 3)
+    sheet = images.read("demo/side-by-side.png").rgb
+    assert sheet.shape[1] > 3 * 64
+    assert "nst-jax stylize" in out
+
+
+def test_embedded_pictures_are_found():
+    from nst_jax.cli import demo
+
+    assert demo.picture("temple").exists()
+
+
+def test_sizes_scale_the_longer_side():
+    image = np.zeros((30, 40, 3), np.float32)
+    assert painting.scaled(image, 20).shape == (15, 20, 3)
+    assert painting.scaled(image, 0) is image
