@@ -7,9 +7,15 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from nst_jax.ops import winograd
 from nst_jax.types import Features
 
 Method = Literal["reference", "direct", "winograd"]
+"""`reference`: plain XLA, differentiated by JAX, the judge of the others. `direct`: XLA's convolution forward and,
+with the flipped kernel, backward. `winograd`: F(4x4, 3x3)."""
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""`float32`: true float32 products everywhere. `tf32`: the device's default. `bfloat16`: activations as well."""
 
 
 @struct.dataclass
@@ -17,50 +23,70 @@ class Plan:
     """A kernel in the form its method wants, made once, outside the optimisation loop.
 
     Attributes:
-        forward: the kernel (3, 3, c_in, c_out), or its transform.
-        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or its transform.
+        forward: the kernel (3, 3, c_in, c_out), or its transform (36, c_in, c_out).
+        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or its transform; None for `reference`.
         bias: (c_out,).
     """
 
     forward: jax.Array
-    backward: jax.Array
+    backward: jax.Array | None
     bias: jax.Array
     method: Method = struct.field(pytree_node=False, default="direct")
-    precision: str = struct.field(pytree_node=False, default="float32")
+    precision: Precision = struct.field(pytree_node=False, default="float32")
 
 
 def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int]) -> Method:
-    """Decide which kernel runs a layer of `size` positions on `platform`."""
-    del platform, c_in, c_out, size
+    """Decide which kernel runs a layer of `size` (h, w) positions on `platform` (cpu, gpu, tpu).
+
+    The one place where this is decided; `plan_conv(..., method=)` overrides it. Winograd trades multiplications for
+    passes over memory: on a CPU it wins where there are channels enough to pay for those passes, and not where a
+    layer has so few tiles that reading the kernel's transform (four times the kernel) is the work.
+    """
+    many_channels = c_in >= 64 and c_out >= 64 and c_in + c_out > 128
+    if platform == "cpu" and many_channels and min(size) >= 8:
+        return "winograd"
     return "direct"
 
 
-def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", precision: str = "float32") -> Plan:
-    """Prepare a kernel (3, 3, c_in, c_out) for `method` in `precision` (float32, tf32 or bfloat16)."""
+def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", precision: Precision = "float32") -> Plan:
+    """Prepare a kernel (3, 3, c_in, c_out) for `method` in `precision`."""
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    return Plan(kernel.astype(dtype), flipped.astype(dtype), bias.astype(dtype), method, precision)
+    forward, backward = kernel, None if method == "reference" else flipped
+    if method == "winograd":
+        forward, backward = winograd.transform_kernel(kernel), winograd.transform_kernel(flipped)
+    backward = None if backward is None else backward.astype(dtype)
+    return Plan(forward.astype(dtype), backward, bias.astype(dtype), method, precision)
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, precision: str) -> jax.Array:
-    """Convolve (h, w, c_in), zero padded, with (3, 3, c_in, c_out)."""
-    return jax.lax.conv_general_dilated(
-        x[None],
-        kernel,
-        (1, 1),
-        "SAME",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT,
-    )[0]
+def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -> Features:
+    """Convolve one image (h, w, c_in) -> (h, w, c_out), add the bias and, if asked, apply the ReLU.
+
+    `y_pd = relu(b_d + sum_qc k_qcd x_(p+q)c)`. The derivative is towards `x` alone: that towards the plan is zero by
+    design (except for `reference`), because the network is a constant of the problem. At 0 the ReLU's is 0.
+    """
+    x = x.astype(plan.forward.dtype)
+    apply = _reference if plan.method == "reference" else _conv
+    if padding == "zero":
+        return apply(x, plan, relu)
+    mode = {"reflect": "reflect", "replicate": "edge"}[padding]
+    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+    return apply(x, plan, relu)[1:-1, 1:-1]
+
+
+def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
+    y = _direct(x[None], plan.forward, plan.precision)[0] + plan.bias
+    return jax.nn.relu(y) if relu else y
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
-    y = _convolve(x, plan.forward, plan.precision) + plan.bias
+    y = _convolve(x, plan.forward, plan) + plan.bias
     return jnp.maximum(y, 0) if relu else y
 
 
 def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
+    # The output is all that is kept: it is the next layer's input anyway, and its sign is the ReLU's derivative.
     y = _conv(x, plan, relu)
     return y, (y if relu else None, plan)
 
@@ -69,17 +95,42 @@ def _conv_backward(relu: bool, saved, g: jax.Array):
     y, plan = saved
     if relu:
         g = jnp.where(y > 0, g, 0)
-    return _convolve(g, plan.backward, plan.precision), None
+    return _convolve(g, plan.backward, plan), None
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
-def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -> Features:
-    """Convolve one image (h, w, c_in) -> (h, w, c_out), add the bias and, if asked, apply the ReLU."""
-    x = x.astype(plan.forward.dtype)
-    if padding != "zero":
-        mode = {"reflect": "reflect", "replicate": "edge"}[padding]
-        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
-        return _conv(x, plan, relu)[1:-1, 1:-1]
-    return _conv(x, plan, relu)
+def _convolve(x: jax.Array, kernel: jax.Array, plan: Plan) -> jax.Array:
+    """Convolve (h, w, c), zero padded, with one of the plan's two kernels."""
+    if plan.method == "winograd":
+        return _winograd(x[None], kernel)[0]
+    return _direct(x[None], kernel, plan.precision)[0]
+
+
+def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT,
+    )
+
+
+@jax.custom_batching.custom_vmap
+def _winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return winograd.convolve(x, kernel)
+
+
+@_winograd.def_vmap
+def _(axis_size: int, batched: list[bool], x: jax.Array, kernel: jax.Array):
+    # Lanes are more images of one convolution. Left alone, vmap would batch the matmul's operands where they stand
+    # and XLA would transpose them. Lanes with networks of their own are rare: they run one by one.
+    x_batched, kernel_batched = batched
+    if kernel_batched:
+        x = x if x_batched else jnp.broadcast_to(x, (axis_size, *x.shape))
+        return jax.lax.map(lambda lane: _winograd(*lane), (x, kernel)), True
+    y = _winograd(x.reshape(-1, *x.shape[2:]), kernel)
+    return y.reshape(axis_size, -1, *y.shape[1:]), True

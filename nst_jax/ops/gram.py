@@ -10,9 +10,7 @@ from nst_jax.types import Features, Gram
 def gram(features: Features) -> Gram:
     """Compute F^T F / M in float32, F being (M positions, c channels): Gatys et al. (2015), eq. 3, divided by M."""
     f = features.reshape(-1, features.shape[-1])
-    return (
-        jnp.einsum("mi,mj->ij", f, f, preferred_element_type=jnp.float32, precision=_precision(f)) / f.shape[0]
-    )
+    return jnp.einsum("mi,mj->ij", f, f, preferred_element_type=jnp.float32, precision=_precision(f)) / f.shape[0]
 
 
 def _precision(f: jax.Array):

@@ -1,0 +1,75 @@
+"""3x3 convolution with a quarter of the multiplications: Winograd's F(4x4, 3x3) in plain JAX.
+
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016), equation 9 with the matrices of
+section 4.3: `y = A^T ((G k G^T) * (B^T x B)) A` for every 4x4 tile y of the output and the 6x6 tile x around it.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+TILE = 4
+"""Outputs of one tile in each direction; six inputs meet them."""
+
+B_T = (
+    (4, 0, -5, 0, 1, 0),
+    (0, -4, -4, 1, 1, 0),
+    (0, 4, -4, -1, 1, 0),
+    (0, -2, -1, 2, 1, 0),
+    (0, 2, -1, -2, 1, 0),
+    (0, 4, 0, -5, 0, 1),
+)
+G = (
+    (1 / 4, 0, 0),
+    (-1 / 6, -1 / 6, -1 / 6),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 24, 1 / 12, 1 / 6),
+    (1 / 24, -1 / 12, 1 / 6),
+    (0, 0, 1),
+)
+A_T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
+
+
+def transform_kernel(kernel: jax.Array) -> jax.Array:
+    """Compute `G k G^T` of (3, 3, c_in, c_out) -> (36, c_in, c_out)."""
+    g = jnp.asarray(G, kernel.dtype)
+    u = jnp.einsum("ia,abcd,jb->ijcd", g, kernel, g, precision=jax.lax.Precision.HIGHEST)
+    return u.reshape(-1, *kernel.shape[2:])
+
+
+def convolve(x: jax.Array, u: jax.Array) -> jax.Array:
+    """Convolve (n, h, w, c_in), zero padded, with a kernel from `transform_kernel` -> (n, h, w, c_out).
+
+    All tiles of all images meet in one batched matmul: 36 times (n * tiles, c_in) @ (c_in, c_out).
+    """
+    n, h, w, _ = x.shape
+    rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
+    x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
+    v = _apply(B_T, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w + 2, c_in)
+    v = _apply(B_T, [_every_fourth(v, j, columns, axis=3) for j in range(6)], 1)  # (6, 6, n, rows, columns, c_in)
+    v = v.reshape(36, n * rows * columns, -1)
+    m = jnp.einsum("ptc,pcd->ptd", v, u, precision=jax.lax.Precision.HIGHEST)
+    m = m.reshape(6, 6, n, rows, columns, -1)
+    y = _apply(A_T, [m[i] for i in range(6)], 3)  # (6, n, rows, 4, columns, c_out)
+    y = _apply(A_T, [y[j] for j in range(6)], 4)  # (n, rows, 4, columns, 4, c_out)
+    return y.reshape(n, rows * TILE, columns * TILE, -1)[:, :h, :w]
+
+
+def _every_fourth(x: jax.Array, start: int, count: int, axis: int) -> jax.Array:
+    return jax.lax.slice_in_dim(x, start, start + TILE * (count - 1) + 1, TILE, axis)
+
+
+def _apply(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array], axis: int) -> jax.Array:
+    """Multiply a constant matrix with a list of arrays and stack the results along `axis`.
+
+    Written out as sums, because XLA fuses those with the slices before them into one loop; a matmul with a 6x6
+    matrix would first have to write the slices to memory. Two such loops, rows then columns, compile five times
+    faster than 36 sums of both and read the input once instead of 36 times.
+    """
+    return jnp.stack([_combine(row, parts) for row in matrix], axis)
+
+
+def _combine(row: Sequence[float], parts: Sequence[jax.Array]) -> jax.Array:
+    first, *rest = [part if factor == 1 else factor * part for factor, part in zip(row, parts, strict=True) if factor]
+    return sum(rest, start=first)
