@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 
-def describe(device: str) -> dict[str, str | int]:
-    """Name the device, its threads and the versions of what ran on it."""
+def describe(device: str) -> dict[str, str | int | float]:
+    """Name the device, its threads, how busy the machine was before, and the versions of what ran on it."""
     versions = {}
     for package in ("jax", "jaxlib", "torch", "numpy"):
         try:
@@ -19,7 +19,8 @@ def describe(device: str) -> dict[str, str | int]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "absent"
     name = jax.devices()[0].device_kind if device == "cuda" else _cpu_name()
-    return {"device": name, "threads": threads(), "python": platform.python_version(), **versions}
+    load = round(os.getloadavg()[0], 1)
+    return {"device": name, "threads": threads(), "load": load, "python": platform.python_version(), **versions}
 
 
 def _cpu_name() -> str:
