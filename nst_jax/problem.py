@@ -148,6 +148,15 @@ def start(problem: Problem) -> Image:
     return (1 - problem.noise) * problem.init + problem.noise * u
 
 
+def strong(problem: Problem) -> Problem:
+    """Turn every number that a caller may have put in (`problem.replace(alpha=2)`) into a strongly typed array.
+
+    Without this, a jitted function would be traced once more for a Python number than for an array.
+    """
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem.replace(seed=0))  # type: ignore[attr-defined]
+    return arrays.replace(seed=jnp.asarray(problem.seed, jnp.uint32))
+
+
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     """Compute every unweighted loss of an image (h, w, 3)."""
     layers = tuple(dict.fromkeys((*problem.content, *problem.style)))

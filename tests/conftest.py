@@ -1,0 +1,78 @@
+"""Fixtures that several test files share: a tiny seeded VGG, and the three ways to run a pure function."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+from nst_jax import vgg
+from nst_jax.vgg import Encoder, Preprocessing
+
+TINY_CHANNELS = (2, 3, 4, 4, 4)
+ODD = Preprocessing("BGR", 2.0, (0.1, 0.5, 0.9), (0.5, 1.0, 2.0))
+"""No symmetry between the channels, so that any mix-up of order, mean or std shows."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A VGG-16 of a few channels: the encoder, and the same network for the NumPy judge."""
+
+    encoder: Encoder
+    kernels: reference.Kernels
+
+    def features(self, image: np.ndarray, pooling: str = "max", padding: str = "zero") -> dict[str, np.ndarray]:
+        """Compute every activation of an RGB image in [0, 1] in float64."""
+        x = reference.preprocess(image, ODD.channel_order, ODD.range, np.array(ODD.mean), np.array(ODD.std))
+        # blocks for which the image is too small are left out
+        kernels = {name: k for name, k in self.kernels.items() if 2 ** int(name[4]) <= min(image.shape[:2])}
+        return reference.features(kernels, x, pooling, padding)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    monkeypatch.setattr(vgg, "CHANNELS", TINY_CHANNELS)
+    kernels = reference.random_kernels(vgg.ARCHITECTURES["vgg16"], TINY_CHANNELS, seed=3)
+    params = {
+        name: {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.asarray(bias, jnp.float32)}
+        for name, (kernel, bias) in kernels.items()
+    }
+    # the judge gets what the encoder got: rounded to float32
+    kernels = {name: (np.float64(p["kernel"]), np.float64(p["bias"])) for name, p in params.items()}
+    return Tiny(Encoder(params=params, architecture="vgg16", preprocessing=ODD), kernels)
+
+
+def _vmapped(function: Callable, *args: Any) -> Any:
+    """Run as the second of two lanes, beside one of other numbers: lanes must not see each other."""
+
+    def beside(x: Any) -> jax.Array:
+        x = jnp.asarray(x)
+        other = x + 1 if jnp.issubdtype(x.dtype, jnp.integer) else 0.5 * jnp.flip(x) + jnp.asarray(0.25, x.dtype)
+        return jnp.stack([other, x])
+
+    out = jax.vmap(function)(*jax.tree.map(beside, args))
+    return jax.tree.map(lambda x: x[1], out)
+
+
+WAYS = {
+    "plain": lambda function, *args: function(*args),
+    "jit": lambda function, *args: jax.jit(function)(*args),
+    "vmap": _vmapped,
+}
+
+
+@pytest.fixture(params=WAYS)
+def run(request: pytest.FixtureRequest) -> Callable:
+    """Give `run(function, *pytrees)`: the same call plain, jitted and vmapped."""
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def strict_ranks() -> Iterator[None]:
+    """Refuse implicit broadcasts between arrays of different ranks."""
+    with jax.numpy_rank_promotion("raise"):
+        yield

@@ -1,0 +1,80 @@
+"""The recipe refuses what cannot make a picture, in one line that says what to do."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from nst_jax.errors import UserError
+from nst_jax.recipe import DEFAULT, GATYS_2015, check, init_file
+
+NAN, INF = float("nan"), float("inf")
+
+REFUSED = {
+    "alpha negative": ({"alpha": -1.0}, "alpha is -1"),
+    "alpha nan": ({"alpha": NAN}, "alpha is nan"),
+    "beta infinite": ({"beta": INF}, "beta is inf"),
+    "tv negative": ({"tv": -0.1}, "tv is -0.1"),
+    "lr nan": ({"lr": NAN}, "lr is nan"),
+    "lr zero": ({"lr": 0.0}, "lr is 0"),
+    "nothing to do": ({"alpha": 0.0, "beta": 0.0}, "alpha and beta are both 0"),
+    "steps": ({"steps": -1}, "steps is -1"),
+    "size": ({"size": -5}, "size is -5"),
+    "style size": ({"style_size": -5}, "style_size is -5"),
+    "seed negative": ({"seed": -1}, "seed is -1"),
+    "seed large": ({"seed": 2**32}, "below 2^32"),
+    "no content layers": ({"content_layers": ()}, "content_layers is empty"),
+    "no style layers": ({"style_layers": ()}, "style_layers is empty"),
+    "too few layer weights": ({"layer_weights": (1.0,)}, "1 numbers for 5 style layers"),
+    "layer weight negative": ({"layer_weights": (1.0, 1.0, -1.0, 1.0, 1.0)}, "layer_weights is -1"),
+    "optimizer": ({"optimizer": "sgd"}, "optimizer is 'sgd': expected one of adam"),
+    "pooling": ({"pooling": "l2"}, "pooling is 'l2': expected one of max, avg"),
+    "padding": ({"padding": "same"}, "padding is 'same': expected one of zero"),
+    "precision": ({"precision": "float16"}, "precision is 'float16': expected one of auto"),
+    "blend word": ({"init": "blend:much"}, "expected blend:FRACTION"),
+    "blend above one": ({"init": "blend:1.5"}, "between 0 and 1"),
+    "blend nan": ({"init": "blend:nan"}, "between 0 and 1"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(case):
+    changes, said = REFUSED[case]
+    with pytest.raises(UserError, match=".") as error:
+        check(replace(DEFAULT, **changes))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"alpha": 0.0, "content_layers": ()},
+        {"beta": 0.0, "style_layers": ()},
+        {"steps": 0, "size": 0},
+        {"seed": 2**32 - 1},
+        {"init": "blend:0"},
+        {"init": "blend:1"},
+        {"init": "photo.png"},
+        {"layer_weights": (0.0, 1.0, 2.0, 3.0, 4.0)},
+    ],
+)
+def test_accepts(changes):
+    check(replace(DEFAULT, **changes))
+
+
+def test_accepts_gatys():
+    check(GATYS_2015)
+
+
+def test_only_a_file_is_a_file():
+    kinds = ("content", "style", "noise", "grey", "blend:0.3")
+    assert [init_file(kind) for kind in kinds] == [None] * 5
+    assert init_file("photo.png") == "photo.png"
+
+
+def test_imports_nothing_heavy():
+    code = "import sys, nst_jax.recipe; sys.exit('jax' in sys.modules or 'flax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
