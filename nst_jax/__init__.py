@@ -3,12 +3,15 @@
 encoder = nst_jax.load_encoder()
 problem = nst_jax.pose(encoder, content, style)
 solution = nst_jax.solve(encoder, problem, steps=500)
+sweep = nst_jax.grid(problem, beta=[1e2, 1e3, 1e4], seed=range(4))
+results = nst_jax.solve_batch(encoder, sweep, steps=500)
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nst_jax.batch import Results, Sweep, grid, pairs, product, solve_batch, stack, unstack, zipped
     from nst_jax.errors import UserError
     from nst_jax.optimize import Solution, iterate, solve
     from nst_jax.problem import Problem, pose, terms, total
@@ -33,11 +36,15 @@ _HOMES = {
     "Solution": "optimize",
     "iterate": "optimize",
     "solve": "optimize",
+    **dict.fromkeys(
+        ("Results", "Sweep", "grid", "pairs", "product", "solve_batch", "stack", "unstack", "zipped"), "batch"
+    ),
 }
 
 __all__ = [
-    "DEFAULT", "GATYS_2015", "Encoder", "Problem", "Recipe", "Solution", "UserError",
-    "features", "iterate", "load_encoder", "pose", "solve", "terms", "total",
+    "DEFAULT", "GATYS_2015", "Encoder", "Problem", "Recipe", "Results", "Solution", "Sweep", "UserError",
+    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "solve", "solve_batch", "stack",
+    "terms", "total", "unstack", "zipped",
 ]  # fmt: skip
 
 

@@ -1,0 +1,83 @@
+"""One compiled program for many lanes: the solver's step under `vmap`, the lane axis split over local devices."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from nst_jax import optimize
+from nst_jax.optimize import State
+from nst_jax.problem import Problem, Terms
+from nst_jax.vgg import Encoder
+
+AXIS = "lanes"
+
+
+def lane_mesh(lanes: int) -> Mesh:
+    """Line up the devices of this process, as many as there are lanes for."""
+    return Mesh(np.array(jax.local_devices()[:lanes]), (AXIS,))
+
+
+def place(mesh: Mesh, problem: Problem, swept: tuple[bool, ...]) -> Problem:
+    """Put a collated problem on the devices: swept leaves split by lane, shared ones once on each device."""
+    shardings = jax.tree.map(partial(NamedSharding, mesh), _by_leaf(problem, swept, P(AXIS), P()), is_leaf=_is_spec)
+    return jax.device_put(problem, shardings)
+
+
+def place_lanes(mesh: Mesh, tree: Any) -> Any:
+    """Put arrays whose first axis is the lanes on the devices."""
+    return jax.device_put(tree, NamedSharding(mesh, P(AXIS)))
+
+
+def _is_spec(x: Any) -> bool:
+    return isinstance(x, P)
+
+
+def _by_leaf(problem: Problem, swept: tuple[bool, ...], yes: Any, no: Any) -> Any:
+    return jax.tree.unflatten(jax.tree.structure(problem), [yes if s else no for s in swept])
+
+
+def _over_lanes(one, mesh: Mesh, problem: Problem, swept: tuple[bool, ...]):
+    """Turn a function of one lane's (encoder, problem, rest) into one of many.
+
+    shard_map rather than automatic partitioning: no operation of ours crosses lanes, so each device runs the plain
+    program over its own, whatever kernels it is made of.
+    """
+    lanes = jax.vmap(one, in_axes=(None, _by_leaf(problem, swept, 0, None), 0))
+    specs = _by_leaf(problem, swept, P(AXIS), P())
+    return jax.shard_map(lanes, mesh=mesh, in_specs=(P(), specs, P(AXIS)), out_specs=P(AXIS), check_vma=False)
+
+
+@partial(jax.jit, static_argnames=("swept", "mesh", "optimizer"))
+def begin_lanes(problem: Problem, steps: jax.Array, *, swept: tuple[bool, ...], mesh: Mesh, optimizer: Any) -> State:
+    """Make the state of every lane before the first evaluation; `steps` (lanes,) says how many there are."""
+
+    def one(_, problem, __):
+        return optimize.begin(problem, optimizer)
+
+    return _over_lanes(one, mesh, problem, swept)(None, problem, steps)
+
+
+@partial(jax.jit, static_argnames=("swept", "mesh", "length", "optimizer", "clamp"), donate_argnames="state")
+def advance_lanes(
+    encoder: Encoder,
+    problem: Problem,
+    state: State,
+    steps: jax.Array,
+    *,
+    swept: tuple[bool, ...],
+    mesh: Mesh,
+    length: int,
+    optimizer: Any,
+    clamp: bool,
+) -> tuple[State, Terms]:
+    """Take `length` steps in every lane, none past its own `steps` (lanes,); return the terms, (lanes, length) each."""
+
+    def one(encoder, problem, rest):
+        state, steps = rest
+        return optimize.advance(encoder, problem, state, steps, length=length, optimizer=optimizer, clamp=clamp)
+
+    return _over_lanes(one, mesh, problem, swept)(encoder, problem, (state, steps))

@@ -1,0 +1,306 @@
+"""Lanes against solo runs: equal results, one compile, one copy of what they share, no lane touching another."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nst_jax
+from nst_jax import optimize
+from nst_jax.batch import lanes as compiled
+from nst_jax.batch import memory, planning, program
+from nst_jax.batch import solve as solving
+from nst_jax.batch import sweep as sweeping
+from nst_jax.batch.pairing import pairs, product
+from nst_jax.batch.solve import solve_batch
+from nst_jax.batch.sweep import grid, stack, unstack, zipped
+from nst_jax.errors import UserError
+from nst_jax.optimize import solve
+from nst_jax.problem import pose
+from nst_jax.recipe import Recipe
+
+RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), beta=1e3)
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def picture(seed: int, height: int = 16, width: int = 16) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).uniform(0, 1, (height, width, 3)).astype(np.float32))
+
+
+@pytest.fixture
+def encoder(tiny):
+    return tiny.encoder
+
+
+@pytest.fixture
+def problem(encoder):
+    return pose(encoder, picture(1), picture(2, 20, 12), recipe=RECIPE)
+
+
+def compiles() -> int:
+    return compiled.advance_lanes._cache_size()  # type: ignore[attr-defined]
+
+
+def same(a, b, exact=True) -> None:
+    compare = np.testing.assert_array_equal if exact else close
+    compare(np.asarray(a.image), np.asarray(b.image))
+    compare(np.asarray(a.last), np.asarray(b.last))
+    assert a.history.keys() == b.history.keys()
+    for name in a.history:
+        compare(a.history[name], b.history[name])
+    assert (a.best_step, a.stopped) == (b.best_step, b.stopped)
+
+
+def close(a, b) -> None:
+    """Rounding in another order, carried along by some steps of Adam."""
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_grid_orders_lanes_with_the_last_axis_fastest(problem) -> None:
+    sweep = grid(problem, beta=jnp.array([1.0, 10.0, 100.0]), seed=range(2))
+    assert len(sweep) == 6
+    assert [sweep.settings(i) for i in (0, 1, 5)] == [
+        {"beta": 1.0, "seed": 0},
+        {"beta": 1.0, "seed": 1},
+        {"beta": 100.0, "seed": 1},
+    ]
+    assert sweep.index[5] == (2, 1)
+    assert unstack(sweep)[4].beta == 100
+    assert unstack(sweep)[3].seed == 1
+
+
+def test_zipped_moves_numbers_together(problem) -> None:
+    sweep = grid(zipped(problem, alpha=[1, 2], beta=[10, 20]), lr=[0.1, 0.2])
+    found = [(float(p.alpha), float(p.beta), round(float(p.lr), 3)) for p in unstack(sweep)]
+    assert found == [(1, 10, 0.1), (1, 10, 0.2), (2, 20, 0.1), (2, 20, 0.2)]
+
+
+def test_layer_weights_by_dotted_name_mapping_and_sequence(problem) -> None:
+    one = grid(problem, **{"layer_weights.relu2_1": [0.0, 3.0]})
+    assert [(p.layer_weights["relu1_1"], p.layer_weights["relu2_1"]) for p in unstack(one)] == [(0.5, 0), (0.5, 3)]
+    whole = grid(problem, layer_weights=[{"relu1_1": 2.0}, (4.0, 5.0)])
+    assert [(p.layer_weights["relu1_1"], p.layer_weights["relu2_1"]) for p in unstack(whole)] == [(2, 0.5), (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"gamma": [1]}, "'gamma' is no number of the problem"),
+        ({"beta": []}, "the axis beta has no values"),
+        ({"beta": [-1]}, "beta is -1: expected a finite number of at least 0"),
+        ({"beta": [float("nan")]}, "beta is nan"),
+        ({"lr": [0]}, "lr is 0: expected a finite number above 0"),
+        ({"noise": [2]}, "at most 1"),
+        ({"seed": [1.5]}, "seed is 1.5: expected a whole number"),
+        ({"layer_weights.relu5_1": [1]}, "layer 'relu5_1' is no style layer"),
+        ({"layer_weights": [(1.0,)]}, "1 numbers for 2 style layers"),
+    ],
+)
+def test_grid_refuses(problem, axes, message) -> None:
+    with pytest.raises(UserError, match=message):
+        grid(problem, **axes)
+
+
+def test_an_axis_twice_and_uneven_zips_are_refused(problem) -> None:
+    with pytest.raises(UserError, match="beta is an axis already"):
+        grid(grid(problem, beta=[1]), beta=[2])
+    with pytest.raises(UserError, match="alpha has 2, beta has 1"):
+        zipped(problem, alpha=[1, 2], beta=[1])
+
+
+def test_shared_targets_are_held_once(problem) -> None:
+    alone = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(problem))
+    sweep = grid(problem, beta=np.logspace(0, 4, 64))
+    assert sweeping.nbytes(sweep) == alone + 4 * 63
+    swept = sweeping.swept_leaves(sweep.problems)
+    together = sweeping.collate(sweep.problems, swept)
+    assert sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(together)) == alone + 4 * 63
+    assert together.beta.shape == (64,)
+    assert together.content["relu2_2"] is problem.content["relu2_2"]
+
+
+def test_the_compiled_program_takes_the_targets_once(encoder, problem) -> None:
+    argument_bytes = {}
+    for lanes in (1, 65):
+        sweep = grid(problem, beta=np.logspace(0, 4, lanes + 1))
+        chunk = planning.cut(range(lanes + 1), lanes + 1, sweeping.swept_leaves(sweep.problems))[0]
+        whole = program.compile_chunk(encoder, sweep, chunk, program.How((5,) * (lanes + 1)))
+        stats = whole.memory_analysis()
+        assert stats is not None
+        argument_bytes[lanes + 1] = stats.argument_size_in_bytes
+    state = 5 * 16 * 16 * 3 * 4  # image, good, best and Adam's two moments
+    a_lane = (argument_bytes[66] - argument_bytes[2]) / 64
+    assert state < a_lane < state + 100
+    targets = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((problem.content, problem.style)))
+    assert targets > 100 * 2
+
+
+def test_stack_shares_equal_leaves(encoder) -> None:
+    a = pose(encoder, picture(1), picture(2), recipe=RECIPE)
+    b = pose(encoder, picture(1), picture(3), recipe=RECIPE)
+    sweep = stack([a, b], name="style", values=["two", "three"])
+    assert sweep.problems[1].content["relu2_2"] is a.content["relu2_2"]
+    assert sweep.problems[1].style["relu1_1"] is b.style["relu1_1"]
+    assert sweep.settings(1) == {"style": "three"}
+
+
+def test_a_number_put_in_by_hand_is_a_leaf_like_any_other(problem) -> None:
+    by_hand = replace(problem, alpha=2)
+    assert sweeping.buckets(stack([problem, by_hand])) == [(0, 1)]
+    assert len(sweeping.buckets(grid(by_hand, beta=[1, 2]))) == 1
+
+
+def test_product_computes_each_picture_once(encoder) -> None:
+    contents, styles = [picture(1), picture(2, 16, 20)], [picture(3), picture(4, 24, 18), picture(5)]
+    sweep = product(encoder, contents, styles, recipe=RECIPE, names=(["a", "b"], ["x", "y", "z"]))
+    assert sweep.settings(5) == {"content": "b", "style": "z"}
+    assert len({id(p.content["relu2_2"]) for p in sweep.problems}) == 2
+    assert len({id(p.style["relu2_1"]) for p in sweep.problems}) == 3
+    assert sweeping.buckets(sweep) == [(0, 1, 2), (3, 4, 5)]
+    alone = pose(encoder, contents[1], styles[1], recipe=RECIPE)
+    for found, expected in zip(jax.tree.leaves(sweep.problems[4]), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_product_from_the_style_starts_each_lane_from_its_own_style(encoder) -> None:
+    recipe = Recipe(**{**RECIPE.__dict__, "init": "style"})
+    sweep = product(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=recipe)
+    for (i, j), p in zip(sweep.index, sweep.problems, strict=True):
+        np.testing.assert_array_equal(p.init, pose(encoder, picture(1 + i), picture(3 + j), recipe=recipe).init)
+
+
+def test_pairs_go_one_by_one(encoder) -> None:
+    sweep = pairs(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=RECIPE)
+    assert sweep.index == ((0,), (1,))
+    assert sweep.settings(1) == {"content": 1, "style": 1}
+    with pytest.raises(UserError, match="1 contents and 0 styles"):
+        product(encoder, [picture(1)], [])
+    with pytest.raises(UserError, match="2 contents for 1 styles"):
+        pairs(encoder, [picture(1), picture(2)], [picture(3)])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_each_lane_is_the_solo_run(encoder, problem, optimizer) -> None:
+    sweep = grid(grid(problem, noise=[0.3]), beta=[10.0, 1e3], seed=[0, 7])
+    results = solve_batch(encoder, sweep, steps=5, optimizer=optimizer, say=quiet)
+    for lane, alone in enumerate(unstack(sweep)):
+        same(results.solutions[lane], solve(encoder, alone, steps=5, optimizer=optimizer), exact=False)
+
+
+def test_equal_shapes_give_equal_bits_in_any_order_and_company(encoder, problem) -> None:
+    values = [1.0, 10.0, 100.0, 1000.0, 1e4]
+    forth = solve_batch(encoder, grid(problem, beta=values), steps=5, lanes=2, say=quiet)
+    back = solve_batch(encoder, grid(problem, beta=values[::-1]), steps=5, lanes=2, say=quiet)
+    for a, b in zip(forth.solutions, back.solutions[::-1], strict=True):
+        same(a, b)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_the_chunk_size_changes_rounding_at_most(encoder, problem, lanes) -> None:
+    sweep = grid(problem, beta=[1.0, 10.0, 100.0, 1000.0, 1e4])
+    whole = solve_batch(encoder, sweep, steps=5, say=quiet)
+    parts = solve_batch(encoder, sweep, steps=5, lanes=lanes, say=quiet)
+    for a, b in zip(whole.solutions, parts.solutions, strict=True):
+        same(a, b, exact=False)
+
+
+def test_sixty_four_settings_are_one_trace_and_one_compile(encoder, monkeypatch) -> None:
+    # a shape that no other test has, so that nothing is cached
+    problem = pose(encoder, picture(1, 18, 16), picture(2), recipe=RECIPE)
+    before, traces, real = compiles(), [], optimize._step
+    monkeypatch.setattr(optimize, "_step", lambda *args: traces.append(1) or real(*args))
+    for low in (0, 1):
+        solve_batch(encoder, grid(problem, beta=np.logspace(low, 4, 64)), steps=2, lanes=13, say=quiet)
+    # planning, too, compiles the program that then runs
+    assert compiles() - before == 1
+    monkeypatch.setattr(planning, "_even", lambda count, most: 13)
+    solve_batch(encoder, grid(problem, beta=np.logspace(2, 4, 64)), steps=2, say=quiet)
+    assert compiles() - before == 1
+    assert len(traces) == 1
+
+
+def test_a_broken_lane_leaves_its_neighbours_alone(encoder, problem) -> None:
+    values = [1.0, 10.0, 100.0]
+    whole = solve_batch(encoder, grid(problem, beta=values), steps=5, say=quiet)
+    sweep = grid(problem, beta=values)
+    broken = replace(sweep.problems[1], beta=np.float32(np.nan))
+    sweep = sweeping.Sweep((sweep.problems[0], broken, sweep.problems[2]), sweep.axes, sweep.index)
+    found = solve_batch(encoder, sweep, steps=5, say=quiet)
+    assert [s.stopped for s in found.solutions] == ["steps", "non-finite", "steps"]
+    assert np.isfinite(found.solutions[1].image).all()
+    same(found.solutions[0], whole.solutions[0])
+    same(found.solutions[2], whole.solutions[2])
+
+
+def test_lanes_may_take_different_numbers_of_steps(encoder, problem) -> None:
+    sweep = grid(problem, beta=[10.0, 100.0])
+    found = solve_batch(encoder, sweep, steps=[3, 5], say=quiet)
+    assert [len(s.history["total"]) for s in found.solutions] == [4, 6]
+    same(found.solutions[0], solve(encoder, sweep.problems[0], steps=3), exact=False)
+
+
+def test_out_of_memory_halves_the_chunk_and_goes_on(encoder, problem, monkeypatch) -> None:
+    sweep = grid(problem, beta=[1.0, 2.0, 3.0, 4.0, 5.0])
+    expected = solve_batch(encoder, sweep, steps=5, lanes=2, say=quiet)
+    real, said, sizes = solving.advance_chunk, [], []
+
+    def hungry(encoder, sweep, chunk, how):
+        sizes.append(chunk.size)
+        for step in real(encoder, sweep, chunk, how):
+            if chunk.size > 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
+            yield step
+
+    monkeypatch.setattr(solving, "advance_chunk", hungry)
+    found = solve_batch(encoder, sweep, steps=5, say=said.append)
+    assert sizes == [5, 2, 2, 2]
+    assert said[1:] == ["out of memory with 5 lanes at once: going on with 2"]
+    for a, b in zip(found.solutions, expected.solutions, strict=True):
+        same(a, b)
+
+
+def test_one_lane_too_much_is_a_plain_message_and_other_errors_pass(encoder, problem, monkeypatch) -> None:
+    def fail(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no")
+
+    monkeypatch.setattr(solving, "advance_chunk", fail)
+    with pytest.raises(UserError, match="does not hold one lane"):
+        solve_batch(encoder, grid(problem, beta=[1.0, 2.0]), steps=5, say=quiet)
+    monkeypatch.setattr(solving, "advance_chunk", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        solve_batch(encoder, grid(problem, beta=[1.0, 2.0]), steps=5, say=quiet)
+
+
+def test_little_memory_makes_small_chunks(encoder, problem, monkeypatch) -> None:
+    sweep = grid(problem, beta=np.arange(1.0, 9.0))
+    how = program.How((5,) * 8)
+    monkeypatch.setattr(planning, "guess_bytes", lambda *_: 1)  # the compiled program corrects a wrong guess
+    whole = program.compile_chunk(encoder, sweep, planning.plan(encoder, sweep, how, lanes=8, say=quiet)[0], how)
+    need = memory.needed_bytes(whole)
+    assert need is not None
+    monkeypatch.setattr(memory, "free_bytes", lambda: int(need / 2 / memory.SHARE))
+    said = []
+    chunks = planning.plan(encoder, sweep, how, say=said.append)
+    assert 1 <= chunks[0].size < 5
+    assert sorted(i for chunk in chunks for i in chunk.lanes) == list(range(8))
+    assert "8 lanes of 16x16 in" in said[0]
+
+
+@pytest.mark.parametrize(("count", "most", "size"), [(10, 100, 10), (10, 4, 4), (9, 4, 3), (5, 0, 1), (1, 7, 1)])
+def test_chunks_are_even(count, most, size) -> None:
+    assert planning._even(count, most) == size
+
+
+def test_lanes_below_one_are_refused(encoder, problem) -> None:
+    with pytest.raises(UserError, match="lanes is 0"):
+        solve_batch(encoder, grid(problem, beta=[1.0]), steps=1, lanes=0)
+
+
+def test_the_spine_is_public() -> None:
+    assert nst_jax.grid is grid
+    assert nst_jax.solve_batch is solve_batch
