@@ -39,11 +39,10 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int]) -> Metho
     """Decide which kernel runs a layer of `size` (h, w) positions on `platform` (cpu, gpu, tpu).
 
     The one place where this is decided; `plan_conv(..., method=)` overrides it. Winograd trades multiplications for
-    passes over memory: on a CPU it wins where there are channels enough to pay for those passes, and not where a
-    layer has so few tiles that reading the kernel's transform (four times the kernel) is the work.
+    passes over memory: on a CPU that pays except for the layers next to the image (3 channels) and those with so few
+    tiles that reading the kernel's transform, four times the kernel, becomes the work.
     """
-    many_channels = c_in >= 64 and c_out >= 64 and c_in + c_out > 128
-    if platform == "cpu" and many_channels and min(size) >= 8:
+    if platform == "cpu" and min(c_in, c_out) >= 64 and min(size) >= 8:
         return "winograd"
     return "direct"
 

@@ -12,6 +12,9 @@ import jax.numpy as jnp
 TILE = 4
 """Outputs of one tile in each direction; six inputs meet them."""
 
+STRIP_BYTES = 10 * 2**20
+"""Size of one strip's transform: it, its products and the kernel's transform should stay in the last-level cache."""
+
 B_T = (
     (4, 0, -5, 0, 1, 0),
     (0, -4, -4, 1, 1, 0),
@@ -41,19 +44,37 @@ def transform_kernel(kernel: jax.Array) -> jax.Array:
 def convolve(x: jax.Array, u: jax.Array) -> jax.Array:
     """Convolve (n, h, w, c_in), zero padded, with a kernel from `transform_kernel` -> (n, h, w, c_out).
 
-    All tiles of all images meet in one batched matmul: 36 times (n * tiles, c_in) @ (c_in, c_out).
+    The rows of tiles are taken in strips small enough for the cache, each strip of all images in one batched matmul.
     """
     n, h, w, _ = x.shape
     rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
-    x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
-    v = _apply(B_T, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w + 2, c_in)
+    strips = -(-4 * 36 * n * rows * columns * max(u.shape[1:]) // STRIP_BYTES)
+    strips = min(strips, rows)
+    step = -(-rows // strips) * TILE  # rows of pixels in a strip
+    x = jnp.pad(x, ((0, 0), (1, strips * step - h + 1), (1, columns * TILE - w + 1), (0, 0)))
+    if strips == 1:
+        return _strip(x, u)[:, :h, :w]
+
+    def body(i: jax.Array, y: jax.Array) -> jax.Array:
+        part = _strip(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1), u)
+        return jax.lax.dynamic_update_slice_in_dim(y, part, i * step, 1)
+
+    y = jnp.zeros((n, strips * step, columns * TILE, u.shape[-1]), x.dtype)
+    return jax.lax.fori_loop(0, strips, body, y)[:, :h, :w]
+
+
+def _strip(x: jax.Array, u: jax.Array) -> jax.Array:
+    """Convolve (n, 4 rows + 2, 4 columns + 2, c_in), padded by the caller, -> (n, 4 rows, 4 columns, c_out)."""
+    n, h, w, _ = x.shape
+    rows, columns = (h - 2) // TILE, (w - 2) // TILE
+    v = _apply(B_T, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w, c_in)
     v = _apply(B_T, [_every_fourth(v, j, columns, axis=3) for j in range(6)], 1)  # (6, 6, n, rows, columns, c_in)
     v = v.reshape(36, n * rows * columns, -1)
     m = jnp.einsum("ptc,pcd->ptd", v, u, precision=jax.lax.Precision.HIGHEST)
     m = m.reshape(6, 6, n, rows, columns, -1)
     y = _apply(A_T, [m[i] for i in range(6)], 3)  # (6, n, rows, 4, columns, c_out)
     y = _apply(A_T, [y[j] for j in range(6)], 4)  # (n, rows, 4, columns, 4, c_out)
-    return y.reshape(n, rows * TILE, columns * TILE, -1)[:, :h, :w]
+    return y.reshape(n, rows * TILE, columns * TILE, -1)
 
 
 def _every_fourth(x: jax.Array, start: int, count: int, axis: int) -> jax.Array:
