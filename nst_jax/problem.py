@@ -1,15 +1,16 @@
 """A style transfer as one pytree: the starting image, what to match, and every number that weighs it."""
 
 import re
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from nst_jax import losses, ops, vgg
+from nst_jax import bures, losses, ops, vgg
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, Padding, Pooling, Recipe, check
+from nst_jax.recipe import DEFAULT, ContentLoss, Padding, Pooling, Recipe, StyleLoss, TvLoss, check
 from nst_jax.types import Features, Gram, Image, ImageLike, Scalar
 from nst_jax.vgg import Encoder
 
@@ -26,7 +27,8 @@ class Problem:
         noise: fraction of uniform noise blended over `init`, in [0, 1].
         seed: of that noise.
         content: target features (h_l, w_l, c_l) by layer.
-        style: target Gram matrices (c_l, c_l), each divided by its own number of positions, by layer.
+        style: target Gram matrices (c_l, c_l), each divided by its own number of positions, by layer; for the style
+            loss `w2`, `bures.Moments`.
         alpha, beta, tv: weights of the content loss, the style loss and the total variation.
         layer_weights: w_l by style layer.
         lr: learning rate in units of the image's range.
@@ -36,7 +38,7 @@ class Problem:
     noise: Scalar
     seed: jax.Array
     content: dict[str, Features]
-    style: dict[str, Gram]
+    style: dict[str, Gram | bures.Moments]
     alpha: Scalar
     beta: Scalar
     tv: Scalar
@@ -44,6 +46,9 @@ class Problem:
     lr: Scalar
     pooling: Pooling = struct.field(pytree_node=False, default="max")
     padding: Padding = struct.field(pytree_node=False, default="zero")
+    content_loss: ContentLoss = struct.field(pytree_node=False, default="half-sum")
+    style_loss: StyleLoss = struct.field(pytree_node=False, default="gatys")
+    tv_loss: TvLoss = struct.field(pytree_node=False, default="squares")
 
 
 def pose(
@@ -73,8 +78,9 @@ def pose(
         _check_image(what, image, names)
     content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
     base, noise = _starting_point(recipe.init, content, style, init)
+    layers = recipe.content_layers, recipe.style_layers
     content_targets, style_targets = targets(
-        encoder, content, style, recipe.content_layers, recipe.style_layers, recipe.pooling, recipe.padding
+        encoder, content, style, *layers, recipe.pooling, recipe.padding, recipe.style_loss
     )
     w = recipe.layer_weights or (1.0 / len(recipe.style_layers),) * len(recipe.style_layers)
     return Problem(
@@ -90,6 +96,9 @@ def pose(
         lr=jnp.float32(recipe.lr),
         pooling=recipe.pooling,
         padding=recipe.padding,
+        content_loss=recipe.content_loss,
+        style_loss=recipe.style_loss,
+        tv_loss=recipe.tv_loss,
     )
 
 
@@ -132,14 +141,14 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
     raise UserError(f"the starting image is a file, '{kind}': read it and hand it to pose(..., init=image)")
 
 
-def _targets(encoder, content, style, content_layers, style_layers, pooling, padding):
+def _targets(encoder, content, style, content_layers, style_layers, pooling, padding, style_loss="gatys"):
     c = vgg.features(encoder, content, content_layers, pooling=pooling, padding=padding)
     s = vgg.features(encoder, style, style_layers, pooling=pooling, padding=padding)
-    return c, {name: ops.gram(f) for name, f in s.items()}
+    return c, {name: bures.target(f) if style_loss == "w2" else ops.gram(f) for name, f in s.items()}
 
 
-targets = jax.jit(_targets, static_argnums=(3, 4, 5, 6))
-"""Compute ({layer: content features}, {layer: style Gram}) in float32."""
+targets = jax.jit(_targets, static_argnums=(3, 4, 5, 6, 7))
+"""Compute ({layer: content features}, {layer: style Gram or Moments}) in float32."""
 
 
 def start(problem: Problem) -> Image:
@@ -153,19 +162,31 @@ def strong(problem: Problem) -> Problem:
 
     Without this, a jitted function would be traced once more for a Python number than for an array.
     """
-    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem.replace(seed=0))  # type: ignore[attr-defined]
-    return arrays.replace(seed=jnp.asarray(problem.seed, jnp.uint32))
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), replace(problem, seed=0))
+    return replace(arrays, seed=jnp.asarray(problem.seed, jnp.uint32))
 
 
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
-    """Compute every unweighted loss of an image (h, w, 3)."""
+    """Compute every unweighted loss of an image (h, w, 3), by the formulas the problem names."""
     layers = tuple(dict.fromkeys((*problem.content, *problem.style)))
     found = vgg.features(encoder, image, layers, pooling=problem.pooling, padding=problem.padding)
-    return {
-        **{f"content/{name}": losses.content(found[name], target) for name, target in problem.content.items()},
-        **{f"style/{name}": losses.style(ops.gram(found[name]), a) for name, a in problem.style.items()},
-        "tv": losses.total_variation(image),
+    pixels = image.shape[0] * image.shape[1]
+    content = {
+        f"content/{name}": losses.content(found[name], target, problem.content_loss)
+        for name, target in problem.content.items()
     }
+    style = {
+        f"style/{name}": _style(found[name], target, problem.style_loss, pixels)
+        for name, target in problem.style.items()
+    }
+    return {**content, **style, "tv": losses.total_variation(image, problem.tv_loss)}
+
+
+def _style(features: Features, target: Gram | bures.Moments, kind: StyleLoss, pixels: int) -> Scalar:
+    if isinstance(target, bures.Moments):
+        return bures.loss(features, target)
+    h, w, _ = features.shape
+    return losses.style(ops.gram(features), target, kind, positions=h * w, pixels=pixels)
 
 
 def total(encoder: Encoder, problem: Problem, image: Image) -> tuple[Scalar, Terms]:

@@ -10,23 +10,34 @@ Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
 Optimizer = Literal["adam", "lbfgs"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+ContentLoss = Literal["half-sum", "sum", "mean"]
+StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
+TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Settings of one style transfer, in the units of Gatys, Ecker and Bethge (2015).
+    """Settings of one style transfer, by default in the units of Gatys, Ecker and Bethge (2015).
 
     L = alpha * L_content + beta * L_style + tv * L_tv
     """
 
     alpha: float = 1.0
-    """Weight of the content loss, 1/2 sum (C - G)^2."""
+    """Weight of the content loss; by default 1/2 sum (C - G)^2."""
     beta: float = 1e3
-    """Weight of the style loss, sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
+    """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
     tv: float = 0.0
-    """Weight of the total variation, sum of squared differences between neighbouring pixels."""
+    """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
+    content_loss: ContentLoss = "half-sum"
+    """Formula of the content loss: half the sum of squares, the sum, or the mean."""
+    style_loss: StyleLoss = "gatys"
+    """Formula of a layer's style loss, with m the mean of (Gram_S / M_S - Gram_G / M_G)^2 over the N^2 entries:
+    gatys m/4; mean m; johnson m/N^2; keras as in keras.io's example; w2 compares means and covariances."""
+    tv_loss: TvLoss = "squares"
+    """Formula of the total variation: squares (of pixels in [0, 1]), or as neural-style (johnson), neural-style-pt
+    (absolute), anishathalye (mean-squares), style-transfer-pytorch (nine-point) and keras.io (keras) have it."""
     content_layers: tuple[str, ...] = ("relu4_2",)
     """Layers whose features follow the content picture: relu4_2, or conv4_2 for before the ReLU."""
     style_layers: tuple[str, ...] = STYLE_LAYERS
@@ -97,6 +108,9 @@ def check(recipe: Recipe) -> None:
             "give one for each, or none for equal weights"
         )
     for name, kind in (
+        ("content_loss", ContentLoss),
+        ("style_loss", StyleLoss),
+        ("tv_loss", TvLoss),
         ("optimizer", Optimizer),
         ("pooling", Pooling),
         ("padding", Padding),

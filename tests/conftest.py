@@ -1,7 +1,9 @@
 """Fixtures that several test files share: a tiny seeded VGG, and the three ways to run a pure function."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +14,9 @@ import reference
 
 from nst_jax import vgg
 from nst_jax.vgg import Encoder, Preprocessing
+
+# benchmarks/ and experiments/ are not installed; at the end, so that the installed package is the one tested
+sys.path.append(str(Path(__file__).parents[1]))
 
 TINY_CHANNELS = (2, 3, 4, 4, 4)
 ODD = Preprocessing("BGR", 2.0, (0.1, 0.5, 0.9), (0.5, 1.0, 2.0))
@@ -42,7 +47,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Tiny:
         for name, (kernel, bias) in kernels.items()
     }
     # the judge gets what the encoder got: rounded to float32
-    kernels = {name: (np.float64(p["kernel"]), np.float64(p["bias"])) for name, p in params.items()}
+    kernels = {name: (np.asarray(p["kernel"], float), np.asarray(p["bias"], float)) for name, p in params.items()}
     return Tiny(Encoder(params=params, architecture="vgg16", preprocessing=ODD), kernels)
 
 

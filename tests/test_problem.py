@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,7 @@ def test_the_gradient_is_that_of_finite_differences(tiny, pooling, padding):
     # the corners and edges, where padding and neighbours go wrong first, and some of the inside
     inside = np.stack([RNG.integers(0, n, 6) for n in IMAGE.shape], 1)
     positions = np.concatenate([[(0, 0, 0), (11, 15, 2), (0, 15, 1), (11, 7, 0)], inside])
-    x = np.float64(IMAGE)
+    x = np.asarray(IMAGE, float)
     want = reference.gradient(lambda x: judge(tiny, recipe, x)["total"], x, positions)
     assert np.asarray(got)[tuple(positions.T)] == pytest.approx(want, rel=2e-3, abs=2e-4 * np.abs(want).max())
 
@@ -116,7 +117,7 @@ def test_a_weight_of_zero_leaves_only_the_others(tiny):
 
 def test_every_number_is_a_strongly_typed_array(tiny):
     problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    for leaf in jax.tree.leaves(problem.replace(seed=jnp.float32(0))):
+    for leaf in jax.tree.leaves(replace(problem, seed=jnp.float32(0))):
         assert isinstance(leaf, jax.Array)
         assert leaf.dtype == jnp.float32
         assert not leaf.weak_type
@@ -136,7 +137,7 @@ def test_five_alphas_are_one_trace(tiny):
         value(problem, jnp.asarray(IMAGE))
     posed = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
     for alpha in (1, 2.5, np.float64(3), jnp.asarray(4.0), True):
-        value(problems.strong(posed.replace(alpha=alpha, seed=7)), jnp.asarray(IMAGE))
+        value(problems.strong(replace(posed, alpha=alpha, seed=7)), jnp.asarray(IMAGE))
     assert len(traces) == 1
 
 
@@ -182,11 +183,11 @@ def test_starts_from_a_file_that_was_read(tiny):
 
 def test_noise_and_seed_are_swept_by_vmap(tiny):
     problem = pose(tiny, "content")
-    axes = jax.tree.map(lambda _: None, problem).replace(noise=0, seed=0)
+    axes = replace(jax.tree.map(lambda _: None, problem), noise=0, seed=0)
     noise, seeds = jnp.asarray([0.0, 0.5, 1.0]), jnp.asarray([1, 2, 1], jnp.uint32)
-    lanes = jax.vmap(problems.start, in_axes=(axes,))(problem.replace(noise=noise, seed=seeds))
+    lanes = jax.vmap(problems.start, in_axes=(axes,))(replace(problem, noise=noise, seed=seeds))
     for lane, fraction, seed in zip(lanes, noise, seeds, strict=True):
-        alone = problems.start(problem.replace(noise=fraction, seed=seed))
+        alone = problems.start(replace(problem, noise=fraction, seed=seed))
         assert np.asarray(lane) == pytest.approx(np.asarray(alone), abs=1e-6)
 
 
@@ -229,7 +230,7 @@ def flops(layers: tuple[str, ...], h: int = 64, w: int = 48) -> tuple[float, flo
     def array(*shape):
         return jax.ShapeDtypeStruct(shape, jnp.float32)
 
-    params = {
+    params: Any = {
         name: {key: array(*shape) for key, shape in leaves.items()}
         for name, leaves in vgg.param_shapes("vgg16").items()
     }
@@ -237,10 +238,10 @@ def flops(layers: tuple[str, ...], h: int = 64, w: int = 48) -> tuple[float, flo
 
     def gradient(encoder, image, content, style):
         c, s = problems.targets(encoder, content, style, layers, layers, "max", "zero")
-        one = jnp.float32(1)
+        one: Any = jnp.float32(1)
         problem = Problem(
             init=content, noise=one, seed=jnp.uint32(0), content=c, style=s, alpha=one, beta=one, tv=one,
-            layer_weights=dict.fromkeys(layers, one), lr=one,
+            layer_weights=each, lr=one,
         )  # fmt: skip
         return jax.grad(lambda x: problems.total(encoder, problem, x)[0])(image)
 

@@ -41,7 +41,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refuses(case):
     changes, said = REFUSED[case]
-    with pytest.raises(UserError, match=".") as error:
+    with pytest.raises(UserError) as error:
         check(replace(DEFAULT, **changes))
     assert said in str(error.value)
     assert "\n" not in str(error.value)

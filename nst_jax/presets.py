@@ -1,0 +1,144 @@
+"""Named recipes in the units of their sources: the numbers of a preset are the numbers in its source.
+
+What a source does and a preset does not stands beside it. Common to all: sources feed pictures of 0-255 (some 0-256),
+here they are [0, 1] times the range of the weights, so learning rates are divided by 255; a starting image of faint
+noise becomes grey; each Gram is divided by its own number of positions; most sources use VGG-19 (`--weights vgg19`).
+"""
+
+import difflib
+from dataclasses import replace
+
+from nst_jax.errors import UserError
+from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
+
+# leongatys/PytorchNeuralStyleTransfer be6c8e2, NeuralStyleTransfer.ipynb: style weights 1e3 / N^2 on the mean squared
+# difference of Grams, content 1 on the mean. Not here: the second stage (200 steps at a shorter side of 800 pixels);
+# its 512 pixels are the shorter side; pictures are clipped only at the end, as ours are under L-BFGS.
+GATYS_NOTEBOOK = Recipe(
+    alpha=1.0,
+    beta=1e3,
+    content_loss="mean",
+    style_loss="johnson",
+    layer_weights=(1.0,) * 5,
+    init="content",
+    optimizer="lbfgs",
+    steps=500,
+)
+
+# leongatys/NeuralImageSynthesis cced0b9, ExampleNotebooks (Gatys et al. 2017): normalised VGG-19, style 1e9 / 5 on the
+# mean squared difference of Grams for every layer alike, content 1e6. Needs weights whose filters fire equally:
+#     nst-jax weights normalize vgg16 vgg16-normalized.h5 --images FOLDER
+# Not here: the second stage at 1024 pixels (200 steps); its size is the square root of the area.
+GATYS_2017_NORMALISED = Recipe(
+    alpha=1e6,
+    beta=1e9,
+    content_loss="mean",
+    style_loss="mean",
+    init="content",
+    optimizer="lbfgs",
+    steps=500,
+    padding="reflect",
+    weights="vgg16-normalized.h5",
+)
+
+# jcjohnson/neural-style 07c4b82, neural_style.lua: every style layer weighs 1e2. Not here: pixels times 256, not 255;
+# its total variation has a gradient but is missing in the loss it prints (and in its L-BFGS).
+JCJOHNSON = Recipe(
+    alpha=5.0,
+    beta=1e2,
+    tv=1e-3,
+    content_loss="mean",
+    style_loss="johnson",
+    tv_loss="johnson",
+    layer_weights=(1.0,) * 5,
+    init="grey",
+    optimizer="lbfgs",
+    steps=1000,
+    lr=10 / 255,
+)
+
+# ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences; Adam's rate is 1.
+NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute", lr=1 / 255)
+
+# anishathalye/neural-style d0a1148, stylize.py: 5e2 times 1/5 is neural-style's 1e2 a layer. Not here: Adam's second
+# decay 0.999 (ours 0.99), the content loss's second layer (off by default there).
+ANISHATHALYE = replace(
+    JCJOHNSON, beta=5e2, tv=1e2, tv_loss="mean-squares", layer_weights=(), optimizer="adam", lr=10 / 255, size=0
+)
+
+# gordicaleksa/pytorch-neural-style-transfer a244dc6: the sum over entries of squared differences of Grams divided by
+# N M is m. Its conv4_2 passes through an in-place ReLU before it is compared, so it is relu4_2. Not here: torchvision's
+# weights fed 0-255 minus the mean; its 400 pixels are the height.
+GORDIC = Recipe(
+    alpha=1e5,
+    beta=3e4,
+    tv=1.0,
+    content_loss="mean",
+    style_loss="mean",
+    tv_loss="absolute",
+    init="content",
+    optimizer="lbfgs",
+    steps=1000,
+    lr=10 / 255,
+    size=400,
+)
+
+# crowsonkb/style-transfer-pytorch e7e2c71, style_transfer.py. Its scale is that of torchvision's VGG-19; activations of
+# the Caffe weights are far larger. Not here: the average of the iterates (0.99), replicated padding at conv1_1 alone,
+# the scales from 128 pixels up (1000 steps, then 500 each).
+CROWSON = Recipe(
+    alpha=0.015,
+    beta=1.0,
+    tv=2.0,
+    content_loss="mean",
+    style_loss="w2",
+    tv_loss="nine-point",
+    layer_weights=(256 / 341, 64 / 341, 16 / 341, 4 / 341, 1 / 341),
+    init="content",
+    optimizer="adam",
+    lr=0.02,
+    steps=1000,
+)
+
+# keras-io, examples/generative/neural_style_transfer.py (2020). Layers are after the ReLU. Not here: gradient descent
+# with a rate of 100 x 0.96 every 100 steps for 4000 steps (L-BFGS as in the example's first version: 10 times 20
+# evaluations); its 400 pixels are the height, and the style picture is stretched to the content's shape.
+KERAS = Recipe(
+    alpha=2.5e-8,
+    beta=1e-6,
+    tv=1e-6,
+    content_loss="sum",
+    style_loss="keras",
+    tv_loss="keras",
+    content_layers=("relu5_2",),
+    init="content",
+    optimizer="lbfgs",
+    steps=200,
+    size=400,
+)
+
+PRESETS: dict[str, Recipe] = {
+    "default": DEFAULT,
+    "gatys2015": GATYS_2015,
+    "gatys-notebook": GATYS_NOTEBOOK,
+    "gatys2017-normalised": GATYS_2017_NORMALISED,
+    "jcjohnson": JCJOHNSON,
+    "neural-style-pt": NEURAL_STYLE_PT,
+    "anishathalye": ANISHATHALYE,
+    "gordic": GORDIC,
+    "crowson": CROWSON,
+    "keras": KERAS,
+}
+
+
+def find(name: str) -> Recipe:
+    """Give the preset called `name`.
+
+    Raises:
+        UserError: no such preset; names the nearest.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    near = difflib.get_close_matches(name, PRESETS, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"use one of {', '.join(PRESETS)}"
+    raise UserError(f"no preset is called '{name}': {hint}")
