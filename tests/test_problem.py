@@ -239,6 +239,7 @@ def flops(layers: tuple[str, ...], h: int = 64, w: int = 48) -> tuple[float, flo
     def gradient(encoder, image, content, style):
         c, s = problems.targets(encoder, content, style, layers, layers, "max", "zero")
         one: Any = jnp.float32(1)
+        each: Any = dict.fromkeys(layers, one)
         problem = Problem(
             init=content, noise=one, seed=jnp.uint32(0), content=c, style=s, alpha=one, beta=one, tv=one,
             layer_weights=each, lr=one,
