@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nst_jax.batch.sweep import Axis, Sweep
+from nst_jax.axis import Axis
+from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, pose
 from nst_jax.recipe import DEFAULT, Recipe
@@ -66,16 +67,19 @@ def poser(
     contents: Sequence[ImageLike],
     styles: Sequence[ImageLike],
     recipe: Recipe,
-    init: ImageLike | None = None,
+    inits: Sequence[ImageLike] | None = None,
 ) -> Callable[[int, int], Problem]:
-    """Give a function of (content, style) numbers that poses, with equal targets being the same arrays."""
+    """Give a function of (content, style) numbers that poses; equal targets are the same arrays.
+
+    `inits` are by content.
+    """
     by_content: dict[int, Problem] = {}
     by_style: dict[int, Problem] = {}
 
     def posed(i: int, j: int) -> Problem:
         if i in by_content and j in by_style and recipe.init != "style":
             return replace(by_content[i], style=by_style[j].style)
-        new = pose(encoder, contents[i], styles[j], recipe=recipe, init=init)
+        new = pose(encoder, contents[i], styles[j], recipe=recipe, init=inits[i] if inits else None)
         first = by_style.setdefault(j, new)
         kept = by_content.setdefault(i, new)
         # Only the starting image can depend on both pictures.

@@ -64,8 +64,13 @@ def solve_batch(
     return Results(sweep, tuple(found[lane] for lane in range(len(sweep))), each)
 
 
-def run(chunks: Sequence[Chunk], work: Callable[[Chunk], None], say: Callable[[str], object]) -> None:
-    """Work through the chunks; where the memory runs out, go on with half the lanes.
+def run(
+    chunks: Sequence[Chunk],
+    work: Callable[[Chunk], None],
+    say: Callable[[str], object],
+    recut: Callable[[Sequence[Chunk]], object] = lambda _: None,
+) -> None:
+    """Work through the chunks; where the memory runs out, go on with half the lanes, and tell `recut`.
 
     Raises:
         UserError: one lane alone is too much.
@@ -83,6 +88,7 @@ def run(chunks: Sequence[Chunk], work: Callable[[Chunk], None], say: Callable[[s
                     "the memory does not hold one lane: use a smaller --size, or --precision bfloat16"
                 ) from error
             todo = halve(todo)
+            recut(todo)
             say(f"out of memory with {chunk.size} lanes at once: going on with {todo[0].size}")
         else:
             todo = rest

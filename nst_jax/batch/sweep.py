@@ -11,19 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax.axis import Axis, at
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, strong
 
 NUMBERS = ("alpha", "beta", "tv", "lr", "noise", "seed", "layer_weights")
 """The leaves of a problem that can be an axis; `layer_weights.relu4_1` is one entry of the last."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One thing that varies; several names move together. `values` has one tuple, of one value a name, a place."""
-
-    names: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,7 @@ class Sweep:
 
     def settings(self, lane: int) -> dict[str, Any]:
         """Give what varies in one lane: `{"beta": 100.0, "seed": 3}`."""
-        places = zip(self.axes, self.index[lane], strict=True)
-        return {name: value for axis, i in places for name, value in zip(axis.names, axis.values[i], strict=True)}
+        return at(self.axes, self.index[lane])
 
 
 def grid(problem: Problem | Sweep, **axes: Any) -> Sweep:
@@ -205,8 +197,3 @@ def collate(problems: Sequence[Problem], swept: Sequence[bool]) -> Problem:
 
 def _stacked(leaves: Sequence[Any]) -> Any:
     return jnp.stack(leaves) if isinstance(leaves[0], jax.Array) else np.stack(leaves)
-
-
-def on_axes(sweep: Sweep) -> list[dict[str, Any]]:
-    """Give the axes for a manifest: names and plain values."""
-    return [{"name": ", ".join(a.names), "values": [v[0] if len(v) == 1 else v for v in a.values]} for a in sweep.axes]

@@ -1,0 +1,142 @@
+"""What a run makes, as plain data: pictures, a recipe, and what varies. Imports no jax, so that errors come at once."""
+
+import itertools
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nst_jax.axis import Axis, at
+from nst_jax.errors import UserError
+from nst_jax.recipe import DEFAULT, Recipe, check
+
+DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights")
+"""Settings that lanes of one compiled program can differ in."""
+
+NUMERIC = (*DYNAMIC, "size", "style_size")
+"""Settings that can be an axis; each other size is one more compiled program."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run: each content with each style (or one by one) at each place of the axes.
+
+    `show_pictures` makes the pictures axes even where there is one of a kind.
+    """
+
+    contents: tuple[Path, ...]
+    styles: tuple[Path, ...]
+    recipe: Recipe = DEFAULT
+    axes: tuple[Axis, ...] = ()
+    paired: bool = False
+    show_pictures: bool = True
+    snapshots: int = 0
+    animate: str = ""
+    metrics: bool = True
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One picture to make: its place on all axes, its settings, and the full recipe that makes it alone."""
+
+    number: int
+    index: tuple[int, ...]
+    settings: dict[str, Any]
+    content: int
+    style: int
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """Say what is special about it: `temple great_wave beta=1000`."""
+        words = (str(v) if k in ("content", "style") else f"{k}={_short(v)}" for k, v in self.settings.items())
+        return " ".join(words) or "lane"
+
+    @property
+    def image(self) -> str:
+        """Name its file within the run folder."""
+        slug = re.sub(r"[^\w.=+-]+", "_", self.name)[:80].strip("_.")
+        return f"lanes/{self.number:04d}_{slug}.png"
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float | int) else ",".join(f"{v:g}" for v in value)
+
+
+def all_axes(spec: Spec) -> tuple[Axis, ...]:
+    """Give the axes with those of the pictures first."""
+    contents, styles = _names(spec.contents), _names(spec.styles)
+    if not spec.show_pictures:
+        return spec.axes
+    if spec.paired:
+        return (Axis(("content", "style"), tuple(zip(contents, styles, strict=True))), *spec.axes)
+    by_kind = (("content", contents), ("style", styles))
+    return (*(Axis((kind,), tuple((n,) for n in names)) for kind, names in by_kind), *spec.axes)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Call each picture by its stem, with a number where several are called so."""
+    count, seen, names = Counter(p.stem for p in paths), Counter(), []
+    for path in paths:
+        seen[path.stem] += 1
+        names.append(path.stem if count[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+    return names
+
+
+def lanes(spec: Spec) -> tuple[Lane, ...]:
+    """List the lanes, the last axis fastest.
+
+    Raises:
+        UserError: no pictures, pairs that do not match, or a lane whose recipe cannot make a picture.
+    """
+    if not spec.contents or not spec.styles:
+        raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
+    if spec.paired and len(spec.contents) != len(spec.styles):
+        raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
+    axes = all_axes(spec)
+    found = []
+    for number, index in enumerate(itertools.product(*(range(len(axis.values)) for axis in axes))):
+        settings = at(axes, index)
+        numbers = {k: v for k, v in settings.items() if k not in ("content", "style")}
+        i, j = (index[0], index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
+        recipe = applied(spec.recipe, numbers)
+        check(recipe)
+        found.append(Lane(number, index, settings, i, j, recipe))
+    return tuple(found)
+
+
+def applied(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Put settings into a recipe; `layer_weights.relu4_1` is one entry.
+
+    Raises:
+        UserError: a name that no axis may have.
+    """
+    for name, value in settings.items():
+        layer = name.removeprefix("layer_weights.")
+        if layer != name:
+            if layer not in recipe.style_layers:
+                raise UserError(f"'{layer}' is no style layer: use one of {', '.join(recipe.style_layers)}")
+            count = len(recipe.style_layers)
+            w = list(recipe.layer_weights or (1 / count,) * count)
+            w[recipe.style_layers.index(layer)] = float(value)
+            recipe = replace(recipe, layer_weights=tuple(w))
+        elif name in NUMERIC:
+            recipe = replace(recipe, **{name: value})
+        else:
+            raise UserError(f"'{name}' cannot vary: use {', '.join(NUMERIC)} or layer_weights.LAYER")
+    return recipe
+
+
+def command(spec: Spec, lane: Lane) -> str:
+    """Write the command that makes one lane alone."""
+    words = ["nst-jax", "stylize", str(spec.contents[lane.content]), str(spec.styles[lane.style])]
+    words += ["-o", Path(lane.image).name]
+    for field in fields(Recipe):
+        value = getattr(lane.recipe, field.name)
+        if value != getattr(DEFAULT, field.name):
+            flag = f"--{field.name.replace('_', '-')}"
+            words += [flag, *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return shlex.join(words)

@@ -1,0 +1,48 @@
+"""`history.csv`, `summary.csv` and `timings.csv`, from the finished lanes."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_jax.runs.folder import write_whole
+from nst_jax.runs.state import Finished
+
+
+def write(folder: Path, finished: Mapping[int, Finished]) -> None:
+    """Write the tables of the lanes finished so far, in the order of the lanes.
+
+    Seconds have a file of their own: everything else is the same in every run on one machine, byte for byte.
+    """
+    lanes = sorted(finished)
+    terms = list(dict.fromkeys(name for i in lanes for name in finished[i].history))
+    history = (row for i in lanes for row in _steps(i, finished[i].history, terms))
+    _write(folder / "history.csv", ["lane", "step", *terms], history)
+    columns = list(dict.fromkeys(name for i in lanes for name in finished[i].row))
+    rows = ([i, *(_cell(finished[i].row.get(name)) for name in columns)] for i in lanes)
+    _write(folder / "summary.csv", ["lane", *columns], rows)
+    _write(folder / "timings.csv", ["lane", "seconds"], ([i, f"{finished[i].seconds:.3f}"] for i in lanes))
+
+
+def _steps(lane: int, history: Mapping[str, np.ndarray], terms: Sequence[str]) -> Iterable[list[Any]]:
+    length = len(next(iter(history.values())))
+    # Nine digits tell every float32 from its neighbours.
+    columns = [[f"{x:.9g}" for x in history[name]] if name in history else [""] * length for name in terms]
+    return ([lane, step, *values] for step, values in enumerate(zip(*columns, strict=True)))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return "" if value is None else value
+
+
+def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(head)
+    table.writerows(rows)
+    write_whole(path, lambda file: file.write(text.getvalue().encode()))
