@@ -9,14 +9,18 @@ from typing import Annotated
 
 import tyro
 
+from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.stylize import Stylize
+from nst_jax.cli.sweep import Sweep, expand
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
 
 Command = (
     Annotated[Stylize, tyro.conf.subcommand("stylize")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Batch, tyro.conf.subcommand("batch")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
     | Annotated[Weights, tyro.conf.subcommand("weights")]
@@ -36,6 +40,7 @@ def parse(argv: list[str]) -> Command:
         UserError: in one line, what the parser would have said in a box.
     """
     said = io.StringIO()
+    argv = expand(argv)
     try:
         with contextlib.redirect_stderr(said):
             return tyro.cli(

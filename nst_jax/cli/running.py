@@ -1,0 +1,138 @@
+"""What `sweep` and `batch` share: the options of a run, and the way from a spec to a finished folder."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from nst_jax.cli import interrupt
+from nst_jax.cli.lanes_progress import LanesProgress
+from nst_jax.errors import UserError
+from nst_jax.runs.spec import Spec, lanes
+
+if TYPE_CHECKING:
+    from nst_jax.batch.program import Partial
+    from nst_jax.runs.work import Ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How a run is carried out, and where to."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")]
+    """Folder of the run: pictures, tables, manifest.json and index.html. The same command goes on where it was."""
+    dry_run: bool = False
+    """Print the lanes, chunks, memory and an estimated time, and make nothing."""
+    lanes: int | None = None
+    """Pictures computed together; by default as many as the memory holds."""
+    snapshots: int = 0
+    """Keep every lane's picture each so many steps; 0 keeps none."""
+    animate: Literal["", "gif", "mp4"] = ""
+    """Make an animation of every lane from its snapshots; MP4 needs ffmpeg."""
+    metrics: bool = True
+    """Compute the held-out metrics of the summary."""
+    distributed: bool = False
+    """Join the processes of a cluster that jax recognises; under srun, mpirun and on TPU pods this is automatic."""
+    coordinator: str = ""
+    """Without such a cluster: HOST:PORT of process 0; needs --processes and --process."""
+    processes: int | None = None
+    """Number of processes that share the lanes; all must see the same DIR."""
+    process: int | None = None
+    """Number of this process, from 0."""
+    quiet: bool = False
+    """Show no progress."""
+    cache: bool = True
+    """Keep compiled programs in the user's cache directory, so that the next start is quick."""
+
+    def run(self, spec: Spec) -> int:
+        """Make everything, or say what would be made; return the exit code.
+
+        Raises:
+            UserError: anything a user can put right.
+        """
+        lanes(spec)  # refuses what can be refused before jax is loaded
+        if self.snapshots < 0:
+            raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
+        with interrupt.requested() as stop:
+            self._join()
+            from nst_jax.runs import work
+
+            ready = work.prepare(spec, self.out)
+            if self.dry_run:
+                return dry_run(ready, self.lanes)
+            began = time.perf_counter()
+            try:
+                with LanesProgress(quiet=self.quiet) as bar:
+                    done = work.make(ready, lanes=self.lanes, say=bar.say, show=bar.show, stop=stop)
+            except work.Interrupted:
+                print("interrupted: the same command goes on where it was", file=sys.stderr)
+                return 130
+        if ready.process == 0:
+            print(f"{self.out / 'index.html'}  {len(done)} lanes, {time.perf_counter() - began:.1f} s")
+            if broken := [i for i, lane in done.items() if lane.row["stopped"] == "non-finite"]:
+                numbers = ", ".join(map(str, broken))
+                print(f"the loss became non-finite in lanes {numbers}: kept their best pictures", file=sys.stderr)
+        return 0
+
+    def _join(self) -> None:
+        """Start jax, as one of several processes where there are several."""
+        import jax
+
+        if self.cache:
+            from nst_jax.cache import enable
+
+            enable()
+        given = (self.coordinator, self.processes, self.process)
+        if any(x not in ("", None) for x in given):
+            if any(x in ("", None) for x in given):
+                raise UserError("--coordinator, --processes and --process belong together: give all three, or none")
+            jax.distributed.initialize(self.coordinator, self.processes, self.process)
+        elif self.distributed or in_cluster(os.environ):
+            jax.distributed.initialize()
+
+
+def in_cluster(environment: Mapping[str, str]) -> bool:
+    """Tell whether a launcher has started several of us, by the variables it sets."""
+    counts = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+    several = any(environment.get(name, "1").isdigit() and int(environment.get(name, "1")) > 1 for name in counts)
+    return several or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
+
+
+def dry_run(ready: "Ready", lanes: int | None) -> int:
+    """Print what would be made; measures the time of one piece of the first chunk."""
+    from nst_jax.batch.planning import plan
+    from nst_jax.batch.program import advance_chunk
+
+    for lane in ready.lanes:
+        print(f"{lane.number:4}  {lane.name}")
+    chunks = plan(ready.encoder, ready.sweep, ready.how, lanes=lanes, only=ready.mine)
+    a_step = time_a_step(advance_chunk(ready.encoder, ready.sweep, chunks[0], ready.how))
+    pixels = [ready.sweep.problems[c.lanes[0]].init.shape for c in chunks]
+    steps = [max(ready.how.steps[i] for i in c.lanes) + 1 for c in chunks]
+    work = [c.size * h * w * n for c, (h, w, _), n in zip(chunks, pixels, steps, strict=True)]
+    a_pixel = a_step / (chunks[0].size * pixels[0][0] * pixels[0][1])
+    print(f"about {_duration(sum(work) * a_pixel)} of computing, by the speed of the first chunk; nothing was written")
+    return 0
+
+
+def time_a_step(pieces: "Iterator[Partial]") -> float:
+    """Give the seconds of one step of a chunk: of its second piece, or of its only one."""
+    began, before = time.perf_counter(), 0
+    for piece in pieces:
+        done = next((x.shape[1] for x in piece.history.values()), 0)
+        now = time.perf_counter()
+        if before or piece.done:
+            return (now - began) / (done - before)
+        began, before = now, done
+    raise AssertionError("the last piece is done")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
