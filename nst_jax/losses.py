@@ -2,7 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
+from nst_jax import ops
+from nst_jax.ops.trace_sqrt import product, trace_sqrt
 from nst_jax.recipe import ContentLoss, StyleLoss, TvLoss
 from nst_jax.types import Features, Gram, Image, Scalar
 
@@ -52,6 +55,47 @@ def style(gram: Gram, target: Gram, kind: StyleLoss = "gatys", *, positions: int
         pixels: of the generated image; only `keras` needs them.
     """
     return style_scale(kind, gram.shape[-1], positions, pixels) * jnp.sum(jnp.square(gram - target))
+
+
+EPS = 1e-4
+"""Added to every covariance's diagonal, as in style-transfer-pytorch."""
+
+
+@struct.dataclass
+class Moments:
+    """Style of one layer as mean (c,), covariance (c, c) plus EPS on its diagonal, and that matrix' square root."""
+
+    mean: jax.Array
+    covariance: Gram
+    root: Gram
+
+
+def _moments(features: Features) -> tuple[jax.Array, Gram]:
+    """Compute mean (c,) and covariance (c, c) of (h, w, c), the diagonal raised by EPS."""
+    x = features.astype(jnp.float32)
+    mean = jnp.mean(x, (0, 1))
+    # Centred before the product: the difference of a second moment and mean mean^T need not be positive in float32.
+    return mean, ops.gram(x - mean[None, None]) + EPS * jnp.eye(x.shape[-1])
+
+
+def moments(features: Features) -> Moments:
+    """Compute what the W2 style loss matches of a style image's features (h, w, c)."""
+    mean, covariance = _moments(features)
+    values, vectors = jnp.linalg.eigh(covariance)
+    half = vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
+    return Moments(mean, covariance, product(half, vectors.T))
+
+
+def bures(features: Features, target: Moments) -> Scalar:
+    """Compute 1/N (|m - m_s|^2 + tr(S + S_s - 2 (S_s^1/2 S S_s^1/2)^1/2)) of features (h, w, c), N = c channels.
+
+    Source: Olkin and Pukelsheim (1982), The distance between two random vectors with given dispersion matrices, as
+    a style loss in crowsonkb's style-transfer-pytorch, which averages over channels.
+    """
+    mean, covariance = _moments(features)
+    middle = product(product(target.root, covariance), target.root)
+    spread = jnp.trace(target.covariance) + jnp.trace(covariance) - 2 * trace_sqrt(middle)
+    return (jnp.sum(jnp.square(mean - target.mean)) + spread) / mean.shape[0]
 
 
 def total_variation(image: Image, kind: TvLoss = "squares") -> Scalar:

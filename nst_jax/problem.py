@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from nst_jax import bures, losses, ops, vgg
+from nst_jax import losses, ops, vgg
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, ContentLoss, Padding, Pooling, Recipe, StyleLoss, TvLoss, check
 from nst_jax.types import Features, Gram, Image, ImageLike, Scalar
@@ -28,7 +28,7 @@ class Problem:
         seed: of that noise.
         content: target features (h_l, w_l, c_l) by layer.
         style: target Gram matrices (c_l, c_l), each divided by its own number of positions, by layer; for the style
-            loss `w2`, `bures.Moments`.
+            loss `w2`, `losses.Moments`.
         alpha, beta, tv: weights of the content loss, the style loss and the total variation.
         layer_weights: w_l by style layer.
         lr: learning rate in units of the image's range.
@@ -38,7 +38,7 @@ class Problem:
     noise: Scalar
     seed: jax.Array
     content: dict[str, Features]
-    style: dict[str, Gram | bures.Moments]
+    style: dict[str, Gram | losses.Moments]
     alpha: Scalar
     beta: Scalar
     tv: Scalar
@@ -144,7 +144,7 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
 def _targets(encoder, content, style, content_layers, style_layers, pooling, padding, style_loss="gatys"):
     c = vgg.features(encoder, content, content_layers, pooling=pooling, padding=padding)
     s = vgg.features(encoder, style, style_layers, pooling=pooling, padding=padding)
-    return c, {name: bures.target(f) if style_loss == "w2" else ops.gram(f) for name, f in s.items()}
+    return c, {name: losses.moments(f) if style_loss == "w2" else ops.gram(f) for name, f in s.items()}
 
 
 targets = jax.jit(_targets, static_argnums=(3, 4, 5, 6, 7))
@@ -182,9 +182,9 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     return {**content, **style, "tv": losses.total_variation(image, problem.tv_loss)}
 
 
-def _style(features: Features, target: Gram | bures.Moments, kind: StyleLoss, pixels: int) -> Scalar:
-    if isinstance(target, bures.Moments):
-        return bures.loss(features, target)
+def _style(features: Features, target: Gram | losses.Moments, kind: StyleLoss, pixels: int) -> Scalar:
+    if isinstance(target, losses.Moments):
+        return losses.bures(features, target)
     h, w, _ = features.shape
     return losses.style(ops.gram(features), target, kind, positions=h * w, pixels=pixels)
 
