@@ -161,7 +161,7 @@ class Encoder:
     digest: str = struct.field(pytree_node=False, default="")
 
 
-def resolve_precision(precision: Precision, platform: str) -> Precision:
+def resolve_precision(precision: Precision, platform: str) -> ops.Precision:
     """Turn `auto` into the best of the platform: bfloat16 on an accelerator, float32 on a CPU."""
     if precision != "auto":
         return precision
@@ -175,13 +175,13 @@ def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> En
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
-def _prepare(encoder: Encoder, precision: Precision, platform: str, size: tuple[int, int]) -> Encoder:
+def _prepare(encoder: Encoder, precision: ops.Precision, platform: str, size: tuple[int, int]) -> Encoder:
     plans = {}
     for name, p in encoder.params.items():
         block = int(name[4])
         positions = (size[0] >> (block - 1), size[1] >> (block - 1))
         _, _, c_in, c_out = p["kernel"].shape
-        method = ops.choose(platform, c_in, c_out, positions)
+        method = ops.choose(platform, c_in, c_out, positions, precision)
         plans[name] = {"plan": ops.plan_conv(p["kernel"], p["bias"], method, precision)}
     return dataclasses.replace(encoder, plans=plans)
 

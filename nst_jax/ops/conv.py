@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from nst_jax.ops import winograd
+from nst_jax.ops import narrow, winograd
 from nst_jax.types import Features
 
-Method = Literal["reference", "direct", "winograd"]
+Method = Literal["reference", "direct", "narrow", "winograd"]
 """`reference`: plain XLA, differentiated by JAX, the judge of the others. `direct`: XLA's convolution forward and,
-with the flipped kernel, backward. `winograd`: F(4x4, 3x3)."""
+with the flipped kernel, backward. `narrow`: for three input channels on matrix units. `winograd`: F(4x4, 3x3)."""
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """`float32`: true float32 products everywhere. `tf32`: the device's default. `bfloat16`: activations as well."""
@@ -23,27 +23,30 @@ class Plan:
     """A kernel in the form its method wants, made once, outside the optimisation loop.
 
     Attributes:
-        forward: the kernel (3, 3, c_in, c_out), or its transform (36, c_in, c_out).
-        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or its transform; None for `reference`.
+        forward: the kernel (3, 3, c_in, c_out), or what its method makes of it.
+        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or what its method makes of it.
         bias: (c_out,).
     """
 
     forward: jax.Array
-    backward: jax.Array | None
+    backward: jax.Array
     bias: jax.Array
     method: Method = struct.field(pytree_node=False, default="direct")
     precision: Precision = struct.field(pytree_node=False, default="float32")
 
 
-def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int]) -> Method:
+def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precision: Precision = "float32") -> Method:
     """Decide which kernel runs a layer of `size` (h, w) positions on `platform` (cpu, gpu, tpu).
 
     The one place where this is decided; `plan_conv(..., method=)` overrides it. Winograd trades multiplications for
     passes over memory: on a CPU that pays except for the layers next to the image (3 channels) and those with so few
-    tiles that reading the kernel's transform, four times the kernel, becomes the work.
+    tiles that reading the kernel's transform, four times the kernel, becomes the work. Its sums and differences cost
+    two digits, which bfloat16 does not have.
     """
-    if platform == "cpu" and min(c_in, c_out) >= 64 and min(size) >= 8:
+    if platform == "cpu" and min(c_in, c_out) >= 64 and min(size) >= 8 and precision != "bfloat16":
         return "winograd"
+    if platform == "gpu" and c_in == narrow.COLOURS:
+        return "narrow"
     return "direct"
 
 
@@ -51,11 +54,12 @@ def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", pre
     """Prepare a kernel (3, 3, c_in, c_out) for `method` in `precision`."""
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
     flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    forward, backward = kernel, None if method == "reference" else flipped
+    forward, backward = kernel, flipped
     if method == "winograd":
         forward, backward = winograd.transform_kernel(kernel), winograd.transform_kernel(flipped)
-    backward = None if backward is None else backward.astype(dtype)
-    return Plan(forward.astype(dtype), backward, bias.astype(dtype), method, precision)
+    if method == "narrow":
+        forward, backward = narrow.forward_kernel(kernel), narrow.backward_kernel(kernel)
+    return Plan(forward.astype(dtype), backward.astype(dtype), bias.astype(dtype), method, precision)
 
 
 def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -> Features:
@@ -65,12 +69,11 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
     design (except for `reference`), because the network is a constant of the problem. At 0 the ReLU's is 0.
     """
     x = x.astype(plan.forward.dtype)
-    apply = _reference if plan.method == "reference" else _conv
-    if padding == "zero":
-        return apply(x, plan, relu)
-    mode = {"reflect": "reflect", "replicate": "edge"}[padding]
-    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
-    return apply(x, plan, relu)[1:-1, 1:-1]
+    if padding != "zero":
+        mode = {"reflect": "reflect", "replicate": "edge"}[padding]
+        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+    y = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
+    return y if padding == "zero" else y[1:-1, 1:-1]
 
 
 def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
@@ -80,8 +83,13 @@ def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
-    y = _convolve(x, plan.forward, plan) + plan.bias
-    return jnp.maximum(y, 0) if relu else y
+    y = _forward(x, plan) + plan.bias
+    if not relu:
+        return y
+    y = jnp.maximum(y, 0)
+    # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the
+    # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier.
+    return y if plan.method == "winograd" else jax.lax.optimization_barrier(y)
 
 
 def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
@@ -94,17 +102,32 @@ def _conv_backward(relu: bool, saved, g: jax.Array):
     y, plan = saved
     if relu:
         g = jnp.where(y > 0, g, 0)
-    return _convolve(g, plan.backward, plan), None
+    return _backward(g, plan), None
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, plan: Plan) -> jax.Array:
-    """Convolve (h, w, c), zero padded, with one of the plan's two kernels."""
+def _forward(x: jax.Array, plan: Plan) -> jax.Array:
+    """Convolve (h, w, c_in), zero padded -> (h, w, c_out)."""
     if plan.method == "winograd":
-        return _winograd(x[None], kernel)[0]
-    return _direct(x[None], kernel, plan.precision)[0]
+        return _winograd(x[None], plan.forward)[0]
+    if plan.method == "narrow":
+        return narrow.forward(x, plan.forward, _products(plan.precision))
+    return _direct(x[None], plan.forward, plan.precision)[0]
+
+
+def _backward(g: jax.Array, plan: Plan) -> jax.Array:
+    """Carry the gradient (h, w, c_out) to the input (h, w, c_in)."""
+    if plan.method == "winograd":
+        return _winograd(g[None], plan.backward)[0]
+    if plan.method == "narrow":
+        return narrow.backward(g, plan.backward, _products(plan.precision))
+    return _direct(g[None], plan.backward, plan.precision)[0]
+
+
+def _products(precision: Precision) -> jax.lax.Precision:
+    return jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT
 
 
 def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
@@ -114,7 +137,7 @@ def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
         (1, 1),
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT,
+        precision=_products(precision),
     )
 
 

@@ -1,0 +1,60 @@
+"""The first layer on a GPU: a 3x3 convolution of the three colour channels, in shapes that the matrix units take.
+
+cuDNN pads three channels to eight and runs an older kernel, in both directions slower than the memory it moves. Here
+the forward convolution sees the three horizontal taps side by side as 9 channels, padded to 16, and a 3x1 window;
+the input gradient is one matmul to all 27 taps, padded to 32, whose results are then shifted and added.
+"""
+
+import jax
+import jax.numpy as jnp
+
+COLOURS = 3
+TAPS = 3
+CHANNELS = 16
+"""Width of the forward convolution's input: 3 taps x 3 colours, padded to what the matrix units like."""
+COLUMNS = 32
+"""Width of the gradient's matmul: 9 taps x 3 colours, padded."""
+
+
+def forward_kernel(kernel: jax.Array) -> jax.Array:
+    """Rearrange (3, 3, 3, c_out) into (3, 1, 16, c_out)."""
+    side_by_side = kernel.reshape(TAPS, 1, TAPS * COLOURS, -1)
+    return jnp.pad(side_by_side, ((0, 0), (0, 0), (0, CHANNELS - TAPS * COLOURS), (0, 0)))
+
+
+def backward_kernel(kernel: jax.Array) -> jax.Array:
+    """Rearrange (3, 3, 3, c_out) into (c_out, 32): one column for each tap and colour."""
+    columns = kernel.reshape(TAPS * TAPS * COLOURS, -1).T
+    return jnp.pad(columns, ((0, 0), (0, COLUMNS - TAPS * TAPS * COLOURS)))
+
+
+def forward(x: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> jax.Array:
+    """Convolve (h, w, 3), zero padded, with a kernel from `forward_kernel` -> (h, w, c_out)."""
+    h, w, _ = x.shape
+    wide = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+    blank = jnp.zeros((h, w, CHANNELS - TAPS * COLOURS), x.dtype)
+    taps = jnp.concatenate([*(wide[:, j : j + w] for j in range(TAPS)), blank], -1)
+    # Behind the barrier the taps are written once; otherwise XLA tries to gather them inside the convolution.
+    taps = jax.lax.optimization_barrier(taps)
+    return jax.lax.conv_general_dilated(
+        taps[None],
+        kernel,
+        (1, 1),
+        ((1, 1), (0, 0)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
+    )[0]
+
+
+def backward(g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> jax.Array:
+    """Carry the gradient (h, w, c_out) back to the input (h, w, 3): `dx_u = sum_q W_q g_(u-q)`, in float32 sums."""
+    h, w, _ = g.shape
+    z = jnp.einsum("hwd,dk->hwk", g, kernel, precision=precision)
+    # Behind the barrier XLA fuses the ReLU's mask into the matmul's input, and the nine shifts into one sum.
+    z = jnp.pad(jax.lax.optimization_barrier(z), ((1, 1), (1, 1), (0, 0)))
+    taps = [(i, j) for i in range(TAPS) for j in range(TAPS)]
+    shifted = [
+        jax.lax.slice(z, (2 - i, 2 - j, k * COLOURS), (2 - i + h, 2 - j + w, (k + 1) * COLOURS)).astype(jnp.float32)
+        for k, (i, j) in enumerate(taps)
+    ]
+    return sum(shifted[1:], start=shifted[0]).astype(g.dtype)
