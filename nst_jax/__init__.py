@@ -5,6 +5,7 @@ problem = nst_jax.pose(encoder, content, style)
 solution = nst_jax.solve(encoder, problem, steps=500)
 sweep = nst_jax.grid(problem, beta=[1e2, 1e3, 1e4], seed=range(4))
 results = nst_jax.solve_batch(encoder, sweep, steps=500)
+nst_jax.report(results, "runs/beta")
 """
 
 from importlib import import_module
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nst_jax.optimize import Solution, iterate, solve
     from nst_jax.problem import Problem, pose, terms, total
     from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
+    from nst_jax.runs.library import report
     from nst_jax.vgg import Encoder, features
     from nst_jax.weights import load_encoder
 
@@ -43,8 +45,8 @@ _HOMES = {
 
 __all__ = [
     "DEFAULT", "GATYS_2015", "Encoder", "Problem", "Recipe", "Results", "Solution", "Sweep", "UserError",
-    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "solve", "solve_batch", "stack",
-    "terms", "total", "unstack", "zipped",
+    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "report", "solve", "solve_batch",
+    "stack", "terms", "total", "unstack", "zipped",
 ]  # fmt: skip
 
 
@@ -52,4 +54,6 @@ def __getattr__(name: str) -> Any:
     # Lazy, so that `nst-jax --help` does not wait for jax.
     if name in _HOMES:
         return getattr(import_module(f"nst_jax.{_HOMES[name]}"), name)
+    if name == "report":
+        return import_module("nst_jax.report")
     raise AttributeError(f"module 'nst_jax' has no attribute '{name}'")

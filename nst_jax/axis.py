@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+PICTURES = ("content_image", "style_image")
+"""Names of the axes along which the pictures vary; `content` and `style` are losses."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """One thing that varies; several names move together. `values` has one tuple, of one value a name, a place."""

@@ -158,7 +158,7 @@ def test_a_number_put_in_by_hand_is_a_leaf_like_any_other(problem) -> None:
 def test_product_computes_each_picture_once(encoder) -> None:
     contents, styles = [picture(1), picture(2, 16, 20)], [picture(3), picture(4, 24, 18), picture(5)]
     sweep = product(encoder, contents, styles, recipe=RECIPE, names=(["a", "b"], ["x", "y", "z"]))
-    assert sweep.settings(5) == {"content": "b", "style": "z"}
+    assert sweep.settings(5) == {"content_image": "b", "style_image": "z"}
     assert len({id(p.content["relu2_2"]) for p in sweep.problems}) == 2
     assert len({id(p.style["relu2_1"]) for p in sweep.problems}) == 3
     assert sweeping.buckets(sweep) == [(0, 1, 2), (3, 4, 5)]
@@ -177,7 +177,7 @@ def test_product_from_the_style_starts_each_lane_from_its_own_style(encoder) -> 
 def test_pairs_go_one_by_one(encoder) -> None:
     sweep = pairs(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=RECIPE)
     assert sweep.index == ((0,), (1,))
-    assert sweep.settings(1) == {"content": 1, "style": 1}
+    assert sweep.settings(1) == {"content_image": 1, "style_image": 1}
     with pytest.raises(UserError, match="1 contents and 0 styles"):
         product(encoder, [picture(1)], [])
     with pytest.raises(UserError, match="2 contents for 1 styles"):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nst_jax.axis import Axis
+from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, pose
@@ -20,7 +20,7 @@ def product(
     recipe: Recipe = DEFAULT,
     names: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> Sweep:
-    """Pose every content (h, w, 3) with every style: axes `content` and `style`, the style fastest.
+    """Pose every content (h, w, 3) with every style: axes `content_image` and `style_image`, the second fastest.
 
     The pictures may have any sizes: contents of one shape share a compiled program, and nothing is cropped.
 
@@ -34,7 +34,7 @@ def product(
     posed = poser(encoder, contents, styles, recipe)
     index = tuple((i, j) for i in range(len(contents)) for j in range(len(styles)))
     called = names or (range(len(contents)), range(len(styles)))
-    axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(("content", "style"), called, strict=True))
+    axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(PICTURES, called, strict=True))
     return Sweep(tuple(posed(i, j) for i, j in index), axes, index)
 
 
@@ -58,7 +58,7 @@ def pairs(
         raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
     posed = poser(encoder, contents, styles, recipe)
     called = names or (range(len(contents)), range(len(styles)))
-    axis = Axis(("content", "style"), tuple(zip(*called, strict=True)))
+    axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
     return Sweep(tuple(posed(i, i) for i in range(len(contents))), (axis,), tuple((i,) for i in range(len(contents))))
 
 

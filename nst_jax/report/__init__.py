@@ -1,6 +1,9 @@
 """Show a run folder: a labelled contact sheet, loss plots and one self-contained page. Reads files, imports no jax."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from nst_jax.report.folder import read, shrink
 from nst_jax.report.page import write_page
@@ -23,3 +26,16 @@ def write(folder: Path) -> Path:
     write_sheet(run, pictures)
     write_plots(run)
     return write_page(run, pictures)
+
+
+class _Report(ModuleType):
+    """This module, which can also be called: Python binds a subpackage's name in its package, over any function."""
+
+    def __call__(self, results: Any, out: str | Path, **pictures: Any) -> Path:
+        """Write results that a program holds as a run folder: `nst_jax.runs.library.report`."""
+        from nst_jax.runs.library import report
+
+        return report(results, out, **pictures)
+
+
+sys.modules[__name__].__class__ = _Report

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
+from nst_jax.axis import PICTURES
 from nst_jax.recipe import Recipe, init_file
 from nst_jax.runs.spec import DYNAMIC, NUMERIC, Lane, Spec, all_axes
 
@@ -90,6 +91,6 @@ def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs)
             styles = [loaded.rgb[style_size(recipe)] for loaded in inputs.styles]
             inits = [images.fit(inputs.init.rgb, c.shape[:2]) for c in contents] if inputs.init else None
             posers[recipe] = poser(encoder, contents, styles, recipe, inits)
-        numbers = {k: v for k, v in lane.settings.items() if k in NUMBERS or k not in (*NUMERIC, "content", "style")}
+        numbers = {k: v for k, v in lane.settings.items() if k in NUMBERS or k not in (*NUMERIC, *PICTURES)}
         problems.append(vary(posers[recipe](lane.content, lane.style), numbers))
     return Sweep(tuple(problems), all_axes(spec), tuple(lane.index for lane in lanes))

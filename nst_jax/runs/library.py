@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-import nst_jax
 from nst_jax import images, record
 from nst_jax.axis import plain
 from nst_jax.batch.solve import Results
@@ -65,10 +64,7 @@ def report(
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
         folder.write_whole(out / "manifest.json", lambda file: file.write(text.encode()))
         tables.write(out, finished)
-        page = write_page(out)
-    # Importing the subpackage that draws the page has put its module where this function is found.
-    nst_jax.report = report  # type: ignore[attr-defined]
-    return page
+        return write_page(out)
 
 
 def _described(lane: Lane) -> dict[str, Any]:

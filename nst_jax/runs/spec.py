@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nst_jax.axis import Axis, at
+from nst_jax.axis import PICTURES, Axis, at
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Recipe, check
 
@@ -52,7 +52,7 @@ class Lane:
     @property
     def name(self) -> str:
         """Say what is special about it: `temple great_wave beta=1000`."""
-        words = (str(v) if k in ("content", "style") else f"{k}={_short(v)}" for k, v in self.settings.items())
+        words = (str(v) if k in PICTURES else f"{k}={_short(v)}" for k, v in self.settings.items())
         return " ".join(words) or "lane"
 
     @property
@@ -72,8 +72,8 @@ def all_axes(spec: Spec) -> tuple[Axis, ...]:
     if not spec.show_pictures:
         return spec.axes
     if spec.paired:
-        return (Axis(("content", "style"), tuple(zip(contents, styles, strict=True))), *spec.axes)
-    by_kind = (("content", contents), ("style", styles))
+        return (Axis(PICTURES, tuple(zip(contents, styles, strict=True))), *spec.axes)
+    by_kind = zip(PICTURES, (contents, styles), strict=True)
     return (*(Axis((kind,), tuple((n,) for n in names)) for kind, names in by_kind), *spec.axes)
 
 
@@ -100,7 +100,7 @@ def lanes(spec: Spec) -> tuple[Lane, ...]:
     found = []
     for number, index in enumerate(itertools.product(*(range(len(axis.values)) for axis in axes))):
         settings = at(axes, index)
-        numbers = {k: v for k, v in settings.items() if k not in ("content", "style")}
+        numbers = {k: v for k, v in settings.items() if k not in PICTURES}
         i, j = (index[0], index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
         recipe = applied(spec.recipe, numbers)
         check(recipe)

@@ -1,0 +1,284 @@
+"""Run folders, in this process with a tiny network: what is in them, going on, refusing."""
+
+import csv
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from run_files import assert_same, draw, results
+
+import nst_jax
+from nst_jax import images, record
+from nst_jax.axis import Axis
+from nst_jax.batch.solve import solve_batch
+from nst_jax.batch.sweep import grid
+from nst_jax.errors import UserError
+from nst_jax.optimize import solve
+from nst_jax.problem import pose
+from nst_jax.recipe import Recipe
+from nst_jax.report.folder import read as read_run
+from nst_jax.runs import folder, manifest, state, work
+from nst_jax.runs.spec import Spec, applied, command, lanes
+
+RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=9)
+BETAS = Axis(("beta",), ((10.0,), (100.0,), (1000.0,)))
+
+
+@pytest.fixture
+def spec(tmp_path, tiny, monkeypatch) -> Spec:
+    monkeypatch.setattr(work, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(sys, "argv", ["nst-jax", "sweep"])
+    # nine steps in pieces of three
+    monkeypatch.setattr(work.advance_chunk.__globals__["optimize"], "chunk_length", lambda *_: 3)
+    content, style = draw(tmp_path / "in/c.png", 1, 20, 16), draw(tmp_path / "in/s.png", 2, 24, 20)
+    return Spec((content,), (style,), RECIPE, (BETAS,), show_pictures=False)
+
+
+def make(spec: Spec, out: Path, **more):
+    return work.make(work.prepare(spec, out), say=lambda _: None, **more)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
+    out = tmp_path / "run"
+    make(spec, out)
+    names = [f"lanes/000{i}_beta={b}.png" for i, b in enumerate((10, 100, 1000))]
+    expected = [*names, "history.csv", "index.html", "loss.png", "manifest.json", "sheet.jpg", "summary.csv"]
+    assert list(results(out)) == sorted(expected)
+    written = json.loads((out / "manifest.json").read_text())
+    assert written["config"]["recipe"]["steps"] == 9
+    assert written["weights"] == {"name": "vgg16", "sha256": "d" * 64}
+    assert written["inputs"]["contents"][0]["sha256"] == images.read(spec.contents[0]).sha256
+    history = rows(out / "history.csv")
+    assert [(r["lane"], r["step"]) for r in history] == [(str(i), str(s)) for i in range(3) for s in range(10)]
+    summary = rows(out / "summary.csv")
+    assert [float(r["beta"]) for r in summary] == [10, 100, 1000]
+    assert {r["stopped"] for r in summary} == {"steps"}
+    for lane, row in enumerate(summary):
+        step = history[lane * 10 + int(row["best_step"])]
+        assert float(row["style/relu1_1"]) == pytest.approx(float(step["style/relu1_1"]), rel=1e-6)
+        assert float(row["ssim"]) <= 1
+    assert [r["lane"] for r in rows(out / "timings.csv")] == ["0", "1", "2"]
+    run = read_run(out)
+    assert run.axes[0].name == "beta"
+    assert run.lanes[2].settings == {"beta": 1000.0}
+    assert len(run.history[2]["total"]) == 10
+
+
+def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp_path, tiny) -> None:
+    make(spec, tmp_path / "run")
+    path = tmp_path / "run/lanes/0001_beta=100.png"
+    held = record.from_metadata(images.read_metadata(path), path)
+    recipe = record.rerun_recipe(held)
+    assert recipe == replace(RECIPE, beta=100.0)
+    assert held["result"]["stopped"] == "steps"
+    assert held["weights"]["sha256"] == "d" * 64
+    content, style = (images.read(held["inputs"][name]["path"]).rgb for name in ("content", "style"))
+    problem = pose(tiny.encoder, images.resize(content, 20), images.resize(style, 20), recipe=recipe)
+    alone = solve(tiny.encoder, problem, steps=recipe.steps)
+    levels = np.abs(images.read(path).rgb - images.to_uint8(alone.image) / 255) * 255
+    assert levels.max() < 1.5  # rounding in another order may tip a level
+
+
+def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path) -> None:
+    make(spec, tmp_path / "whole/run", lanes=2)
+    out = tmp_path / "stopped/run"
+    for pieces in (1, 2, 1):
+        asked = iter([False] * pieces + [True] * 99)
+        with pytest.raises(work.Interrupted):
+            make(spec, out, lanes=2, stop=lambda asked=asked: next(asked))
+        assert list(out.glob("state/chunk-*.npz")) != []
+    said = []
+    work.make(work.prepare(spec, out), say=said.append)  # the size of chunks is remembered
+    assert said == ["going on: 2 of 3 lanes are finished"]
+    assert_same(out, tmp_path / "whole/run")
+    assert list(out.glob("state/chunk-*.npz")) == []
+
+
+def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, monkeypatch) -> None:
+    make(spec, tmp_path / "whole/run")
+    out, real, calls = tmp_path / "broken/run", work.finish_lane, []
+
+    def fail(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("the plug was pulled")
+        real(*args)
+
+    monkeypatch.setattr(work, "finish_lane", fail)
+    with pytest.raises(OSError, match="plug"):
+        make(spec, out)
+    assert len(list(out.glob("lanes/*.png"))) == 1
+    (out / "lanes/.nst_jax-0123.tmp").write_bytes(b"half")
+    monkeypatch.setattr(work, "finish_lane", real)
+    make(spec, out)
+    assert_same(out, tmp_path / "whole/run")
+
+
+def test_a_removed_picture_is_made_again(spec, tmp_path) -> None:
+    make(spec, tmp_path / "run")
+    before = results(tmp_path / "run")
+    (tmp_path / "run/lanes/0001_beta=100.png").unlink()
+    make(spec, tmp_path / "run")
+    assert results(tmp_path / "run") == before
+
+
+def test_out_of_memory_is_remembered(spec, tmp_path, monkeypatch) -> None:
+    real = work.advance_chunk
+
+    def hungry(encoder, sweep, chunk, how, saved):
+        if chunk.size > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        yield from real(encoder, sweep, chunk, how, saved)
+
+    monkeypatch.setattr(work, "advance_chunk", hungry)
+    make(spec, tmp_path / "run")
+    assert [c.lanes for c in state.load_chunks(tmp_path / "run", 0) or []] == [(0,), (1,), (2,)]
+    assert len(rows(tmp_path / "run/summary.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"axes": (Axis(("beta",), ((10.0,), (7.0,), (1000.0,))),)}, r"axes\[0\].values"),
+        ({"recipe": replace(RECIPE, tv=0.5)}, "config.recipe.tv 0.0 -> 0.5"),
+        ({"metrics": False}, "config.metrics true -> false"),
+    ],
+)
+def test_a_changed_run_is_refused_with_the_difference(spec, tmp_path, change, message) -> None:
+    make(spec, tmp_path / "run")
+    before = results(tmp_path / "run")
+    with pytest.raises(UserError, match=message):
+        make(replace(spec, **change), tmp_path / "run")
+    assert results(tmp_path / "run") == before
+
+
+def test_a_changed_picture_is_refused(spec, tmp_path) -> None:
+    make(spec, tmp_path / "run")
+    draw(spec.contents[0], 9, 20, 16)
+    with pytest.raises(UserError, match=r"inputs.contents\[0\].sha256"):
+        make(spec, tmp_path / "run")
+
+
+def test_a_second_process_is_refused(spec, tmp_path) -> None:
+    with folder.locked(tmp_path / "run"), pytest.raises(UserError, match="another process is writing to"):
+        make(spec, tmp_path / "run")
+    make(spec, tmp_path / "run")
+
+
+def test_differences_name_the_place() -> None:
+    old = {"a": 1, "b": {"c": [1, 2]}, "d": [{"e": 1}, {"e": 2}]}
+    new = {"a": 1, "b": {"c": [1, 3]}, "d": [{"e": 1}, {"e": 5}], "f": None}
+    assert manifest.differences("x", old, new) == ["x.b.c [1, 2] -> [1, 3]", "x.d[1].e 2 -> 5"]
+
+
+def test_contents_of_several_shapes_and_styles_of_any(spec, tmp_path) -> None:
+    contents = (spec.contents[0], draw(tmp_path / "in/tall.png", 3, 16, 20), draw(tmp_path / "other/c.png", 4, 20, 16))
+    styles = (spec.styles[0], draw(tmp_path / "in/wide.png", 5, 40, 20))
+    made = make(replace(spec, contents=contents, styles=styles, axes=(), show_pictures=True), tmp_path / "run")
+    assert [lane.row["content_image"] for lane in made.values()] == ["c-1", "c-1", "tall", "tall", "c-2", "c-2"]
+    with Image.open(tmp_path / "run/lanes/0003_tall_wide.png") as picture:
+        assert picture.size == (16, 20)
+    run = read_run(tmp_path / "run")
+    assert [axis.labels for axis in run.axes] == [("c-1", "tall", "c-2"), ("s", "wide")]
+
+
+def test_sizes_and_steps_can_be_axes(spec, tmp_path) -> None:
+    axes = (Axis(("size",), ((16,), (20,))), Axis(("steps",), ((3,), (6,))))
+    made = make(replace(spec, axes=axes), tmp_path / "run")
+    assert [len(lane.history["total"]) for lane in made.values()] == [4, 7, 4, 7]
+    with Image.open(tmp_path / "run/lanes/0000_size=16_steps=3.png") as picture:
+        assert max(picture.size) == 16
+
+
+def test_transparency_is_kept(spec, tmp_path) -> None:
+    path = tmp_path / "in/hole.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 20, 4), dtype=np.uint8)
+    Image.fromarray(pixels, "RGBA").save(path)
+    make(replace(spec, contents=(path,)), tmp_path / "run")
+    alpha = images.read(tmp_path / "run/lanes/0000_beta=10.png").alpha
+    assert alpha is not None
+    np.testing.assert_allclose(alpha, pixels[..., 3] / 255, atol=1e-6)
+
+
+def test_snapshots_and_an_animation(spec, tmp_path) -> None:
+    make(replace(spec, snapshots=3, animate="gif"), tmp_path / "run", lanes=2)
+    frames = sorted(p.name for p in (tmp_path / "run/snapshots/0002").iterdir())
+    assert frames == ["000000.png", "000003.png", "000006.png", "000009.png"]
+    with Image.open(tmp_path / "run/lanes/0002_beta=1000.gif") as animation:
+        assert getattr(animation, "n_frames", 1) == 4
+    first = images.read(tmp_path / "run/snapshots/0000/000000.png").rgb
+    np.testing.assert_allclose(first, images.resize(images.read(spec.contents[0]).rgb, 20), atol=1 / 255)
+
+
+def test_an_mp4_without_ffmpeg_is_refused_before_anything(spec, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(work.animate, "ffmpeg", lambda: None)
+    with pytest.raises(UserError, match="no ffmpeg here"):
+        make(replace(spec, animate="mp4"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_take_every_nth_lane(spec, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert make(spec, tmp_path / "run") == {}
+    assert [p.name for p in (tmp_path / "run/lanes").iterdir()] == ["0001_beta=100.png"]
+    assert not (tmp_path / "run/manifest.json").exists()
+    monkeypatch.setattr(jax, "process_index", lambda: 0)
+    assert sorted(make(spec, tmp_path / "run")) == [0, 1, 2]
+    assert (tmp_path / "run/index.html").exists()
+
+
+def test_the_library_writes_a_folder_too(spec, tmp_path, tiny) -> None:
+    content, style = (images.read(p).rgb for p in (*spec.contents, *spec.styles))
+    sweep = grid(pose(tiny.encoder, content, style, recipe=RECIPE), beta=[10.0, 100.0])
+    found = solve_batch(tiny.encoder, sweep, steps=3, say=lambda _: None)
+    page = nst_jax.report(found, tmp_path / "run", encoder=tiny.encoder, content=content, style=style)
+    assert page == tmp_path / "run/index.html"
+    summary = rows(tmp_path / "run/summary.csv")
+    assert [float(r["beta"]) for r in summary] == [10, 100]
+    assert all(float(r["ssim"]) <= 1 for r in summary)
+    with Image.open(tmp_path / "run/lanes/0001_beta=100.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), images.to_uint8(found.solutions[1].image))
+    assert nst_jax.report(found, tmp_path / "again").exists()
+
+
+def test_the_command_of_a_lane_makes_its_recipe() -> None:
+    from nst_jax.cli.main import parse
+    from nst_jax.cli.stylize import Stylize
+
+    recipe = replace(RECIPE, layer_weights=(0.25, 0.75), pooling="avg")
+    axis = Axis(("beta", "layer_weights.relu2_1"), ((10.0, 0.1), (20.0, 0.2)))
+    spec = Spec((Path("a b.png"),), (Path("s.png"),), recipe, (axis,), show_pictures=False)
+    lane = lanes(spec)[1]
+    words = shlex.split(command(spec, lane))
+    parsed = parse(words[1:])
+    assert isinstance(parsed, Stylize)
+    assert (parsed.content, parsed.recipe) == (Path("a b.png"), lane.recipe)
+    assert lane.recipe.layer_weights == (0.25, 0.2)
+
+
+def test_only_numbers_of_the_recipe_can_vary() -> None:
+    with pytest.raises(UserError, match="'pooling' cannot vary"):
+        applied(RECIPE, {"pooling": "avg"})
+    with pytest.raises(UserError, match="'relu5_1' is no style layer"):
+        applied(RECIPE, {"layer_weights.relu5_1": 1})
+    assert applied(RECIPE, {"layer_weights.relu1_1": 2}).layer_weights == (2.0, 0.5)
+
+
+def test_an_impossible_lane_is_refused_before_anything() -> None:
+    zero = Axis(("alpha",), ((1.0,), (-1.0,)))
+    with pytest.raises(UserError, match="alpha is -1"):
+        lanes(Spec((Path("c"),), (Path("s"),), RECIPE, (zero,), show_pictures=False))
+    with pytest.raises(UserError, match="pairs need as many"):
+        lanes(Spec((Path("c"), Path("d")), (Path("s"),), RECIPE, paired=True))
