@@ -11,9 +11,11 @@ import tyro
 
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
+from nst_jax.cli.options import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand
+from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
 
@@ -24,6 +26,7 @@ Command = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
     | Annotated[Weights, tyro.conf.subcommand("weights")]
+    | Annotated[Units, tyro.conf.subcommand("units")]
 )
 
 DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.
@@ -40,7 +43,7 @@ def parse(argv: list[str]) -> Command:
         UserError: in one line, what the parser would have said in a box.
     """
     said = io.StringIO()
-    argv = expand(argv)
+    argv = expand_preset(expand(argv))
     try:
         with contextlib.redirect_stderr(said):
             return tyro.cli(

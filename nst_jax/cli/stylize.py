@@ -16,8 +16,9 @@ class Stylize:
     """Paint CONTENT with the texture of STYLE.
 
     A larger --beta gives more style, a larger --alpha more content, --tv smooths, and --init noise forgets the
-    content picture's own texture. The result keeps its full recipe: `nst-jax rerun OUT.png` makes it again.
-    Ctrl-C keeps the best picture so far.
+    content picture's own texture. --preset NAME starts from a named recipe, in the units of its source (`nst-jax
+    units` lists them). The result keeps its full recipe: `nst-jax rerun OUT.png` makes it again. Ctrl-C keeps the
+    best picture so far.
     """
 
     content: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONTENT")]

@@ -1,0 +1,46 @@
+"""Write a recipe as command-line options, and read `--preset NAME` as the options it stands for."""
+
+from dataclasses import fields
+
+from nst_jax.errors import UserError
+from nst_jax.presets import PRESETS, find
+from nst_jax.recipe import DEFAULT, Recipe
+
+WITH_RECIPE = ("stylize", "sweep", "batch")
+"""Commands that take the options of a recipe."""
+
+
+def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
+    """Give the options, each with its values, that turn `base` into `recipe`: `{"--beta": ["100"], ...}`."""
+    found = {}
+    for field in fields(Recipe):
+        value = getattr(recipe, field.name)
+        if value != getattr(base, field.name):
+            values = value if isinstance(value, tuple) else (value,)
+            found[f"--{field.name.replace('_', '-')}"] = [_text(v) for v in values]
+    return found
+
+
+def _text(value: str | float) -> str:
+    # every digit, but 100 rather than 100.0
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def expand_preset(argv: list[str]) -> list[str]:
+    """Put the options that `--preset NAME` stands for in its place; those written beside it win.
+
+    Raises:
+        UserError: no such preset.
+    """
+    at = next((i for i, word in enumerate(argv) if word == "--preset" or word.startswith("--preset=")), None)
+    if at is None or argv[0] not in WITH_RECIPE:
+        return argv
+    _, equals, name = argv[at].partition("=")
+    rest = argv[:at] + argv[at + (1 if equals else 2) :]
+    if not equals:
+        name = argv[at + 1] if at + 1 < len(argv) else ""
+    if not name:
+        raise UserError(f"--preset needs a name: one of {', '.join(PRESETS)}")
+    given = {word.split("=")[0].split(".")[0].replace("_", "-") for word in rest if word.startswith("--")}
+    # At the end: before a positional argument, an option of several values would swallow it.
+    return rest + [word for key, values in options(find(name)).items() if key not in given for word in (key, *values)]
