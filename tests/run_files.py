@@ -1,9 +1,15 @@
-"""Pictures for runs, and the comparison of two run folders: helpers of the tests, no tests."""
+"""Pictures for runs, processes that make them, and the comparison of two run folders: helpers, no tests."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+SMALL = ("--size", "32", "--content-layers", "relu2_2", "--style-layers", "relu1_1", "relu2_1")
+"""Little to compile."""
 
 
 def draw(path: Path, seed: int, width: int = 32, height: int = 32) -> Path:
@@ -26,3 +32,24 @@ def assert_same(found: Path, expected: Path) -> None:
     a, b = results(found), results(expected)
     assert list(a) == list(b)
     assert [name for name in a if a[name] != b[name]] == []
+
+
+def begin(place: Path, where: str, command: str, *words: str, **environment: str) -> subprocess.Popen:
+    """Start `nst-jax command` in place/where, with one store of compiled programs for all processes."""
+    (place / where).mkdir(exist_ok=True)
+    store = {"JAX_COMPILATION_CACHE_DIR": str(place / "store"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "nst_jax", command, *words, "--out", "run", *SMALL],
+        cwd=place / where,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | store | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen, code: int = 0) -> str:
+    """Wait for the end of a process; give what it said."""
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, err
+    return out + err

@@ -218,7 +218,7 @@ def test_sixty_four_settings_are_one_trace_and_one_compile(encoder, monkeypatch)
         solve_batch(encoder, grid(problem, beta=np.logspace(low, 4, 64)), steps=2, lanes=13, say=quiet)
     # planning, too, compiles the program that then runs
     assert compiles() - before == 1
-    monkeypatch.setattr(planning, "_even", lambda count, most: 13)
+    monkeypatch.setattr(planning, "_even", lambda count, most, devices: 13)
     solve_batch(encoder, grid(problem, beta=np.logspace(2, 4, 64)), steps=2, say=quiet)
     assert compiles() - before == 1
     assert len(traces) == 1
@@ -291,9 +291,21 @@ def test_little_memory_makes_small_chunks(encoder, problem, monkeypatch) -> None
     assert "8 lanes of 16x16 in" in said[0]
 
 
-@pytest.mark.parametrize(("count", "most", "size"), [(10, 100, 10), (10, 4, 4), (9, 4, 3), (5, 0, 1), (1, 7, 1)])
-def test_chunks_are_even(count, most, size) -> None:
-    assert planning._even(count, most) == size
+@pytest.mark.parametrize(
+    ("count", "most", "devices", "size"),
+    [
+        (10, 100, 1, 10),
+        (10, 4, 1, 4),
+        (9, 4, 1, 3),
+        (5, 0, 1, 1),
+        (1, 7, 1, 1),
+        (64, 40, 8, 32),
+        (10, 99, 8, 8),
+        (3, 0, 3, 3),
+    ],
+)
+def test_chunks_are_even_and_fill_the_devices(count, most, devices, size) -> None:
+    assert planning._even(count, most, devices) == size
 
 
 def test_lanes_below_one_are_refused(encoder, problem) -> None:

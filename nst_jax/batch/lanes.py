@@ -17,8 +17,10 @@ AXIS = "lanes"
 
 
 def lane_mesh(lanes: int) -> Mesh:
-    """Line up the devices of this process, as many as there are lanes for."""
-    return Mesh(np.array(jax.local_devices()[:lanes]), (AXIS,))
+    """Line up devices of this process: as many as can have equally many of the lanes."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, min(len(devices), lanes) + 1) if lanes % n == 0)
+    return Mesh(np.array(devices[:count]), (AXIS,))
 
 
 def place(mesh: Mesh, problem: Problem, swept: tuple[bool, ...]) -> Problem:

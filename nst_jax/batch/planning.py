@@ -63,24 +63,24 @@ def _size(
     """Choose how many lanes run together: even chunks, a multiple of the devices."""
     if lanes is not None:
         return _even(len(mine), lanes), "as asked"
+    devices = min(len(jax.local_devices()), len(mine))
     free = int(memory.free_bytes() * memory.SHARE)
-    size = _even(len(mine), free // guess_bytes(encoder, sweep.problems[mine[0]]))
+    size = _even(len(mine), devices * (free // guess_bytes(encoder, sweep.problems[mine[0]])), devices)
     while True:
         # Compiling is not in vain: the run finds this very program in jit's cache.
         need = memory.needed_bytes(compile_chunk(encoder, sweep, Chunk(tuple(mine[:size]), size, swept), how))
-        if need is None or need <= free or size <= len(jax.local_devices()):
+        if need is None or need <= free or size <= devices:
             break
-        size = min(size - 1, _even(len(mine), size * free // need))
+        size = _even(len(mine), min(size - 1, size * free // need), devices)
     told = "the program does not tell its memory" if need is None else f"{need / 2**30:.2f} GiB a device"
     return size, f"{told} of {free / 2**30:.1f} GiB free"
 
 
-def _even(count: int, most: int) -> int:
-    """Give the size of the fewest equal chunks of at most `most` lanes a device."""
-    devices = min(len(jax.local_devices()), count)
-    most = max(1, min(count, most * devices) // devices * devices)
-    each = -(-count // -(-count // most))
-    return min(-(-each // devices) * devices, max(most, devices))
+def _even(count: int, most: int, devices: int = 1) -> int:
+    """Give the size of the fewest equal chunks of at most `most` lanes, a multiple of the devices."""
+    most = max(1, min(count, most) // devices)
+    rows = -(-count // devices)  # lanes a device
+    return -(-rows // -(-rows // most)) * devices
 
 
 def guess_bytes(encoder: Encoder, problem: Problem) -> int:

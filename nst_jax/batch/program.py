@@ -69,8 +69,6 @@ class _Setup:
 
 def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> _Setup:
     mesh = compiled.lane_mesh(chunk.size)
-    if chunk.size % mesh.size:
-        mesh = compiled.lane_mesh(1)
     problems = [sweep.problems[i] for i in chunk.filled()]
     h, w, _ = problems[0].init.shape
     encoder = jax.device_put(vgg.prepare(encoder, how.precision, (h, w)), NamedSharding(mesh, P()))
