@@ -15,6 +15,7 @@ from nst_jax.cli.options import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand
+from nst_jax.cli.translate import Translate
 from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
     | Annotated[Weights, tyro.conf.subcommand("weights")]
     | Annotated[Units, tyro.conf.subcommand("units")]
+    | Annotated[Translate, tyro.conf.subcommand("translate")]
 )
 
 DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.

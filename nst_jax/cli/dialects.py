@@ -1,0 +1,160 @@
+"""Options of other style transfer programs, read into a recipe: one function for each."""
+
+from dataclasses import replace
+
+from nst_jax.errors import UserError
+from nst_jax.recipe import Recipe
+
+Options = dict[str, list[str]]
+"""A command's options by name without dashes, each with its values; positional words under the empty name."""
+
+MANY = frozenset({"styles", "style_scales", "style_blend_weights", "style_img_weights", "devices"})
+FLAGS = frozenset(
+    {"cudnn_autotune", "disable_check", "progress_write", "progress_plot", "preserve_colors", "overwrite", "web"}
+)
+SHORT = {
+    "o": "output",
+    "r": "random_seed",
+    "cw": "content_weight",
+    "tw": "tv_weight",
+    "ms": "min_scale",
+    "s": "end_scale",
+    "i": "iterations",
+    "ii": "initial_iterations",
+    "ss": "step_size",
+    "ad": "avg_decay",
+}
+"""Short names of style_transfer's options."""
+
+
+def split(words: list[str]) -> Options:
+    """Sort a command's words, without its name, into options and their values."""
+    found: Options = {"": []}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") or _is_number(word):
+            found[""].append(word)
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        name = SHORT.get(name, name).replace("-", "_")
+        found[name] = [value] if equals else []
+        while not equals and rest and not (rest[0].startswith("-") and not _is_number(rest[0])):
+            if name in FLAGS or (found[name] and name not in MANY):
+                break
+            found[name].append(rest.pop(0))
+    return found
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def take(given: Options, name: str, default: str) -> str:
+    """Remove an option and give its value."""
+    values = given.pop(name, [default])
+    return values[0] if values else default
+
+
+def numbers(given: Options, recipe: Recipe, **names: str) -> Recipe:
+    """Put options into the recipe's numbers: `numbers(given, recipe, content_weight="alpha")`."""
+    for name, field in names.items():
+        kind = type(getattr(recipe, field))
+        text = take(given, name, "")
+        try:
+            recipe = replace(recipe, **{field: kind(float(text))}) if text else recipe
+        except (ValueError, OverflowError):
+            raise UserError(f"{name} is '{text}': expected a number") from None
+    return recipe
+
+
+def _rate(given: Options, recipe: Recipe, name: str) -> Recipe:
+    """Put a learning rate for pixels of 0-255 into one for [0, 1]."""
+    if name not in given:
+        return recipe
+    recipe = numbers(given, recipe, **{name: "lr"})
+    return replace(recipe, lr=recipe.lr / 255)
+
+
+def _number(given: Options, name: str, default: float) -> float:
+    return numbers(given, Recipe(alpha=default), **{name: "alpha"}).alpha
+
+
+def johnson(given: Options, recipe: Recipe) -> Recipe:
+    """Read the options of neural_style.lua and of neural-style-pt."""
+    recipe = numbers(
+        given, recipe,
+        content_weight="alpha", style_weight="beta", tv_weight="tv", num_iterations="steps", image_size="size",
+    )  # fmt: skip
+    recipe = _rate(given, recipe, "learning_rate")
+    content = tuple(take(given, "content_layers", ",".join(recipe.content_layers)).split(","))
+    style = tuple(take(given, "style_layers", ",".join(recipe.style_layers)).split(","))
+    seed = max(0, int(_number(given, "seed", -1)))
+    scale = _number(given, "style_scale", 1.0)
+    picture = take(given, "init_image", "content")
+    init = picture if take(given, "init", "random") == "image" else recipe.init
+    return replace(
+        recipe,
+        content_layers=content,
+        style_layers=style,
+        layer_weights=(1.0,) * len(style),
+        seed=seed,
+        style_size=0 if scale == 1 else round(scale * recipe.size),
+        init=init or "content",
+        optimizer=take(given, "optimizer", recipe.optimizer),  # type: ignore[arg-type]
+        pooling=take(given, "pooling", recipe.pooling),  # type: ignore[arg-type]
+    )
+
+
+def anishathalye(given: Options, recipe: Recipe) -> Recipe:
+    """Read the options of anishathalye's neural_style.py."""
+    recipe = numbers(given, recipe, content_weight="alpha", style_weight="beta", tv_weight="tv", iterations="steps")
+    recipe = _rate(given, recipe, "learning_rate")
+    growth = _number(given, "style_layer_weight_exp", 1.0)
+    powers = [growth**i for i in range(len(recipe.style_layers))]
+    start = take(given, "initial", "")
+    noise = _number(given, "initial_noiseblend", 0.0 if start else 1.0)
+    blend = "content" if noise == 0 else f"blend:{noise:g}"
+    return replace(
+        recipe,
+        layer_weights=() if growth == 1 else tuple(p / sum(powers) for p in powers),
+        init=start or (recipe.init if noise == 1 else blend),
+        pooling=take(given, "pooling", recipe.pooling),  # type: ignore[arg-type]
+    )
+
+
+def gordic(given: Options, recipe: Recipe) -> Recipe:
+    """Read the options of gordicaleksa's neural_style_transfer.py."""
+    recipe = numbers(given, recipe, content_weight="alpha", style_weight="beta", tv_weight="tv", height="size")
+    optimizer = take(given, "optimizer", recipe.optimizer)
+    kind = take(given, "init_method", "content")
+    return replace(
+        recipe,
+        optimizer=optimizer,  # type: ignore[arg-type]
+        steps=3000 if optimizer == "adam" else recipe.steps,
+        init="noise" if kind == "random" else kind,
+    )
+
+
+def crowson(given: Options, recipe: Recipe) -> Recipe:
+    """Read the options of style_transfer."""
+    recipe = numbers(
+        given, recipe,
+        content_weight="alpha", tv_weight="tv", end_scale="size", initial_iterations="steps", step_size="lr",
+        random_seed="seed", style_size="style_size",
+    )  # fmt: skip
+    scale = _number(given, "style_scale_fac", 1.0)
+    kinds = {"gray": "grey", "uniform": "noise", "normal": "noise", "random": "noise"}
+    kind = take(given, "init", "content")
+    pooling = {"average": "avg"}.get(name := take(given, "pooling", "max"), name)
+    return replace(
+        recipe,
+        style_size=recipe.style_size or (0 if scale == 1 else round(scale * recipe.size)),
+        init=kinds.get(kind, kind),
+        optimizer=take(given, "optimizer", recipe.optimizer),  # type: ignore[arg-type]
+        pooling=pooling,  # type: ignore[arg-type]
+    )

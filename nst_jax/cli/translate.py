@@ -1,0 +1,155 @@
+"""`nst-jax translate`: somebody else's command line in ours."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Annotated
+
+import tyro
+
+from nst_jax.cli import dialects
+from nst_jax.cli.dialects import Options
+from nst_jax.cli.options import options
+from nst_jax.errors import UserError
+from nst_jax.presets import PRESETS
+from nst_jax.recipe import Recipe, check
+
+SILENT = {
+    *("gpu", "multigpu_strategy", "multidevice_strategy", "backend", "cudnn_autotune", "proto_file", "disable_check"),
+    *("print_iter", "save_iter", "print_iterations", "checkpoint_output", "checkpoint_iterations", "progress_write"),
+    *("progress_plot", "overwrite", "saving_freq", "device", "devices", "save_every", "web", "host", "port", "browser"),
+}
+"""Options that do not change the picture."""
+
+REASONS = {
+    "style_blend_weights": "styles are not blended",
+    "style_img_weights": "styles are not blended",
+    "original_colors": "colours are not kept",
+    "preserve_colors": "colours are not kept",
+    "normalize_gradients": "gradients are not normalized",
+    "lbfgs_num_correction": "L-BFGS keeps its own number of corrections",
+    "content_weight_blend": "content layers share one weight",
+    "min_scale": "one scale only",
+    "iterations": "one scale only, with the steps of the first",
+    "avg_decay": "iterates are not averaged",
+    "width": "--size is the longer side, not the width: set it for your picture",
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A command line of ours: pictures, the preset it starts from, the whole recipe, and what could not be said."""
+
+    content: str
+    style: str
+    output: str
+    preset: str
+    recipe: Recipe
+    notes: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """Write it as one shell line."""
+        words = ["nst-jax", "stylize", self.content, self.style, "-o", self.output, "--preset", self.preset]
+        changed = options(self.recipe, PRESETS[self.preset])
+        return shlex.join([*words, *(word for key, values in changed.items() for word in (key, *values))])
+
+
+FAINT = "a start of faint noise is grey here"
+TOOLS: dict[str, tuple[Callable[[Options, Recipe], Recipe], str, str, str, str]] = {
+    "jcjohnson": (dialects.johnson, "content_image", "style_image", "output_image", FAINT),
+    "neural-style-pt": (dialects.johnson, "content_image", "style_image", "output_image", FAINT),
+    "anishathalye": (dialects.anishathalye, "content", "styles", "output", FAINT),
+    "gordic": (
+        dialects.gordic,
+        "content_img_name",
+        "style_img_name",
+        "output",
+        "its height is --size, the longer side",
+    ),
+    "crowson": (dialects.crowson, "", "styles", "output", "its scales and its average of iterates are one scale here"),
+}
+"""For each preset: who reads its options, the names of content, style and output, and what differs from the start."""
+
+
+def recognise(words: list[str]) -> tuple[str, list[str]]:
+    """Find whose command it is; give the preset and the words after the program's name.
+
+    Raises:
+        UserError: nobody's that is known.
+    """
+    for i, word in enumerate(words):
+        name = PurePath(word).name
+        if name == "neural_style.lua":
+            return "jcjohnson", words[i + 1 :]
+        if name in ("neural_style.py", "neural-style"):
+            names = set(dialects.split(words[i + 1 :]))
+            return "anishathalye" if {"content", "styles"} & names else "neural-style-pt", words[i + 1 :]
+        if name == "neural_style_transfer.py":
+            return "gordic", words[i + 1 :]
+        if name in ("style_transfer", "style_transfer.py", "style-transfer"):
+            return "crowson", words[i + 1 :]
+    raise UserError(
+        "not a command line that is known: expected one of neural_style.lua, neural_style.py (neural-style-pt or "
+        "anishathalye's), neural_style_transfer.py (gordicaleksa's) or style_transfer (crowsonkb's)"
+    )
+
+
+def translate(command: str) -> Translation:
+    """Turn a command line of another program into ours.
+
+    Raises:
+        UserError: a program that is not known, or a value that cannot be used.
+    """
+    try:
+        preset, words = recognise(shlex.split(command))
+    except ValueError as error:
+        raise UserError(f"the command line cannot be read: {error}") from None
+    read, content, style, output, always = TOOLS[preset]
+    given = dialects.split(words)
+    places = given.pop("")
+    if preset == "crowson":
+        given |= {"": places[:1], "styles": places[1:]}
+    styles = [part for value in given.pop(style, []) for part in value.split(",")]
+    pictures = (
+        dialects.take(given, content, "CONTENT"),
+        (styles or ["STYLE"])[0],
+        dialects.take(given, output, "out.png"),
+    )
+    network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network")]
+    recipe = read(given, PRESETS[preset])
+    check(recipe)
+    notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
+    if len(styles) > 1:
+        notes.append(f"only the first of {len(styles)} style pictures is used")
+    if not any("16" in name for name in network):
+        notes.append("it uses VGG-19: `nst-jax weights fetch vgg19`, then add --weights vgg19, for the same network")
+    notes += [
+        f"{k} {' '.join(v)}".rstrip() + f": {REASONS.get(k, 'no equivalent')}"
+        for k, v in given.items()
+        if k not in SILENT
+    ]
+    return Translation(*pictures, preset, recipe, tuple(notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translate:
+    """Print the `nst-jax stylize` line that means what somebody else's command line means.
+
+    Knows jcjohnson's neural_style.lua, neural-style-pt's and anishathalye's neural_style.py, gordicaleksa's
+    neural_style_transfer.py and crowsonkb's style_transfer. Quote the command:
+
+        nst-jax translate 'neural_style.py -content_weight 5 -style_weight 100 -style_image a.jpg -content_image b.jpg'
+
+    What has no equivalent follows as comments.
+    """
+
+    command: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="COMMAND")]
+    """The other program's command line, as one word."""
+
+    def run(self) -> int:
+        """Print the line and the comments; return the exit code."""
+        found = translate(self.command)
+        print("\n".join((found.command, *(f"# {note}" for note in found.notes))))
+        return 0
