@@ -67,7 +67,7 @@ def test_the_line_parses_to_the_recipe_that_was_meant(command):
 
 def test_pictures_are_found():
     for command, want in {
-        "th neural_style.lua -style_image a.jpg -content_image 'a b.jpg' -output_image c.png": "'a b.jpg' a.jpg -o c.png",
+        "neural_style.lua -style_image a.jpg -content_image 'a b.jpg' -output_image c.png": "'a b.jpg' a.jpg -o c.png",
         "neural_style.py --content c.jpg --styles a.jpg b.jpg --output o.png": "c.jpg a.jpg -o o.png",
         "neural_style_transfer.py --content_img_name c.jpg --style_img_name s.jpg": "c.jpg s.jpg -o out.png",
         "style_transfer -s 300 c.jpg a.jpg b.jpg -o o.png": "c.jpg a.jpg -o o.png",
