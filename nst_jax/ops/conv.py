@@ -72,7 +72,7 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
     if padding != "zero":
         mode = {"reflect": "reflect", "replicate": "edge"}[padding]
         x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
-    y = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
+    y: jax.Array = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
     return y if padding == "zero" else y[1:-1, 1:-1]
 
 
@@ -83,13 +83,14 @@ def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
+    if plan.method == "winograd":  # bias and ReLU inside, while a strip is in the cache
+        return _winograd(x[None], plan.forward, plan.bias, jnp.asarray(0 if relu else -jnp.inf, x.dtype))[0]
     y = _forward(x, plan) + plan.bias
     if not relu:
         return y
-    y = jnp.maximum(y, 0)
     # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the
     # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier.
-    return y if plan.method == "winograd" else jax.lax.optimization_barrier(y)
+    return jax.lax.optimization_barrier(jnp.maximum(y, 0))
 
 
 def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
@@ -110,8 +111,6 @@ _conv.defvjp(_conv_forward, _conv_backward)
 
 def _forward(x: jax.Array, plan: Plan) -> jax.Array:
     """Convolve (h, w, c_in), zero padded -> (h, w, c_out)."""
-    if plan.method == "winograd":
-        return _winograd(x[None], plan.forward)[0]
     if plan.method == "narrow":
         return narrow.forward(x, plan.forward, _products(plan.precision))
     return _direct(x[None], plan.forward, plan.precision)[0]
@@ -120,7 +119,8 @@ def _forward(x: jax.Array, plan: Plan) -> jax.Array:
 def _backward(g: jax.Array, plan: Plan) -> jax.Array:
     """Carry the gradient (h, w, c_out) to the input (h, w, c_in)."""
     if plan.method == "winograd":
-        return _winograd(g[None], plan.backward)[0]
+        nothing = jnp.zeros(plan.backward.shape[-1:], g.dtype), jnp.asarray(-jnp.inf, g.dtype)
+        return _winograd(g[None], plan.backward, *nothing)[0]
     if plan.method == "narrow":
         return narrow.backward(g, plan.backward, _products(plan.precision))
     return _direct(g[None], plan.backward, plan.precision)[0]
@@ -142,17 +142,19 @@ def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
 
 
 @jax.custom_batching.custom_vmap
-def _winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return winograd.convolve(x, kernel)
+def _winograd(x: jax.Array, kernel: jax.Array, bias: jax.Array, floor: jax.Array) -> jax.Array:
+    return winograd.convolve(x, kernel, bias, floor)
 
 
 @_winograd.def_vmap
-def _(axis_size: int, batched: list[bool], x: jax.Array, kernel: jax.Array):
+def _(axis_size: int, batched: list[bool], x: jax.Array, *network: jax.Array):
     # Lanes are more images of one convolution. Left alone, vmap would batch the matmul's operands where they stand
     # and XLA would transpose them. Lanes with networks of their own are rare: they run one by one.
-    x_batched, kernel_batched = batched
-    if kernel_batched:
-        x = x if x_batched else jnp.broadcast_to(x, (axis_size, *x.shape))
-        return jax.lax.map(lambda lane: _winograd(*lane), (x, kernel)), True
-    y = _winograd(x.reshape(-1, *x.shape[2:]), kernel)
+    if any(batched[1:]):
+        leaves = [
+            leaf if has_lanes else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
+            for leaf, has_lanes in zip((x, *network), batched, strict=True)
+        ]
+        return jax.lax.map(lambda lane: _winograd(*lane), tuple(leaves)), True
+    y = _winograd(x.reshape(-1, *x.shape[2:]), *network)
     return y.reshape(axis_size, -1, *y.shape[1:]), True

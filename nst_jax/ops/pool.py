@@ -6,16 +6,21 @@ import jax.numpy as jnp
 from nst_jax.types import Features
 
 
-def _windows(x: Features) -> jax.Array:
-    """View (h, w, c) as (h / 2, 2, w / 2, 2, c)."""
-    h, w, c = x.shape
-    return x[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, c)
+def _corners(x: Features) -> tuple[jax.Array, ...]:
+    """Take the four positions of every window of (h, w, c), each (h // 2, w // 2, c).
+
+    Slices rather than a reduction over windows: XLA's CPU compiler hands reductions to a library, together with the
+    bias and the zeros of the ReLU before them, written out to the size of the layer.
+    """
+    h, w = x.shape[0] // 2 * 2, x.shape[1] // 2 * 2
+    return tuple(x[i:h:2, j:w:2] for i in (0, 1) for j in (0, 1))
 
 
 @jax.custom_vjp
 def max_pool(x: Features) -> Features:
     """Take the maximum of each 2x2 window: (h, w, c) -> (h // 2, w // 2, c)."""
-    return _windows(x).max((1, 3))
+    a, b, c, d = _corners(x)
+    return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
 
 
 def _max_forward(x: Features):
@@ -25,10 +30,11 @@ def _max_forward(x: Features):
 
 def _max_backward(saved, g: Features):
     # Elementwise instead of select-and-scatter. Ties share the gradient in full: after a ReLU they are zeros, and
-    # the ReLU's own mask stops what comes back.
+    # the ReLU's own mask stops what comes back; other ties have probability zero.
     x, y = saved
     h, w, _ = x.shape
-    mask = _windows(x) == y[:, None, :, None]
+    windows = x[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, -1)
+    mask = windows == y[:, None, :, None]
     back = jnp.where(mask, g[:, None, :, None], 0).reshape(h // 2 * 2, w // 2 * 2, -1)
     return (jnp.pad(back, ((0, h % 2), (0, w % 2), (0, 0))),)
 
@@ -38,4 +44,5 @@ max_pool.defvjp(_max_forward, _max_backward)
 
 def avg_pool(x: Features) -> Features:
     """Take the mean of each 2x2 window: (h, w, c) -> (h // 2, w // 2, c)."""
-    return _windows(x).mean((1, 3))
+    a, b, c, d = _corners(x)
+    return (a + b + c + d) / 4

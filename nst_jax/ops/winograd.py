@@ -41,25 +41,30 @@ def transform_kernel(kernel: jax.Array) -> jax.Array:
     return u.reshape(-1, *kernel.shape[2:])
 
 
-def convolve(x: jax.Array, u: jax.Array) -> jax.Array:
-    """Convolve (n, h, w, c_in), zero padded, with a kernel from `transform_kernel` -> (n, h, w, c_out).
+def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> jax.Array:
+    """Compute `max(x * k + bias, floor)` of (n, h, w, c_in), zero padded, and `u` from `transform_kernel`.
 
-    The rows of tiles are taken in strips small enough for the cache, each strip of all images in one batched matmul.
+    The rows of tiles are taken in strips small enough for the cache, each strip of all images in one batched matmul;
+    bias (c_out,) and floor (0 for a ReLU, -inf for none) are applied while the strip is there. -> (n, h, w, c_out).
     """
     n, h, w, _ = x.shape
     rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
-    strips = -(-4 * 36 * n * rows * columns * max(u.shape[1:]) // STRIP_BYTES)
-    strips = min(strips, rows)
-    step = -(-rows // strips) * TILE  # rows of pixels in a strip
+    row_bytes = 4 * 36 * n * columns * max(u.shape[1:])
+    most = min(max(STRIP_BYTES // row_bytes, 1), rows)
+    # as many rows of tiles a strip as fit, or up to half of that where it wastes fewer rows in the last strip
+    step = min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
+    strips, step = -(-rows // step), step * TILE  # from here on in pixels
     x = jnp.pad(x, ((0, 0), (1, strips * step - h + 1), (1, columns * TILE - w + 1), (0, 0)))
     if strips == 1:
-        return _strip(x, u)[:, :h, :w]
+        return jnp.maximum(_strip(x, u) + bias, floor)[:, :h, :w]
 
     def body(i: jax.Array, y: jax.Array) -> jax.Array:
         part = _strip(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1), u)
+        part = jnp.maximum(part + bias, floor)
         return jax.lax.dynamic_update_slice_in_dim(y, part, i * step, 1)
 
-    y = jnp.zeros((n, strips * step, columns * TILE, u.shape[-1]), x.dtype)
+    # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
+    y = jnp.full((n, strips * step, columns * TILE, u.shape[-1]), x[0, 1, 1, 0])
     return jax.lax.fori_loop(0, strips, body, y)[:, :h, :w]
 
 

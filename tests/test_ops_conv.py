@@ -1,0 +1,171 @@
+"""The convolution kernels against plain JAX in float64, finite differences, and the compiled program."""
+
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nst_jax import ops
+from nst_jax.ops import winograd
+
+METHODS = ("reference", "direct", "winograd")
+SHAPES = ((7, 5, 3, 4), (1, 1, 2, 3), (2, 3, 4, 2), (8, 12, 4, 4), (13, 9, 5, 6))
+
+
+def _case(shape, seed=0):
+    h, w, c_in, c_out = shape
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(h, w, c_in))
+    kernel = rng.normal(size=(3, 3, c_in, c_out)) / np.sqrt(9 * c_in)
+    return x, kernel, rng.normal(size=c_out), rng.normal(size=(h, w, c_out))
+
+
+def _plain(x, kernel, bias, relu=True, padding="zero"):
+    """Convolve in NumPy, one kernel tap at a time, in the precision of the input."""
+    mode = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}[padding]
+    h, w, _ = x.shape
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+    taps = [padded[i : i + h, j : j + w] @ kernel[i, j] for i in range(3) for j in range(3)]
+    y = np.sum(taps, 0) + bias
+    return np.maximum(y, 0) if relu else y
+
+
+def _plan(kernel, bias, method, precision="float32"):
+    return ops.plan_conv(jnp.asarray(kernel, jnp.float32), jnp.asarray(bias, jnp.float32), method, precision)
+
+
+def _relative(found, expected):
+    return np.linalg.norm(np.asarray(found, np.float64) - expected) / (np.linalg.norm(expected) + 1e-30)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("relu", [True, False])
+def test_value_is_the_plain_formula(shape, method, relu):
+    x, kernel, bias, _ = _case(shape)
+    y = jax.jit(partial(ops.conv, relu=relu))(jnp.asarray(x, jnp.float32), _plan(kernel, bias, method))
+    assert y.shape == (*shape[:2], shape[3])
+    assert _relative(y, _plain(x, kernel, bias, relu)) < 5e-6
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("padding", ["reflect", "replicate"])
+def test_padding(method, padding):
+    x, kernel, bias, _ = _case((7, 5, 3, 4))
+    y = ops.conv(jnp.asarray(x, jnp.float32), _plan(kernel, bias, method), padding=padding)
+    assert _relative(y, _plain(x, kernel, bias, padding=padding)) < 5e-6
+
+
+@pytest.mark.parametrize("method", ["direct", "winograd"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("padding", ["zero", "replicate"])
+def test_gradient_is_that_of_the_reference(shape, method, padding):
+    x, kernel, bias, g = _case(shape, 1)
+    x, g = jnp.asarray(x, jnp.float32), jnp.asarray(g, jnp.float32)
+
+    def gradient(method):
+        plan = _plan(kernel, bias, method)
+        return jax.jit(jax.grad(lambda x: jnp.vdot(ops.conv(x, plan, padding=padding), g)))(x)
+
+    assert _relative(gradient(method), np.asarray(gradient("reference"), np.float64)) < 5e-6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient_is_that_of_finite_differences(method):
+    x, kernel, bias, g = _case((7, 5, 3, 4), 2)
+    direction = np.random.default_rng(3).normal(size=x.shape)
+    plan = _plan(kernel, bias, method)
+    found = jax.grad(lambda x: jnp.vdot(ops.conv(x, plan), jnp.asarray(g, jnp.float32)))(jnp.asarray(x, jnp.float32))
+    step = 1e-6
+    ends = [np.vdot(_plain(x + s * direction, kernel, bias), g) for s in (step, -step)]
+    np.testing.assert_allclose(np.vdot(found, direction), (ends[0] - ends[1]) / (2 * step), rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_relu_has_no_slope_at_zero(method):
+    plan = _plan(np.zeros((3, 3, 2, 3)), np.zeros(3), method)
+    ramp = _plan(np.ones((3, 3, 2, 3)), np.zeros(3), method)
+    zero = jnp.zeros((4, 4, 2))
+    for p in (plan, ramp):
+        assert not jax.grad(lambda x, p=p: ops.conv(x, p).sum())(zero).any()
+
+
+def test_plan_is_a_constant():
+    x, kernel, bias, _ = _case((8, 12, 4, 4))
+    for method in ("direct", "winograd"):
+        plan = _plan(kernel, bias, method)
+        found = jax.grad(lambda p: ops.conv(jnp.asarray(x, jnp.float32), p).sum())(plan)
+        assert not any(leaf.any() for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_vmap_is_one_image_at_a_time(method):
+    x, kernel, bias, _ = _case((7, 5, 3, 4))
+    plan = _plan(kernel, bias, method)
+    lanes = jnp.stack([jnp.asarray(x * scale, jnp.float32) for scale in (1, -2, 3)])
+    step = jax.value_and_grad(lambda x: (ops.conv(x, plan) ** 2).sum())
+    for found, expected in zip(jax.jit(jax.vmap(step))(lanes), jax.lax.map(step, lanes), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5)
+    nested = jax.vmap(jax.vmap(lambda x: ops.conv(x, plan)))(lanes[:, None])
+    np.testing.assert_allclose(nested[:, 0], jax.vmap(lambda x: ops.conv(x, plan))(lanes), rtol=1e-5, atol=1e-5)
+
+
+def test_vmap_over_networks():
+    x, kernel, bias, _ = _case((7, 5, 3, 4))
+    x = jnp.asarray(x, jnp.float32)
+    plans = [_plan(kernel * scale, bias, "winograd") for scale in (1, 2)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *plans)
+    found = jax.vmap(ops.conv, (None, 0))(x, stacked)
+    for lane, plan in zip(found, plans, strict=True):
+        np.testing.assert_allclose(lane, ops.conv(x, plan), rtol=1e-5, atol=1e-5)
+
+
+def _products(compiled_text):
+    return len(re.findall(r" (?:convolution|dot)\(|custom_call_target=\"[^\"]*(?:conv|gemm|matmul)", compiled_text))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_batch_is_as_many_products_as_one_image(method):
+    plan = _plan(*_case((16, 16, 8, 8))[1:3], method)
+    step = jax.value_and_grad(lambda x: (ops.conv(ops.conv(x, plan), plan) ** 2).sum())
+    one = jax.jit(step).lower(jnp.zeros((16, 16, 8))).compile().as_text()
+    four = jax.jit(jax.vmap(step)).lower(jnp.zeros((4, 16, 16, 8))).compile().as_text()
+    assert _products(one) == _products(four) == 4  # two convolutions forward, two backward
+    assert "while" not in four
+
+
+def test_strips_change_nothing(monkeypatch):
+    x, kernel, _, _ = _case((23, 9, 4, 5))
+    x = jnp.asarray(np.stack([x, 2 * x]), jnp.float32)
+    u = winograd.transform_kernel(jnp.asarray(kernel, jnp.float32))
+    convolve = partial(winograd.convolve, bias=jnp.arange(5.0), floor=jnp.float32(0))
+    whole = convolve(x, u)
+    for strip_bytes in (1, 9000):  # one row of tiles a strip; some rows a strip, not a divisor of all
+        monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
+        np.testing.assert_allclose(convolve(x, u), whole, rtol=1e-5, atol=1e-5)
+
+
+def test_winograd_float32_error_at_vgg_width():
+    rng = np.random.default_rng(0)
+    x = np.maximum(rng.normal(size=(12, 12, 512)), 0)
+    kernel = rng.normal(size=(3, 3, 512, 64)) * np.sqrt(2 / (9 * 512))
+    y = ops.conv(jnp.asarray(x, jnp.float32), _plan(kernel, np.zeros(64), "winograd"), relu=False)
+    assert _relative(y, _plain(x, kernel, 0.0, relu=False)) < 1e-5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bfloat16_keeps_two_digits(method):
+    x, kernel, bias, _ = _case((8, 12, 4, 4))
+    y = ops.conv(jnp.asarray(x, jnp.float32), _plan(kernel, bias, method, "bfloat16"))
+    assert y.dtype == jnp.bfloat16
+    assert _relative(y, _plain(x, kernel, bias)) < 0.05
+
+
+def test_choice():
+    assert ops.choose("cpu", 3, 64, (256, 256)) == "direct"
+    assert ops.choose("cpu", 64, 64, (256, 256)) == "winograd"
+    assert ops.choose("cpu", 512, 512, (4, 4)) == "direct"
+    assert ops.choose("gpu", 256, 256, (64, 64)) == "direct"
