@@ -8,7 +8,7 @@ import platformdirs
 
 def enable(folder: Path | None = None) -> Path:
     """Switch jax's persistent compilation cache on, unless its user has configured one already."""
-    if chosen := jax.config.values["jax_compilation_cache_dir"]:
+    if chosen := getattr(jax.config, "jax_compilation_cache_dir", None):
         return Path(chosen)
     path = folder or Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "compiled"
     jax.config.update("jax_compilation_cache_dir", str(path))
