@@ -52,6 +52,25 @@ def test_ties_of_zeros_stop_at_the_relu():
     assert not jax.grad(lambda x: ops.max_pool(jax.nn.relu(x)).sum())(x).any()
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_of_equal_maxima_the_first_takes_the_gradient(run, dtype):
+    flat = jnp.asarray([[5, 5, 1, 2], [5, 5, 2, 2]], dtype)[..., None]
+    back = run(jax.grad(lambda x: ops.max_pool(x).astype(jnp.float32).sum()), flat)
+    np.testing.assert_array_equal(np.float32(back[..., 0]), [[1, 0, 0, 1], [0, 0, 0, 0]])
+
+
+def test_a_flat_picture_gets_the_gradient_of_plain_pooling():
+    x = jnp.ones((9, 8, 3)).at[2:4, 2:4].set(0.5)
+
+    def plain(x):
+        window = ((2, 2, 1), (2, 2, 1))
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, *window, "VALID")
+
+    weights = jnp.arange(4 * 4 * 3.0).reshape(4, 4, 3)
+    ours, theirs = (jax.grad(lambda x, f=f: jnp.sum(weights * f(x)))(x) for f in (ops.max_pool, plain))
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def _plain_gram(f):
     f = f.reshape(-1, f.shape[-1])
     return f.T @ f / f.shape[0]

@@ -29,14 +29,19 @@ def _max_forward(x: Features):
 
 
 def _max_backward(saved, g: Features):
-    # Elementwise instead of select-and-scatter. Ties share the gradient in full: after a ReLU they are zeros, and
-    # the ReLU's own mask stops what comes back; other ties have probability zero.
+    # Elementwise instead of select-and-scatter. Of equal maxima the first takes the gradient, as select-and-scatter
+    # and PyTorch have it: flat areas of a picture tie exactly, and in bfloat16 many a neighbour does.
     x, y = saved
-    h, w, _ = x.shape
-    windows = x[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, -1)
-    mask = windows == y[:, None, :, None]
-    back = jnp.where(mask, g[:, None, :, None], 0).reshape(h // 2 * 2, w // 2 * 2, -1)
-    return (jnp.pad(back, ((0, h % 2), (0, w % 2), (0, 0))),)
+    taken = jnp.zeros(y.shape, bool)
+    back = []
+    for corner in _corners(x):
+        hit = (corner == y) & ~taken
+        back.append(jnp.where(hit, g, 0))
+        taken |= hit
+    h, w, c = x.shape
+    rows = [jnp.stack(back[:2], 2), jnp.stack(back[2:], 2)]  # each (h // 2, w // 2, 2, c)
+    even = jnp.stack(rows, 1).reshape(h // 2 * 2, w // 2 * 2, c)
+    return (jnp.pad(even, ((0, h % 2), (0, w % 2), (0, 0))),)
 
 
 max_pool.defvjp(_max_forward, _max_backward)
