@@ -22,7 +22,7 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:5log", "--tv", "0,10", "--steps", "20")
+SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:5log", "--tv", "0,10", "--steps", "20", "--no-metrics")
 
 
 def assert_close(found: Path, expected: Path) -> None:
