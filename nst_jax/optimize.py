@@ -10,14 +10,15 @@ import numpy as np
 import optax
 from flax import struct
 
+from nst_jax import lbfgs, vgg
 from nst_jax import problem as problems
-from nst_jax import vgg
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Optimizer, Precision
 from nst_jax.types import Image, Scalar
 from nst_jax.vgg import Encoder
 
-RUNNING, NON_FINITE = 0, 1
+RUNNING, NON_FINITE, STALLED = 0, 1, 2
+ENDINGS = {NON_FINITE: "non-finite", STALLED: "stalled"}
 
 
 @struct.dataclass
@@ -29,8 +30,9 @@ class State:
         good: the last iterate whose loss and gradient were finite.
         best, best_loss, best_step: the iterate of the lowest loss so far.
         opt: the optimizer's own state.
-        step: evaluations done.
-        stopped: RUNNING or NON_FINITE.
+        step: steps done, the starting image's evaluation being the first.
+        evaluations: of the loss and its gradient; more than one a step with a line search.
+        stopped: RUNNING, NON_FINITE or STALLED.
     """
 
     image: Image
@@ -40,6 +42,7 @@ class State:
     best_step: jax.Array
     opt: Any
     step: jax.Array
+    evaluations: jax.Array
     stopped: jax.Array
 
 
@@ -52,7 +55,9 @@ class Solution:
         last: the last image whose loss was finite, (h, w, 3) in [0, 1].
         history: every term at each step, (steps + 1,): the first entry is the starting image's.
         best_step: the step of `image`.
-        stopped: why it ended: `steps`, `non-finite`, or `running` for a partial solution.
+        stopped: why it ended: `steps`, `non-finite`, `stalled` (L-BFGS found no lower loss along the steepest descent),
+            or `running` for a partial solution.
+        evaluations: of the loss and its gradient.
     """
 
     image: Image
@@ -60,6 +65,7 @@ class Solution:
     history: dict[str, np.ndarray]
     best_step: int = struct.field(pytree_node=False, default=0)
     stopped: str = struct.field(pytree_node=False, default="steps")
+    evaluations: int = struct.field(pytree_node=False, default=0)
 
 
 def transformation(optimizer: Optimizer | optax.GradientTransformation, lr: Scalar) -> Any:
@@ -67,7 +73,9 @@ def transformation(optimizer: Optimizer | optax.GradientTransformation, lr: Scal
     if optimizer == "adam":
         return optax.with_extra_args_support(optax.adam(lr, b1=0.9, b2=0.99))
     if optimizer == "lbfgs":
-        return optax.lbfgs(memory_size=10)
+        return lbfgs.guarded()
+    if optimizer == "lbfgs-zoom":
+        return optax.lbfgs(memory_size=lbfgs.MEMORY)
     assert isinstance(optimizer, optax.GradientTransformation)
     return optax.with_extra_args_support(optimizer)
 
@@ -84,6 +92,7 @@ def begin(problem: Problem, optimizer: Optimizer | optax.GradientTransformation 
         best_step=jnp.int32(0),
         opt=transformation(optimizer, problem.lr).init(image),
         step=jnp.int32(0),
+        evaluations=jnp.int32(0),
         stopped=jnp.int32(RUNNING),
     )
 
@@ -102,7 +111,8 @@ def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[Stat
     moved = state.image + updates
     moved = moved.clip(0, 1) if clamp else moved
     active = (state.stopped == RUNNING) & (state.step <= steps)
-    moving = active & finite & (state.step < steps)
+    stopped = _ending(opt, finite)
+    moving = active & (stopped == RUNNING) & (state.step < steps)
     better = active & finite & (loss < state.best_loss)
     good = jnp.where(active & finite, state.image, state.good)
     new = State(
@@ -113,9 +123,18 @@ def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[Stat
         best_step=jnp.where(better, state.step, state.best_step),
         opt=jax.tree.map(partial(jnp.where, moving), opt, state.opt),
         step=state.step + active,
-        stopped=jnp.where(active & ~finite, NON_FINITE, state.stopped),
+        evaluations=state.evaluations + active + moving * optax.tree.get(opt, "num_linesearch_steps", 0),
+        stopped=jnp.where(active, stopped, state.stopped),
     )
     return new, {name: jnp.where(active, x, jnp.nan) for name, x in terms.items()}
+
+
+def _ending(opt: Any, finite: jax.Array) -> jax.Array:
+    """Tell whether a lane must stop: the guarded L-BFGS steps back from a loss that is not finite, others cannot."""
+    if not isinstance(opt, lbfgs.State):
+        return jnp.where(finite, RUNNING, NON_FINITE)
+    stuck = jnp.where(opt.rejections >= lbfgs.GIVE_UP, STALLED, RUNNING)
+    return jnp.where(jnp.isfinite(opt.loss), stuck, NON_FINITE)  # nowhere to step back to
 
 
 @partial(jax.jit, static_argnames=("length", "optimizer", "clamp"), donate_argnames="state")
@@ -155,7 +174,7 @@ def iterate(
     """Yield the solution so far after each chunk of steps; the last one is what `solve` returns."""
     h, w, _ = problem.init.shape
     platform = jax.default_backend()
-    clamp = optimizer != "lbfgs" if clamp is None else clamp
+    clamp = optimizer != "lbfgs-zoom" if clamp is None else clamp
     encoder = vgg.prepare(encoder, precision, (h, w))
     state = begin(problem, optimizer)
     length = chunk_length(steps, h * w, platform)
@@ -179,7 +198,8 @@ def _solution(state: State, records: list[problems.Terms], steps: int) -> Soluti
         last=state.good.clip(0, 1),
         history=history,
         best_step=int(state.best_step),
-        stopped=running if int(state.stopped) == RUNNING else "non-finite",
+        stopped=ENDINGS.get(int(state.stopped), running),
+        evaluations=int(state.evaluations),
     )
 
 
@@ -198,11 +218,14 @@ def solve(
         encoder: the network.
         problem: from `pose`.
         steps: updates of the image; the loss is evaluated once more, at the end.
-        optimizer: `adam`, `lbfgs` (optax's, with a zoom line search) or any optax transformation.
+        optimizer: `adam`; `lbfgs`, guarded and projected, one evaluation a step (`nst_jax.lbfgs`); `lbfgs-zoom`,
+            optax's with a zoom line search of several evaluations a step; or any optax transformation.
         precision: arithmetic of the convolutions; Grams, losses, image and optimizer are float32 always.
-        clamp: hold every iterate in [0, 1]; by default for all but L-BFGS, whose curvature pairs it would falsify.
+        clamp: hold every iterate in [0, 1]; by default for all but `lbfgs-zoom`, whose search it would falsify: there
+            the loss is that of a picture which loses by being clipped at the end. `lbfgs` holds it in any case.
 
-    A step with a non-finite loss or gradient ends the run; the images kept are finite ones.
+    A loss or gradient that is not finite ends the run, save for `lbfgs`, which steps back; the images kept are finite
+    ones.
     """
     solution = None
     for solution in iterate(  # noqa: B007

@@ -8,7 +8,7 @@ from nst_jax.errors import UserError
 
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
-Optimizer = Literal["adam", "lbfgs"]
+Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
 StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
@@ -55,7 +55,7 @@ class Recipe:
     steps: int = 500
     """Steps of the optimizer."""
     optimizer: Optimizer = "adam"
-    """How the pixels move: adam, or lbfgs with a zoom line search."""
+    """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
     """Adam's step in units of the image's range [0, 1]."""
     pooling: Pooling = "max"

@@ -24,7 +24,7 @@ def test_content_and_style_both_matter_at_the_end():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "lbfgs-zoom"])
 def test_as_many_steps_reach_within_two_per_cent_of_pytorch(optimizer):
     found = convergence.beside_torch(optimizer)
     assert 0 < found.ours < 1.02 * found.other

@@ -51,10 +51,11 @@ def cliff(monkeypatch):
     jax.clear_caches()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", optax.sgd(0.1)])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "lbfgs-zoom", optax.sgd(0.1)])
 def test_every_optimizer_finds_the_bottom(parabola, optimizer):
     solution = optimize.solve(NOBODY, pose(), steps=120, optimizer=optimizer)
-    assert solution.stopped == "steps"
+    # L-BFGS ends before its steps: on a parabola it reaches a loss that float32 cannot lower.
+    assert solution.stopped == ("stalled" if optimizer == "lbfgs" else "steps")
     np.testing.assert_allclose(solution.image, TARGET, atol=5e-3)
 
 
@@ -65,6 +66,26 @@ def test_history_holds_the_start_and_every_step(parabola):
     }  # fmt: skip
     assert solution.history["total"][0] == pytest.approx(0.5 * 48 * 0.5**2)
     assert np.all(np.isfinite(solution.history["total"]))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_one_evaluation_a_step(parabola, optimizer):
+    assert optimize.solve(NOBODY, pose(), steps=7, optimizer=optimizer).evaluations == 8
+
+
+def test_a_line_search_counts_all_its_evaluations(parabola, monkeypatch):
+    inner, seen = problems.total, []
+
+    def counted(encoder, problem, image):
+        jax.debug.callback(lambda: seen.append(1))
+        return inner(encoder, problem, image)
+
+    monkeypatch.setattr(problems, "total", counted)
+    found = optimize.solve(NOBODY, pose(), steps=2, optimizer="lbfgs-zoom")
+    jax.effects_barrier()
+    assert found.evaluations > 3
+    # Nothing is counted that was not done; the search after the last step is done, but leads nowhere.
+    assert found.evaluations <= len(seen) < 2 * found.evaluations
 
 
 def test_adam_takes_the_first_step_of_kingma_and_ba(parabola):
@@ -112,6 +133,23 @@ def test_a_non_finite_step_keeps_the_last_good_image_and_says_so(cliff):
 def test_a_start_that_is_already_bad_comes_back_unharmed(cliff):
     solution = optimize.solve(NOBODY, pose(start=0.5), steps=5)
     assert solution.stopped == "non-finite"
+    np.testing.assert_array_equal(solution.image, np.full((4, 4, 3), np.float32(0.5)))
+
+
+def test_lbfgs_steps_back_from_the_cliff_and_goes_on(cliff):
+    solution = optimize.solve(NOBODY, pose(), steps=200, optimizer="lbfgs")
+    total = solution.history["total"]
+    assert solution.stopped == "stalled"  # the way down ends at the edge
+    assert np.isnan(total).sum() >= optimize.lbfgs.GIVE_UP
+    assert 0.6 < float(solution.image.min()) < 0.601
+    # Between the first fall and the end it found better images.
+    assert np.nanmin(total[np.argmax(np.isnan(total)) :]) < np.nanmin(total[: np.argmax(np.isnan(total))])
+
+
+def test_lbfgs_has_nowhere_to_step_back_to_from_a_bad_start(cliff):
+    solution = optimize.solve(NOBODY, pose(start=0.5), steps=5, optimizer="lbfgs")
+    assert solution.stopped == "non-finite"
+    assert len(solution.history["total"]) == 1
     np.testing.assert_array_equal(solution.image, np.full((4, 4, 3), np.float32(0.5)))
 
 

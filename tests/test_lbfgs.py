@@ -1,0 +1,146 @@
+"""The guarded L-BFGS: its matrix against optax's, its bounds, what it does with a bad step, and lanes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from nst_jax import lbfgs
+
+SHAPE = (3, 4, 3)
+CURVATURES = jnp.linspace(1.0, 30.0, 36).reshape(SHAPE)
+
+
+def quadratic(target):
+    """Give 1/2 sum c (x - target)^2 and its gradient."""
+    return jax.value_and_grad(lambda x: 0.5 * jnp.sum(CURVATURES * (x - target) ** 2))
+
+
+def descend(fun, image, steps, state=None):
+    """Take steps; give the image not yet evaluated, the state, and the losses."""
+    solver = lbfgs.guarded()
+    state, losses = state or solver.init(image), []
+    for _ in range(steps):
+        loss, grad = fun(image)
+        updates, state = solver.update(grad, state, image, value=loss)
+        losses.append(float(loss))
+        image = image + updates
+    return image, state, losses
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 10, 13])
+def test_the_direction_is_that_of_optax(pairs):
+    rng = np.random.default_rng(pairs)
+    judge = optax.scale_by_lbfgs(memory_size=lbfgs.MEMORY)
+    theirs = judge.init(jnp.zeros(SHAPE))
+    ours = lbfgs.guarded().init(jnp.zeros(SHAPE))
+    expected = None
+    for k in range(pairs + 1):
+        x = jnp.asarray(rng.uniform(size=SHAPE), jnp.float32)
+        grad = CURVATURES * x
+        # A loss that falls with k: every point is accepted.
+        ours = lbfgs._judge(ours, x, jnp.float32(-k), grad, jnp.bool_(True))
+        expected, theirs = judge.update(grad, theirs, x)
+    np.testing.assert_allclose(lbfgs._direction(ours, ours.grad), -np.asarray(expected), rtol=2e-3, atol=2e-4)
+
+
+def test_the_first_step_has_a_set_size_whatever_the_units():
+    for unit in (1e-6, 1.0, 1e10):
+        fun = jax.value_and_grad(lambda x, u=unit: u * 0.5 * jnp.sum((x - 0.2) ** 2))
+        image, _, _ = descend(fun, jnp.full(SHAPE, 0.7), 1)
+        np.testing.assert_allclose(image, 0.7 - lbfgs.FIRST, rtol=1e-5)
+
+
+def test_no_step_is_longer_than_the_longest():
+    # The gradient hardly changes: the curvature promises a minimum miles away.
+    fun = jax.value_and_grad(lambda x: jnp.sum(x) + 1e-3 * jnp.sum(x**2))
+    image, state, _ = descend(fun, jnp.full(SHAPE, 0.9), 2)
+    np.testing.assert_allclose(image, state.point - lbfgs.LONGEST, rtol=1e-5)
+
+
+def test_it_finds_the_bottom_and_never_accepts_a_rise():
+    target = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, SHAPE), jnp.float32)
+    _image, state, losses = descend(quadratic(target), jnp.full(SHAPE, 0.5), 40)
+    np.testing.assert_allclose(state.point, target, atol=1e-3)
+    assert float(state.loss) == min(losses)
+
+
+def test_a_minimum_outside_ends_at_the_nearest_bounds():
+    target = jnp.asarray(np.random.default_rng(1).uniform(-1, 2, SHAPE), jnp.float32)
+    seen = []
+
+    def fun(x):
+        seen.append(x)
+        return quadratic(target)(x)
+
+    _, state, _ = descend(fun, jnp.full(SHAPE, 0.5), 40)
+    # The curvature is diagonal, so the constrained minimum is the clipped one.
+    np.testing.assert_allclose(state.point, target.clip(0, 1), atol=1e-3)
+    assert all(float(x.min()) >= -1e-6 and float(x.max()) <= 1 + 1e-6 for x in seen)
+
+
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, 1e9])
+def test_a_bad_loss_leads_back_and_goes_a_quarter_as_far(bad):
+    fun = quadratic(jnp.full(SHAPE, 0.3))
+    image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
+    solver = lbfgs.guarded()
+    _, grad = fun(image)
+    updates, after = solver.update(grad, state, image, value=jnp.float32(bad))
+    np.testing.assert_array_equal(after.point, state.point)
+    np.testing.assert_array_equal(after.s, state.s)
+    np.testing.assert_allclose(image + updates - state.point, (image - state.point) / 4, atol=1e-6)
+
+
+def test_a_gradient_that_is_not_finite_is_not_kept():
+    fun = quadratic(jnp.full(SHAPE, 0.3))
+    image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
+    updates, after = lbfgs.guarded().update(jnp.full(SHAPE, jnp.nan), state, image, value=jnp.float32(0))
+    assert int(after.rejections) == 1
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((updates, after)))
+
+
+def test_the_memory_is_dropped_after_some_rejections_and_the_way_is_steepest():
+    fun = quadratic(jnp.full(SHAPE, 0.3))
+    image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
+    image, after, _ = descend(lambda x: (jnp.float32(jnp.nan), fun(x)[1]), image, lbfgs.FORGET, state)
+    assert int(after.count) == 0
+    assert not after.s.any()
+    assert not after.y.any()
+    step = image - after.point
+    expected = -after.grad / jnp.mean(jnp.abs(after.grad)) * lbfgs.FIRST * lbfgs.SHRINK**lbfgs.FORGET
+    np.testing.assert_allclose(step, expected, atol=1e-6)
+    _, recovered, _ = descend(fun, image, 30, after)
+    np.testing.assert_allclose(recovered.point, 0.3, atol=1e-3)
+
+
+def test_negative_curvature_is_not_remembered():
+    fun = jax.value_and_grad(lambda x: -jnp.sum(x**2))
+    _, state, _ = descend(fun, jnp.full(SHAPE, 0.5), 4)
+    assert int(state.count) == 0
+    assert int(state.rejections) == 0
+
+
+def test_a_lane_that_falls_leaves_its_neighbour_alone():
+    def fun(x, edge):
+        loss, grad = quadratic(jnp.full(SHAPE, 0.3))(x)
+        return jnp.where(jnp.all(x > edge), loss, jnp.nan), grad
+
+    solver = lbfgs.guarded()
+
+    def run(edge):
+        def step(carry, _):
+            image, state = carry
+            loss, grad = fun(image, edge)
+            updates, state = solver.update(grad, state, image, value=loss)
+            return (image + updates, state), state.rejections
+
+        start = jnp.full(SHAPE, 0.8)
+        return jax.lax.scan(step, (start, solver.init(start)), length=12)
+
+    (_, both), rejections = jax.jit(jax.vmap(run))(jnp.array([0.0, 0.6]))
+    (_, alone), _ = jax.jit(run)(0.0)
+    assert rejections[1].max() > 0
+    assert float(both.loss[0]) == pytest.approx(float(alone.loss), rel=1e-4, abs=1e-9)
+    np.testing.assert_allclose(both.point[0], alone.point, atol=1e-5)
+    assert float(both.point[1].min()) > 0.6
