@@ -137,15 +137,14 @@ def test_batch_is_as_many_products_as_one_image(method):
     assert "while" not in four
 
 
-def test_strips_change_nothing(monkeypatch):
-    x, kernel, _, _ = _case((23, 9, 4, 5))
-    x = jnp.asarray(np.stack([x, 2 * x]), jnp.float32)
-    u = winograd.transform_kernel(jnp.asarray(kernel, jnp.float32))
-    convolve = partial(winograd.convolve, bias=jnp.arange(5.0), floor=jnp.float32(0))
-    whole = convolve(x, u)
-    for strip_bytes in (1, 9000):  # one row of tiles a strip; some rows a strip, not a divisor of all
-        monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
-        np.testing.assert_allclose(convolve(x, u), whole, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("strip_bytes", [1, 9000])  # one row a strip; some rows a strip, not a divisor of all
+def test_strips_change_nothing(monkeypatch, strip_bytes):
+    x, kernel, bias, _ = _case((23, 9, 4, 5))
+    lanes = jnp.asarray(np.stack([x, 2 * x]), jnp.float32)
+    plan = _plan(kernel, bias, "winograd")
+    whole = jax.vmap(lambda x: ops.conv(x, plan))(lanes)
+    monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
+    np.testing.assert_allclose(jax.vmap(lambda x: ops.conv(x, plan))(lanes), whole, rtol=1e-5, atol=1e-5)
 
 
 def test_winograd_float32_error_at_vgg_width():

@@ -4,7 +4,7 @@ Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (2016)
 section 4.3: `y = A^T ((G k G^T) * (B^T x B)) A` for every 4x4 tile y of the output and the 6x6 tile x around it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ TILE = 4
 """Outputs of one tile in each direction; six inputs meet them."""
 
 STRIP_BYTES = 10 * 2**20
-"""Size of one strip's transform: it, its products and the kernel's transform should stay in the last-level cache."""
+"""What the transform of one strip may take: its products, as large, and the kernel should stay in the cache too."""
 
 B_T = (
     (4, 0, -5, 0, 1, 0),
@@ -49,26 +49,38 @@ def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> j
     """
     n, h, w, _ = x.shape
     rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
-    row_bytes = 4 * 36 * n * columns * max(u.shape[1:])
+    step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
+    rows = -(-rows // step) * step
+    x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
+    y = _by_strips(x, step * TILE, lambda x: jnp.maximum(_tiles(x, u) + bias, floor))
+    return y[:, :h, :w]
+
+
+def _strip_height(rows: int, row_bytes: int) -> int:
+    """Choose how many of `rows` make a strip: as many as fit, or up to half of that to waste less in the last one."""
     most = min(max(STRIP_BYTES // row_bytes, 1), rows)
-    # as many rows of tiles a strip as fit, or up to half of that where it wastes fewer rows in the last strip
-    step = min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
-    strips, step = -(-rows // step), step * TILE  # from here on in pixels
-    x = jnp.pad(x, ((0, 0), (1, strips * step - h + 1), (1, columns * TILE - w + 1), (0, 0)))
-    if strips == 1:
-        return jnp.maximum(_strip(x, u) + bias, floor)[:, :h, :w]
+    return min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
+
+
+def _by_strips(x: jax.Array, step: int, function: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """Apply a 3x3 operation to (n, count * step + 2, w + 2, c), padded by the caller, -> (n, count * step, w, d).
+
+    `function` sees `step + 2` rows of all images and returns `step`. What it returns is all that is kept.
+    """
+    count = (x.shape[1] - 2) // step
+    if count == 1:
+        return function(x)
 
     def body(i: jax.Array, y: jax.Array) -> jax.Array:
-        part = _strip(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1), u)
-        part = jnp.maximum(part + bias, floor)
+        part = function(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1))
         return jax.lax.dynamic_update_slice_in_dim(y, part, i * step, 1)
 
+    n, _, w, c = jax.eval_shape(function, jax.lax.slice_in_dim(x, 0, step + 2, axis=1)).shape
     # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
-    y = jnp.full((n, strips * step, columns * TILE, u.shape[-1]), x[0, 1, 1, 0])
-    return jax.lax.fori_loop(0, strips, body, y)[:, :h, :w]
+    return jax.lax.fori_loop(0, count, body, jnp.full((n, count * step, w, c), x[0, 1, 1, 0]))
 
 
-def _strip(x: jax.Array, u: jax.Array) -> jax.Array:
+def _tiles(x: jax.Array, u: jax.Array) -> jax.Array:
     """Convolve (n, 4 rows + 2, 4 columns + 2, c_in), padded by the caller, -> (n, 4 rows, 4 columns, c_out)."""
     n, h, w, _ = x.shape
     rows, columns = (h - 2) // TILE, (w - 2) // TILE
