@@ -14,7 +14,7 @@ from PIL import Image
 from run_files import assert_same, draw, results
 
 import nst_jax
-from nst_jax import images, record
+from nst_jax import images, optimize, record
 from nst_jax.axis import Axis
 from nst_jax.batch.solve import solve_batch
 from nst_jax.batch.sweep import grid
@@ -23,7 +23,7 @@ from nst_jax.optimize import solve
 from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
 from nst_jax.report.folder import read as read_run
-from nst_jax.runs import folder, manifest, state, work
+from nst_jax.runs import animate, folder, manifest, ready, state, work
 from nst_jax.runs.spec import Spec, applied, command, lanes
 
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=9)
@@ -32,16 +32,16 @@ BETAS = Axis(("beta",), ((10.0,), (100.0,), (1000.0,)))
 
 @pytest.fixture
 def spec(tmp_path, tiny, monkeypatch) -> Spec:
-    monkeypatch.setattr(work, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
     monkeypatch.setattr(sys, "argv", ["nst-jax", "sweep"])
     # nine steps in pieces of three
-    monkeypatch.setattr(work.advance_chunk.__globals__["optimize"], "chunk_length", lambda *_: 3)
+    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 3)
     content, style = draw(tmp_path / "in/c.png", 1, 20, 16), draw(tmp_path / "in/s.png", 2, 24, 20)
     return Spec((content,), (style,), RECIPE, (BETAS,), show_pictures=False)
 
 
 def make(spec: Spec, out: Path, **more):
-    return work.make(work.prepare(spec, out), say=lambda _: None, **more)
+    return work.make(ready.prepare(spec, out), say=lambda _: None, **more)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -99,7 +99,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path) -> None:
             make(spec, out, lanes=2, stop=lambda asked=asked: next(asked))
         assert list(out.glob("state/chunk-*.npz")) != []
     said = []
-    work.make(work.prepare(spec, out), say=said.append)  # the size of chunks is remembered
+    work.make(ready.prepare(spec, out), say=said.append)  # the size of chunks is remembered
     assert said == ["going on: 2 of 3 lanes are finished"]
     assert_same(out, tmp_path / "whole/run")
     assert list(out.glob("state/chunk-*.npz")) == []
@@ -222,7 +222,7 @@ def test_snapshots_and_an_animation(spec, tmp_path) -> None:
 
 
 def test_an_mp4_without_ffmpeg_is_refused_before_anything(spec, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(work.animate, "ffmpeg", lambda: None)
+    monkeypatch.setattr(animate, "ffmpeg", lambda: None)
     with pytest.raises(UserError, match="no ffmpeg here"):
         make(replace(spec, animate="mp4"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -115,7 +115,7 @@ def advance_chunk(
     begin = partial(compiled.begin_lanes, swept=chunk.swept, mesh=setup.mesh, optimizer=how.optimizer)
     history: dict[str, np.ndarray] = {}
     if saved is None:
-        state = compiled.place_lanes(setup.mesh, begin(setup.problem, setup.steps))
+        state = begin(setup.problem, setup.steps)
         if how.snapshots:
             yield Partial(state, {}, False)
     else:
@@ -127,8 +127,6 @@ def advance_chunk(
         yield Partial(state, history, True)
     while not done:
         state, terms = compiled.advance_lanes(setup.encoder, setup.problem, state, setup.steps, **program)
-        # jit may call the same place by another name; that would compile once more, and bits must not depend on it
-        state = compiled.place_lanes(setup.mesh, state)
         terms = jax.device_get(terms)
         history = {name: np.concatenate([history[name], x], 1) if history else x for name, x in terms.items()}
         done = _done(state, setup.steps)

@@ -17,7 +17,7 @@ from nst_jax.runs.spec import Spec, lanes
 
 if TYPE_CHECKING:
     from nst_jax.batch.program import Partial
-    from nst_jax.runs.work import Ready
+    from nst_jax.runs.ready import Ready
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,10 @@ class Running:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
         with interrupt.requested() as stop:
             self._join()
+            from nst_jax.runs import ready as readying
             from nst_jax.runs import work
 
-            ready = work.prepare(spec, self.out)
+            ready = readying.prepare(spec, self.out)
             if self.dry_run:
                 return dry_run(ready, self.lanes)
             began = time.perf_counter()

@@ -13,9 +13,10 @@ from nst_jax.batch.solve import Results
 from nst_jax.metrics import held_out
 from nst_jax.recipe import DEFAULT
 from nst_jax.runs import folder, manifest, tables
+from nst_jax.runs.finish import ending
 from nst_jax.runs.spec import Lane
 from nst_jax.runs.state import Finished
-from nst_jax.runs.work import ending, write_page
+from nst_jax.runs.work import write_page
 from nst_jax.types import ImageLike
 from nst_jax.vgg import Encoder
 

@@ -4,32 +4,23 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from nst_jax import images, record
+from nst_jax import images
 from nst_jax.batch.planning import plan
-from nst_jax.batch.program import Chunk, How, Partial, advance_chunk, solutions
+from nst_jax.batch.program import Chunk, Partial, advance_chunk, solutions
 from nst_jax.batch.solve import run as run_chunks
-from nst_jax.batch.sweep import Sweep
-from nst_jax.metrics import held_out
 from nst_jax.optimize import Solution
 from nst_jax.runs import animate, folder, manifest, state, tables
-from nst_jax.runs.inputs import Inputs, posed, read, style_size
-from nst_jax.runs.spec import Lane, Spec
-from nst_jax.runs.spec import lanes as lanes_of
-from nst_jax.vgg import Encoder
-from nst_jax.weights import load_encoder
+from nst_jax.runs.finish import finish_lane
+from nst_jax.runs.ready import Ready
 
 CHECKPOINTS = 0.02
 """Part of the time that may go into fetching checkpoints from the device; the writing is beside the computing."""
-
-SMALLEST = 16
-"""Side in pixels below which the held-out metrics have nothing to look at."""
 
 Show = Callable[[str, int, int, int, int], object]
 """Called with (which chunk, lanes done, lanes, steps done, steps) as the run goes on."""
@@ -37,42 +28,6 @@ Show = Callable[[str, int, int, int, int], object]
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after which everything that was done is kept."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Everything a run works with."""
-
-    out: Path
-    spec: Spec
-    lanes: tuple[Lane, ...]
-    inputs: Inputs
-    encoder: Encoder
-    sweep: Sweep
-    how: How
-    mine: tuple[int, ...]
-    """The lanes of this process."""
-    process: int = 0
-
-
-def prepare(spec: Spec, out: Path) -> Ready:
-    """Read, check and pose everything; nothing is written.
-
-    Raises:
-        UserError: anything a user can put right.
-    """
-    lanes = lanes_of(spec)
-    animate.check(spec.animate)
-    inputs = read(spec, lanes)
-    encoder = load_encoder(spec.recipe.weights)
-    sweep = posed(encoder, spec, lanes, inputs)
-    recipe = spec.recipe
-    snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
-    steps = tuple(lane.recipe.steps for lane in lanes)
-    how = How(steps, recipe.optimizer, recipe.precision, recipe.optimizer != "lbfgs", snapshots)
-    # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
-    mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
-    return Ready(out, spec, lanes, inputs, encoder, sweep, how, mine, jax.process_index())
 
 
 def make(
@@ -212,42 +167,6 @@ def _finish(ready: Ready, chunk: Chunk, found: dict[int, Solution], seconds: flo
     for lane, solution in found.items():
         finish_lane(ready, ready.lanes[lane], solution, seconds)
     state.drop_checkpoint(ready.out, chunk)
-
-
-def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) -> None:
-    """Write one lane's picture, with its own recipe inside, then what says that it is done."""
-    made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoder.digest)
-    end = ending(solution)
-    metadata = record.as_metadata({**made, "result": end})
-    content = ready.inputs.contents[lane.content]
-    size = lane.recipe.size
-    path = ready.out / lane.image
-    images.save(path, solution.image, alpha=content.alpha[size], metadata=metadata)
-    if ready.spec.animate:
-        animate.animate(ready.out, lane.number, path, ready.spec.animate)
-    row = {**lane.settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
-    if ready.spec.metrics and min(*content.rgb[size].shape[:2]) >= SMALLEST:
-        row |= _metrics(ready.encoder, solution, content.rgb[size], ready.inputs.styles[lane.style], lane)
-    state.save_finished(ready.out, lane.number, state.Finished(solution.history, row, seconds))
-
-
-def _metrics(encoder: Encoder, solution: Solution, content: np.ndarray, style: Any, lane: Lane) -> dict[str, float]:
-    picture = style.rgb[style_size(lane.recipe)]
-    if min(picture.shape[:2]) < SMALLEST:
-        return {}
-    found = jax.device_get(held_out(encoder, solution.image, content, picture))
-    return {name: float(f"{float(x):.9g}") for name, x in found.items()}
-
-
-def ending(solution: Solution) -> dict[str, Any]:
-    """Say how a lane ended: why, after how many steps, and its terms at the best step."""
-    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
-    return {
-        "stopped": solution.stopped,
-        "steps": len(solution.history["total"]) - 1,
-        "best_step": solution.best_step,
-        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
-    }
 
 
 def _publish(ready: Ready) -> dict[int, state.Finished]:

@@ -1,0 +1,54 @@
+"""Finish one lane: its picture with its own recipe inside, its numbers, and the mark that it is done."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from nst_jax import images, record
+from nst_jax.metrics import held_out
+from nst_jax.optimize import Solution
+from nst_jax.runs import animate, state
+from nst_jax.runs.inputs import style_size
+from nst_jax.runs.ready import Ready
+from nst_jax.runs.spec import Lane
+from nst_jax.vgg import Encoder
+
+SMALLEST = 16
+"""Side in pixels below which the held-out metrics have nothing to look at."""
+
+
+def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) -> None:
+    """Write one lane's picture, with its own recipe inside, then what says that it is done."""
+    made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoder.digest)
+    end = ending(solution)
+    metadata = record.as_metadata({**made, "result": end})
+    content = ready.inputs.contents[lane.content]
+    size = lane.recipe.size
+    path = ready.out / lane.image
+    images.save(path, solution.image, alpha=content.alpha[size], metadata=metadata)
+    if ready.spec.animate:
+        animate.animate(ready.out, lane.number, path, ready.spec.animate)
+    row = {**lane.settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
+    if ready.spec.metrics and min(*content.rgb[size].shape[:2]) >= SMALLEST:
+        row |= _metrics(ready.encoder, solution, content.rgb[size], ready.inputs.styles[lane.style], lane)
+    state.save_finished(ready.out, lane.number, state.Finished(solution.history, row, seconds))
+
+
+def _metrics(encoder: Encoder, solution: Solution, content: np.ndarray, style: Any, lane: Lane) -> dict[str, float]:
+    picture = style.rgb[style_size(lane.recipe)]
+    if min(picture.shape[:2]) < SMALLEST:
+        return {}
+    found = jax.device_get(held_out(encoder, solution.image, content, picture))
+    return {name: float(f"{float(x):.9g}") for name, x in found.items()}
+
+
+def ending(solution: Solution) -> dict[str, Any]:
+    """Say how a lane ended: why, after how many steps, and its terms at the best step."""
+    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
+    return {
+        "stopped": solution.stopped,
+        "steps": len(solution.history["total"]) - 1,
+        "best_step": solution.best_step,
+        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
+    }
