@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nst_jax.optimize import Solution, iterate, solve
     from nst_jax.problem import Problem, pose, terms, total
     from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
-    from nst_jax.runs.library import report
+    from nst_jax.report.results import report
     from nst_jax.vgg import Encoder, features
     from nst_jax.weights import load_encoder
 

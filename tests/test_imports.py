@@ -11,8 +11,8 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "types", "recipe", "presets", "images", "ops", "vgg", "weights", "losses", "metrics", "problem", "units",
-    "optimize", "batch", "cache", "record", "report", "runs", "cli",
+    "errors", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "metrics", "problem",
+    "units", "optimize", "batch", "cache", "record", "runs", "report", "cli",
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from nst_jax.errors import UserError
 from nst_jax.optimize import solve
 from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
+from nst_jax.report import write
 from nst_jax.report.folder import read as read_run
 from nst_jax.runs import animate, folder, manifest, ready, state, work
 from nst_jax.runs.spec import Spec, applied, command, lanes
@@ -41,7 +42,7 @@ def spec(tmp_path, tiny, monkeypatch) -> Spec:
 
 
 def make(spec: Spec, out: Path, **more):
-    return work.make(ready.prepare(spec, out), say=lambda _: None, **more)
+    return work.make(ready.prepare(spec, out), say=lambda _: None, page=write, **more)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -99,7 +100,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path) -> None:
             make(spec, out, lanes=2, stop=lambda asked=asked: next(asked))
         assert list(out.glob("state/chunk-*.npz")) != []
     said = []
-    work.make(ready.prepare(spec, out), say=said.append)  # the size of chunks is remembered
+    work.make(ready.prepare(spec, out), say=said.append, page=write)  # the size of chunks is remembered
     assert said == ["going on: 2 of 3 lanes are finished"]
     assert_same(out, tmp_path / "whole/run")
     assert list(out.glob("state/chunk-*.npz")) == []

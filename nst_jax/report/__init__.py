@@ -32,8 +32,8 @@ class _Report(ModuleType):
     """This module, which can also be called: Python binds a subpackage's name in its package, over any function."""
 
     def __call__(self, results: Any, out: str | Path, **pictures: Any) -> Path:
-        """Write results that a program holds as a run folder: `nst_jax.runs.library.report`."""
-        from nst_jax.runs.library import report
+        """Write results that a program holds as a run folder: `nst_jax.report.results.report`."""
+        from nst_jax.report.results import report
 
         return report(results, out, **pictures)
 

@@ -37,6 +37,7 @@ def make(
     say: Callable[[str], object] = print,
     show: Show = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
+    page: Callable[[Path], object] = lambda _: None,
 ) -> dict[int, state.Finished]:
     """Make every picture of this process that is not there yet; give all finished lanes.
 
@@ -46,6 +47,7 @@ def make(
         say: what to do with lines about the run.
         show: what to do with its progress.
         stop: asked after each piece of the steps.
+        page: what draws the folder when all its lanes are there.
 
     Raises:
         UserError: another process or another run in the folder, or anything else a user can put right.
@@ -72,7 +74,7 @@ def make(
         run_chunks(chunks, work, say, lambda left: state.save_chunks(ready.out, ready.process, [*worked, *left]))
         for future in pending:
             future.result()
-        return _publish(ready) if ready.process == 0 else {}
+        return _publish(ready, page) if ready.process == 0 else {}
 
 
 def _place(ready: Ready, chunk: Chunk, done: int, step: int, steps: int) -> tuple[str, int, int, int, int]:
@@ -169,11 +171,11 @@ def _finish(ready: Ready, chunk: Chunk, found: dict[int, Solution], seconds: flo
     state.drop_checkpoint(ready.out, chunk)
 
 
-def _publish(ready: Ready) -> dict[int, state.Finished]:
+def _publish(ready: Ready, page: Callable[[Path], object]) -> dict[int, state.Finished]:
     """Wait for the lanes of other processes, then write the tables and the page."""
     finished = gather(ready)
     tables.write(ready.out, finished)
-    write_page(ready.out)
+    page(ready.out)
     folder.clean(ready.out)
     return finished
 
@@ -188,10 +190,3 @@ def gather(ready: Ready, poll: float = 0.5) -> dict[int, state.Finished]:
         if len(finished) == len(ready.lanes):
             return finished
         time.sleep(poll)
-
-
-def write_page(out: Path) -> Path:
-    """Write the page of a run folder."""
-    from nst_jax.report import write  # matplotlib: only here
-
-    return write(out)

@@ -12,11 +12,11 @@ from nst_jax.axis import plain
 from nst_jax.batch.solve import Results
 from nst_jax.metrics import held_out
 from nst_jax.recipe import DEFAULT
+from nst_jax.report import write
 from nst_jax.runs import folder, manifest, tables
 from nst_jax.runs.finish import ending
 from nst_jax.runs.spec import Lane
 from nst_jax.runs.state import Finished
-from nst_jax.runs.work import write_page
 from nst_jax.types import ImageLike
 from nst_jax.vgg import Encoder
 
@@ -65,7 +65,7 @@ def report(
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
         folder.write_whole(out / "manifest.json", lambda file: file.write(text.encode()))
         tables.write(out, finished)
-        return write_page(out)
+        return write(out)
 
 
 def _described(lane: Lane) -> dict[str, Any]:
