@@ -172,19 +172,33 @@ def iterate(
     clamp: bool | None = None,
 ) -> Iterator[Solution]:
     """Yield the solution so far after each chunk of steps; the last one is what `solve` returns."""
+    state = begin(problem, optimizer)
+    how = {"steps": steps, "optimizer": optimizer, "precision": precision, "clamp": clamp}
+    yield from (solution for _, solution in go_on(encoder, problem, state, **how))
+
+
+def go_on(
+    encoder: Encoder,
+    problem: Problem,
+    state: State,
+    *,
+    steps: int,
+    optimizer: Optimizer | optax.GradientTransformation,
+    precision: Precision = DEFAULT.precision,
+    clamp: bool | None = None,
+) -> Iterator[tuple[State, Solution]]:
+    """Yield the state and the solution after each chunk of steps; a state yielded is good until the next."""
     h, w, _ = problem.init.shape
-    platform = jax.default_backend()
     clamp = optimizer != "lbfgs-zoom" if clamp is None else clamp
     encoder = vgg.prepare(encoder, precision, (h, w))
-    state = begin(problem, optimizer)
-    length = chunk_length(steps, h * w, platform)
+    length = chunk_length(steps, h * w, jax.default_backend())
     records: list[problems.Terms] = []
     while True:
         state, record = advance(
             encoder, problem, state, jnp.int32(steps), length=length, optimizer=optimizer, clamp=clamp
         )
         records.append(jax.device_get(record))
-        yield _solution(state, records, steps)
+        yield state, _solution(state, records, steps)
         if int(state.step) > steps or int(state.stopped) != RUNNING:
             return
 

@@ -9,6 +9,7 @@ from nst_jax.errors import UserError
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
+StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
 StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
@@ -52,8 +53,14 @@ class Recipe:
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     style_size: int = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
+    scales: int = 1
+    """From coarse to fine in so many scales, the last of the full size; 0 for as many as leave 128 pixels a side."""
+    scale_ratio: float = 2.0
+    """Ratio of the sides of one scale and the next."""
+    style_scaling: StyleScaling = "tied"
+    """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
     steps: int = 500
-    """Steps of the optimizer."""
+    """Steps of the optimizer, at each scale."""
     optimizer: Optimizer = "adam"
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
@@ -93,9 +100,11 @@ def check(recipe: Recipe) -> None:
         raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
     if recipe.lr == 0:
         raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
-    for name, least in (("steps", 0), ("size", 0), ("style_size", 0), ("seed", 0)):
+    for name, least in (("steps", 0), ("scales", 0), ("size", 0), ("style_size", 0), ("seed", 0)):
         if getattr(recipe, name) < least:
             raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least {least}")
+    if not 1 < recipe.scale_ratio < math.inf:
+        raise UserError(f"scale_ratio is {recipe.scale_ratio:g}: expected a number above 1, such as 2")
     if recipe.seed >= 2**32:
         raise UserError(f"seed is {recipe.seed}: expected a whole number below 2^32")
     if recipe.alpha > 0 and not recipe.content_layers:
@@ -112,6 +121,7 @@ def check(recipe: Recipe) -> None:
         ("style_loss", StyleLoss),
         ("tv_loss", TvLoss),
         ("optimizer", Optimizer),
+        ("style_scaling", StyleScaling),
         ("pooling", Pooling),
         ("padding", Padding),
         ("precision", Precision),
