@@ -189,7 +189,8 @@ def _prepare(encoder: Encoder, precision: ops.Precision, platform: str, size: tu
 def preprocess(image: Image, how: Preprocessing) -> Features:
     """Turn an RGB image in [0, 1] into what the weights were trained on."""
     x = image if how.channel_order == "RGB" else image[..., ::-1]
-    return (x * how.range - jnp.asarray(how.mean)) / jnp.asarray(how.std)
+    mean, std = jnp.asarray(how.mean), jnp.asarray(how.std)
+    return (x * how.range - mean[None, None]) / std[None, None]
 
 
 def features(

@@ -18,6 +18,9 @@ from nst_jax.vgg import Encoder, Preprocessing
 # benchmarks/ and experiments/ are not installed; at the end, so that the installed package is the one tested
 sys.path.append(str(Path(__file__).parents[1]))
 
+# A broadcast between arrays of different ranks is written out, or it is a mistake.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
 TINY_CHANNELS = (2, 3, 4, 4, 4)
 ODD = Preprocessing("BGR", 2.0, (0.1, 0.5, 0.9), (0.5, 1.0, 2.0))
 """No symmetry between the channels, so that any mix-up of order, mean or std shows."""

@@ -77,7 +77,7 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
 
 
 def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
-    y = _direct(x[None], plan.forward, plan.precision)[0] + plan.bias
+    y = _direct(x[None], plan.forward, plan.precision)[0] + plan.bias[None, None]
     return jax.nn.relu(y) if relu else y
 
 
@@ -85,7 +85,7 @@ def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
 def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
     if plan.method == "winograd":  # bias and ReLU inside, while a strip is in the cache
         return _winograd(x[None], plan.forward, plan.bias, jnp.asarray(0 if relu else -jnp.inf, x.dtype))[0]
-    y = _forward(x, plan) + plan.bias
+    y = _forward(x, plan) + plan.bias[None, None]
     if not relu:
         return y
     # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the

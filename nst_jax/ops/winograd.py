@@ -52,7 +52,7 @@ def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> j
     step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
     rows = -(-rows // step) * step
     x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
-    y = _by_strips(x, step * TILE, lambda x: jnp.maximum(_tiles(x, u) + bias, floor))
+    y = _by_strips(x, step * TILE, lambda x: jnp.maximum(_tiles(x, u) + bias[None, None, None], floor))
     return y[:, :h, :w]
 
 
