@@ -1,0 +1,150 @@
+"""What every experiment does alike: read pictures, name its run folder, write its table and its figure."""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure, SubFigure
+
+from nst_jax import Sweep, cache, images, load_encoder, record, solve_batch
+from nst_jax.metrics import held_out
+from nst_jax.vgg import Encoder
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+LARGEST = 300_000
+"""Bytes of a committed figure."""
+
+
+def picture(name: str, size: int) -> np.ndarray:
+    """Read a picture, or one of the examples by its name, with a longer side of `size` pixels: (h, w, 3) in [0, 1]."""
+    path = Path(name) if Path(name).suffix else ROOT / "examples/images" / f"{name}.jpg"
+    return images.resize(images.read(path).rgb, size)
+
+
+def run_folder(config: Any, runs: Path) -> Path:
+    """Make the folder of a configuration, named by its experiment and its digest, and write it down there."""
+    name = Path(sys.modules[type(config).__module__].__file__ or "").stem
+    text = json.dumps(dataclasses.asdict(config), indent=1)
+    folder = runs / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "config.json", text.encode())
+    return folder
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+def table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, numbers with six digits; a column that a row lacks stays empty."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.6g}" if isinstance(v, float | np.floating) else v for k, v in row.items()})
+    write(path, text.getvalue().encode())
+
+
+def figure(width: float, height: float) -> Figure:
+    """Make an empty figure of so many inches, without matplotlib's global state."""
+    made = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made
+
+
+def halves(width: float, height: float, ratios: tuple[float, float]) -> tuple[Figure, SubFigure, SubFigure]:
+    """Make an empty figure of so many inches, and its upper and lower part."""
+    made = figure(width, height)
+    above, below = made.subfigures(2, 1, height_ratios=ratios)  # type: ignore[misc]
+    return made, above, below
+
+
+def show(panel: Axes, image: Any) -> None:
+    """Show a picture without ticks."""
+    panel.imshow(np.clip(np.asarray(image), 0, 1), interpolation="lanczos")
+    panel.set(xticks=[], yticks=[])
+    panel.spines[:].set_visible(False)
+
+
+def gallery(where: Figure | SubFigure, rows: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> None:
+    """Show pictures as a table: a name for each row and each column; None is an empty place."""
+    panels = where.subplots(len(rows), len(columns), squeeze=False)
+    for line, (name, row) in zip(panels, rows.items(), strict=True):
+        for panel, image in zip(line, row, strict=True):
+            show(panel, np.ones((2, 3, 3)) if image is None else image)
+        line[0].set_ylabel(name, fontsize=8)
+    for panel, name in zip(panels[0], columns, strict=True):
+        panel.set_title(name, fontsize=8)
+
+
+def save(path: Path, made: Figure, caption: str) -> None:
+    """Write a figure as JPEG of less than 300 kB, with what was run and where below it."""
+    made.supxlabel(f"{caption}; {record.device_name()}", fontsize=7, color="0.35")
+    for dpi, quality in ((150, 88), (130, 82), (110, 76), (90, 70), (70, 60)):
+        content = io.BytesIO()
+        made.savefig(content, format="jpeg", dpi=dpi, pil_kwargs={"quality": quality, "optimize": True})
+        if len(content.getvalue()) < LARGEST:
+            break
+    write(path, content.getvalue())
+
+
+def solved(kept: Path, encoder: Encoder, sweep: Sweep, steps: int) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Solve a sweep with Adam, once: one picture (h, w, 3) a lane, and every term's history (lanes, steps + 1).
+
+    Both are kept in the file `kept`, so that a figure can be drawn again without waiting.
+    """
+    if not kept.exists():
+        found = solve_batch(encoder, sweep, steps=steps, optimizer="adam").solutions
+        arrays = {name: np.stack([s.history[name] for s in found]) for name in found[0].history}
+        pictures = {f"image{lane}": np.asarray(s.image) for lane, s in enumerate(found)}
+        content = io.BytesIO()
+        np.savez(content, **pictures, **arrays)  # type: ignore[arg-type]
+        write(kept, content.getvalue())
+    with np.load(kept) as arrays:
+        images = [arrays[f"image{lane}"] for lane in range(len(sweep))]
+        return images, {name: arrays[name] for name in arrays.files if not name.startswith("image")}
+
+
+def judged(kept: Path, encoder: Encoder, results: Sequence[Any], content: Any, style: Any) -> list[dict[str, float]]:
+    """Compute the held-out metrics of each picture, once; they are kept in the file `kept`."""
+    if not kept.exists():
+        found = [jax.device_get(held_out(encoder, image, content, style)) for image in results]
+        write(kept, json.dumps([{k: float(v) for k, v in row.items()} for row in found]).encode())
+    return json.loads(kept.read_text())
+
+
+def rmse(a: Any, b: Any) -> float:
+    """Compute the root of the mean squared difference of two pictures in [0, 1]."""
+    return float(np.sqrt(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
+
+
+def command(main: Callable[[Any, Encoder, Path], Path], config: type) -> None:
+    """Run an experiment from the command line; with its default configuration, renew what is committed of it."""
+    chosen = tyro.cli(config, description=sys.modules["__main__"].__doc__)
+    cache.enable()
+    began = time.perf_counter()
+    folder = main(chosen, load_encoder(), ROOT / "runs")
+    print(f"{folder}: {time.perf_counter() - began:.0f} s on {record.device_name()}")
+    if chosen == config():
+        for file in (*folder.glob("*.jpg"), *folder.glob("*.csv")):
+            part = "" if file.stem in ("figure", "numbers") else f"_{file.stem}"
+            shutil.copyfile(file, RESULTS / f"{folder.name.rpartition('-')[0]}{part}{file.suffix}")
