@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 PICTURES = ("content_image", "style_image")
 """Names of the axes along which the pictures vary; `content` and `style` are losses."""
 

@@ -153,6 +153,11 @@ def advance(
     return jax.lax.scan(lambda state, _: step(state), state, length=length)
 
 
+def clamps(optimizer: Optimizer | optax.GradientTransformation) -> bool:
+    """Say whether iterates are held in [0, 1] by default: not for `lbfgs-zoom`, whose line search it would falsify."""
+    return optimizer != "lbfgs-zoom"
+
+
 def chunk_length(steps: int, pixels: int, platform: str) -> int:
     """Choose how many steps to compile into one call: about a second on a CPU, 50 on an accelerator.
 
@@ -189,7 +194,7 @@ def go_on(
 ) -> Iterator[tuple[State, Solution]]:
     """Yield the state and the solution after each chunk of steps; a state yielded is good until the next."""
     h, w, _ = problem.init.shape
-    clamp = optimizer != "lbfgs-zoom" if clamp is None else clamp
+    clamp = clamps(optimizer) if clamp is None else clamp
     encoder = vgg.prepare(encoder, precision, (h, w))
     length = chunk_length(steps, h * w, jax.default_backend())
     records: list[problems.Terms] = []

@@ -27,7 +27,7 @@ class Recipe:
 
     alpha: float = 1.0
     """Weight of the content loss; by default 1/2 sum (C - G)^2."""
-    beta: float = 1e3
+    beta: float = 5e3
     """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
     tv: float = 0.0
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
@@ -59,9 +59,9 @@ class Recipe:
     """Ratio of the sides of one scale and the next."""
     style_scaling: StyleScaling = "tied"
     """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
-    steps: int = 500
+    steps: int = 200
     """Steps of the optimizer, at each scale."""
-    optimizer: Optimizer = "adam"
+    optimizer: Optimizer = "lbfgs"
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
     """Adam's step in units of the image's range [0, 1]."""

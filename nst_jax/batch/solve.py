@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import optax
 
+from nst_jax import optimize
 from nst_jax.batch import memory
 from nst_jax.batch.planning import halve, plan
 from nst_jax.batch.program import Chunk, How, advance_chunk, solutions
@@ -51,7 +52,7 @@ def solve_batch(
     Raises:
         UserError: no lane fits the memory, or `lanes` is below 1.
     """
-    clamp = optimizer != "lbfgs" if clamp is None else clamp
+    clamp = optimize.clamps(optimizer) if clamp is None else clamp
     each = (steps,) * len(sweep) if isinstance(steps, int) else tuple(steps)
     how = How(each, optimizer, precision, clamp)
     found: dict[int, Solution] = {}

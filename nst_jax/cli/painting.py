@@ -1,7 +1,7 @@
 """From two files and a recipe to a finished file: what stylize, demo and rerun share."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from nst_jax.recipe import Recipe, check, init_file
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
-    from nst_jax.problem import Problem
     from nst_jax.vgg import Encoder
 
 
@@ -67,11 +66,12 @@ def make(
     init = images.fit(pictures["init"].rgb, c.shape[:2]) if "init" in pictures else None
     # From here on Ctrl-C is a request: one that comes while jax loads or compiles waits for the first picture.
     with interrupt.requested() as stop:
-        encoder, problem = _pose(c, s, init, recipe, cache, expected)
+        encoder = _load(recipe, cache, expected)
+        solutions = _solutions(encoder, c, s, init, recipe)
         sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
         made_from = record.describe(recipe, sources, encoder.digest)
         began = time.perf_counter()
-        solution = optimise(encoder, problem, recipe, stop, quiet=quiet)
+        solution = optimise(solutions, recipe, stop, quiet=quiet)
         seconds = time.perf_counter() - began
     metadata = record.as_metadata({**made_from, "result": _ending(solution)})
     alpha = pictures["content"].alpha
@@ -93,43 +93,43 @@ def _check_hash(name: str, what: str, found: str, expected: Mapping[str, str] | 
         )
 
 
-def _pose(
-    content: np.ndarray,
-    style: np.ndarray,
-    init: np.ndarray | None,
-    recipe: Recipe,
-    cache: bool,
-    expected: Mapping[str, str] | None,
-) -> "tuple[Encoder, Problem]":
+def _load(recipe: Recipe, cache: bool, expected: Mapping[str, str] | None) -> "Encoder":
     # jax is imported here, after everything that can be checked without it.
     if cache:
         from nst_jax.cache import enable
 
         enable()
-    from nst_jax.problem import pose
     from nst_jax.weights import load_encoder
 
     encoder = load_encoder(recipe.weights)
     _check_hash("weights", recipe.weights, encoder.digest, expected)
-    return encoder, pose(encoder, content, style, recipe=recipe, init=init)
+    return encoder
 
 
-def optimise(
-    encoder: "Encoder", problem: "Problem", recipe: Recipe, stop: Callable[[], bool], *, quiet: bool
-) -> "Solution":
-    """Solve with a progress bar; once `stop()` return the best picture so far, with `stopped` 'interrupted'."""
-    from nst_jax.optimize import iterate
-
+def optimise(solutions: "Iterable[Solution]", recipe: Recipe, stop: Callable[[], bool], *, quiet: bool) -> "Solution":
+    """Follow the solutions with a progress bar; once `stop()` return the best so far, `stopped` 'interrupted'."""
     latest = None
     with Progress(recipe.steps, quiet=quiet) as bar:
-        for latest in iterate(
-            encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision
-        ):
+        for latest in solutions:
             bar.show(latest.history)
             if stop() and latest.stopped == "running":
                 return replace(latest, stopped="interrupted")
     assert latest is not None
     return latest
+
+
+def _solutions(
+    encoder: "Encoder", content: np.ndarray, style: np.ndarray, init: np.ndarray | None, recipe: Recipe
+) -> "Iterator[Solution]":
+    """Solve at one scale, or from coarse to fine; what is wrong with the pictures or the recipe is said at once."""
+    from nst_jax.optimize import iterate
+    from nst_jax.problem import pose
+    from nst_jax.scales import iterate_scales
+
+    if recipe.scales != 1:
+        return (found for _, found in iterate_scales(encoder, content, style, recipe=recipe, init=init))
+    problem = pose(encoder, content, style, recipe=recipe, init=init)
+    return iterate(encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision)
 
 
 def _ending(solution: "Solution") -> dict[str, Any]:

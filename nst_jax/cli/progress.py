@@ -40,8 +40,8 @@ class Progress:
     def show(self, history: Mapping[str, np.ndarray]) -> None:
         """Move the bar to the end of `history`."""
         done, now = len(history["total"]), time.perf_counter()
-        # The first chunk compiles: the rate counts from its end.
-        if not self._began[1]:
+        # The first chunk compiles: the rate counts from its end. A history that is shorter again is the next scale's.
+        if not self._began[1] or done < self._began[1]:
             self._began = (now, done)
         since, steps = now - self._began[0], done - self._began[1]
         rate = f"{steps / since:.1f} it/s" if steps else "compiled"
