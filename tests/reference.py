@@ -102,18 +102,14 @@ def terms(
     }
 
 
-def total(
-    terms: dict[str, float], alpha: float, beta: float, tv: float, layer_weights: dict[str, float]
-) -> float:
+def total(terms: dict[str, float], alpha: float, beta: float, tv: float, layer_weights: dict[str, float]) -> float:
     """Compute alpha sum content + beta sum_l w_l style_l + tv TV."""
     content = sum(value for name, value in terms.items() if name.startswith("content/"))
     style = sum(w * terms[f"style/{name}"] for name, w in layer_weights.items())
     return alpha * content + beta * style + tv * terms["tv"]
 
 
-def random_kernels(
-    blocks: tuple[int, ...] = (2, 1), channels: tuple[int, ...] = (4, 5), seed: int = 0
-) -> Kernels:
+def random_kernels(blocks: tuple[int, ...] = (2, 1), channels: tuple[int, ...] = (4, 5), seed: int = 0) -> Kernels:
     """Draw a tiny VGG: `blocks` convolutions a block with `channels` outputs, scaled as by He et al."""
     rng, c_in, found = np.random.default_rng(seed), 3, {}
     for block, (count, c) in enumerate(zip(blocks, channels, strict=True), 1):
