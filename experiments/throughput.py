@@ -1,0 +1,99 @@
+"""What does one program for all lanes gain over a loop of single ones, and what do more devices add?
+
+Command: XLA_FLAGS=--xla_force_host_platform_device_count=2 python -m experiments.throughput
+    (the flag makes two devices of one CPU); --size 512 --lanes 1 4 16 64 --steps 50 on GPUs, without the flag.
+Cost: 2 minutes on two cores of an AMD EPYC that were busy with other programs.
+Expected: on a CPU, whose cores one lane keeps busy, all three are about equal and memory grows with the lanes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from timeit import timeit
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from experiments import common
+from nst_jax import Sweep, grid, pose, vgg
+from nst_jax.batch import lanes as program
+from nst_jax.batch.memory import needed_bytes
+from nst_jax.batch.sweep import collate, swept_leaves
+from nst_jax.vgg import Encoder
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is run: a beta sweep of each number of `lanes`; an image is `whole` steps."""
+
+    size: int = 128
+    lanes: tuple[int, ...] = (1, 4, 16)
+    steps: int = 1
+    rounds: int = 3
+    whole: int = 500
+
+
+def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Callable[[], object], int]:
+    """Compile `steps` steps of every lane on the devices of a mesh: (run them once and wait, bytes a device)."""
+    swept = swept_leaves(sweep.problems)
+    encoder = jax.device_put(encoder, NamedSharding(mesh, PartitionSpec()))
+    problem = program.place(mesh, collate(sweep.problems, swept), swept)
+    forever = program.place_lanes(mesh, np.full(len(sweep), 2**30, np.int32))
+    how = {"swept": swept, "mesh": mesh, "optimizer": "adam"}
+    state = program.begin_lanes(problem, forever, **how)
+    how |= {"length": steps, "clamp": True}
+    compiled = program.advance_lanes.lower(encoder, problem, state, forever, **how).compile()
+
+    def run() -> None:
+        nonlocal state
+        state, _ = jax.block_until_ready(compiled(encoder, problem, state, forever))
+
+    return run, needed_bytes(compiled) or 0
+
+
+def main(config: Config, encoder: Encoder, runs: Path) -> Path:
+    """Let the three ways take turns; give the run folder."""
+    folder = common.run_folder(config, runs)
+    problem = pose(encoder, *(common.picture(name, config.size) for name in ("temple", "great_wave")))
+    one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
+    height, width, _ = problem.init.shape
+    encoder = vgg.prepare(encoder, "auto", (height, width))
+    single, alone = build(encoder, grid(problem, beta=1e3), config.steps, one_device)
+    rows = []
+    for lanes in config.lanes:
+        sweep, mesh = grid(problem, beta=np.geomspace(10, 1e5, lanes)), program.lane_mesh(lanes)
+        ways: dict[str, tuple] = {"loop": (lambda lanes=lanes: [single() for _ in range(lanes)], alone)}
+        for where in dict.fromkeys((one_device, mesh)):
+            name = f"sharded over {where.size}" if where.size > 1 else "vmap"
+            ways[name] = build(encoder, sweep, config.steps, where)
+        # They take turns, so that a busy minute hits all; the first turn warms up.
+        turns = [[timeit(run, number=1) for run, _ in ways.values()] for _ in range(config.rounds + 1)][1:]
+        for k, (name, (_, held)) in enumerate(ways.items()):
+            rate = 60 * lanes * config.steps / config.whole / median(turn[k] for turn in turns)
+            speed = {"images_a_minute": rate, "times_the_loop": median(turn[0] / turn[k] for turn in turns)}
+            rows.append({"lanes": lanes, "how": name, **speed, "MB_a_device": held / 1e6})
+    common.table(folder / "numbers.csv", rows)
+    draw(config, rows, folder / "figure.jpg")
+    return folder
+
+
+def draw(config: Config, rows: list, path: Path) -> None:
+    """Draw speed and memory against lanes."""
+    made = common.figure(7.5, 3.2)
+    labels = {"images_a_minute": f"images of {config.whole} steps a minute", "MB_a_device": "MB a device"}
+    for panel, (column, label) in zip(made.subplots(1, 2), labels.items(), strict=True):
+        for name, mark in zip(dict.fromkeys(row["how"] for row in rows), ("o-", "s-", "^--"), strict=False):
+            panel.plot(
+                *zip(*((r["lanes"], r[column]) for r in rows if r["how"] == name), strict=True), mark, label=name
+            )
+        panel.set_xscale("log", base=2)
+        panel.set(xlabel="lanes", ylabel=label, ylim=(0, 1.1 * max(row[column] for row in rows)))
+        panel.legend(frameon=False, fontsize=8)
+    caption = f"temple x great_wave, {config.size} px, Adam, median of {config.rounds} turns"
+    common.save(path, made, caption)
+
+
+if __name__ == "__main__":
+    common.command(main, Config)
