@@ -10,7 +10,7 @@ from benchmarks import convergence
 def test_adam_takes_the_same_first_steps():
     golden = np.load(convergence.GOLDEN)
     encoder, problem = convergence.pose()
-    solution = nst_jax.solve(encoder, problem, steps=4, precision="float32")
+    solution = nst_jax.solve(encoder, problem, steps=4, optimizer="adam", precision="float32")
     np.testing.assert_allclose(solution.history["total"], golden["adam"][:5], rtol=2e-4)
 
 

@@ -90,7 +90,7 @@ def test_a_line_search_counts_all_its_evaluations(parabola, monkeypatch):
 
 def test_adam_takes_the_first_step_of_kingma_and_ba(parabola):
     # Adam's first step is lr * sign(gradient): 0.75 - 0.02.
-    solution = optimize.solve(NOBODY, pose(lr=0.02), steps=1)
+    solution = optimize.solve(NOBODY, pose(lr=0.02), steps=1, optimizer="adam")
     np.testing.assert_allclose(solution.last, 0.73, atol=1e-6)
 
 
@@ -120,7 +120,7 @@ def test_clamp_holds_every_iterate_in_the_gamut(parabola):
 
 
 def test_a_non_finite_step_keeps_the_last_good_image_and_says_so(cliff):
-    solution = optimize.solve(NOBODY, pose(lr=0.05), steps=50)
+    solution = optimize.solve(NOBODY, pose(lr=0.05), steps=50, optimizer="adam")
     assert solution.stopped == "non-finite"
     assert float(solution.image.min()) > 0.6
     assert float(solution.last.min()) > 0.6
@@ -131,7 +131,7 @@ def test_a_non_finite_step_keeps_the_last_good_image_and_says_so(cliff):
 
 
 def test_a_start_that_is_already_bad_comes_back_unharmed(cliff):
-    solution = optimize.solve(NOBODY, pose(start=0.5), steps=5)
+    solution = optimize.solve(NOBODY, pose(start=0.5), steps=5, optimizer="adam")
     assert solution.stopped == "non-finite"
     np.testing.assert_array_equal(solution.image, np.full((4, 4, 3), np.float32(0.5)))
 
@@ -164,7 +164,7 @@ def test_one_bad_lane_never_touches_its_neighbours(cliff):
     after, _ = jax.vmap(go)(stacked, states)
     assert after.stopped.tolist() == [optimize.RUNNING, optimize.NON_FINITE, optimize.RUNNING]
     for lane, problem in ((0, lanes[0]), (2, lanes[2])):
-        alone = optimize.solve(NOBODY, problem, steps=9)
+        alone = optimize.solve(NOBODY, problem, steps=9, optimizer="adam")
         np.testing.assert_array_equal(after.best[lane], alone.image)
 
 
