@@ -1,0 +1,77 @@
+"""Each experiment runs for two steps on tiny pictures and a tiny network, and leaves its figure and its numbers."""
+
+import csv
+import importlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import common, gram_blindness, layer_depth
+
+SMALL = {
+    "alpha_beta_sweep": {"size": 48, "reach": 0, "exponents": (-60, 0), "depth": 1, "ratios": (1.0, 100.0)},
+    "init_sweep": {"size": 48, "inits": ("content",), "seeds": 2},
+    "layer_depth": {"size": 48},
+    "gram_blindness": {"size": 48, "tiles": (16, 8)},
+    "stylize_batch": {"size": 48, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
+    "throughput": {"size": 48, "lanes": (1, 2), "rounds": 1},
+}
+FOLDER = Path(common.__file__).parent
+
+
+def test_every_experiment_is_tested_and_in_the_index():
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "common"}
+    assert scripts == set(SMALL)
+    index = (FOLDER / "README.md").read_text()
+    for name in scripts:
+        assert f"python -m experiments.{name}" in index
+        assert f"(results/{name}.jpg)" in index
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_two_steps(name, tiny, tmp_path):
+    script = importlib.import_module(f"experiments.{name}")
+    config = replace(script.Config(), steps=2, **SMALL[name])
+    folder = script.main(config, tiny.encoder, tmp_path)
+    assert folder.parent == tmp_path
+    assert folder.name.startswith(f"{name}-")
+    for figure in folder.glob("*.jpg"):
+        assert figure.read_bytes()[:2] == b"\xff\xd8"
+    rows = list(csv.DictReader((folder / "numbers.csv").read_text().splitlines()))
+    assert rows
+    if name == "gram_blindness":  # again, from what is kept: the same figure
+        before = (folder / "figure.jpg").read_bytes()
+        assert script.main(config, tiny.encoder, tmp_path) == folder
+        assert (folder / "figure.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_committed_is_small_and_of_this_script(name):
+    text = (FOLDER / f"{name}.py").read_text()
+    assert len(text.splitlines()) < 100
+    assert all(word in text for word in ("Command:", "Cost:", "Expected:"))
+    files = [*FOLDER.glob(f"results/{name}*")]
+    assert {file.suffix for file in files} == {".jpg", ".csv"}
+    assert all(file.stat().st_size < common.LARGEST for file in files)
+
+
+def test_the_folder_is_named_by_the_configuration(tmp_path):
+    config = layer_depth.Config()
+    assert common.run_folder(config, tmp_path) == common.run_folder(layer_depth.Config(), tmp_path)
+    assert common.run_folder(replace(config, steps=7), tmp_path) != common.run_folder(config, tmp_path)
+
+
+def test_shuffling_tiles_keeps_every_pixel():
+    image = np.random.default_rng(0).random((16, 24, 3))
+    mixed = gram_blindness.shuffled(image, 8)
+    assert not np.array_equal(mixed, image)
+    assert np.array_equal(np.sort(mixed.ravel()), np.sort(image.ravel()))
+    assert gram_blindness.difference(np.eye(2), 2 * np.eye(2)) == 0.5
+
+
+def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
+    wave = np.sin(2 * np.pi * 0.125 * np.arange(64))[None, :, None] * np.ones((64, 64, 3))
+    frequency, power = layer_depth.spectrum(wave)
+    assert abs(np.log(frequency[np.nanargmax(power)] / 0.125)) < 0.3
