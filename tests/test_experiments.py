@@ -10,10 +10,11 @@ import pytest
 
 from experiments import common, gram_blindness, layer_depth
 
+# all of one shape, 48x32, so that they share compiled programs
 SMALL = {
     "alpha_beta_sweep": {"size": 48, "reach": 0, "exponents": (-60, 0), "depth": 1, "ratios": (1.0, 100.0)},
-    "init_sweep": {"size": 48, "inits": ("content",), "seeds": 2},
-    "layer_depth": {"size": 48},
+    "init_sweep": {"size": 48, "style": "great_wave", "inits": ("content",), "seeds": 2},
+    "layer_depth": {"size": 48, "style": "great_wave"},
     "gram_blindness": {"size": 48, "tiles": (16, 8)},
     "stylize_batch": {"size": 48, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
     "throughput": {"size": 48, "lanes": (1, 2), "rounds": 1},
