@@ -124,7 +124,7 @@ def test_the_compiled_program_takes_the_targets_once(encoder, problem) -> None:
     for lanes in (1, 65):
         sweep = grid(problem, beta=np.logspace(0, 4, lanes + 1))
         chunk = planning.cut(range(lanes + 1), lanes + 1, sweeping.swept_leaves(sweep.problems))[0]
-        whole = program.compile_chunk(encoder, sweep, chunk, program.How((5,) * (lanes + 1)))
+        whole = program.compile_chunk(encoder, sweep, chunk, program.How((5,) * (lanes + 1), "adam"))
         stats = whole.memory_analysis()
         assert stats is not None
         argument_bytes[lanes + 1] = stats.argument_size_in_bytes
