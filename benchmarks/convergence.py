@@ -58,7 +58,7 @@ def beside_float32(precision: Precision, steps: int) -> Result:
         return float(nst_jax.total(encoder, problem, image)[0])
 
     both: tuple[Precision, Precision] = (precision, "float32")
-    images = (nst_jax.solve(encoder, problem, steps=steps, precision=p).image for p in both)
+    images = (nst_jax.solve(encoder, problem, steps=steps, optimizer="adam", precision=p).image for p in both)
     return Result(loss(problem.init), *map(loss, images))
 
 

@@ -260,6 +260,7 @@ def test_help_teaches_every_setting_in_under_a_second(folder):
 
 def test_the_command_line_has_the_recipes_defaults(folder):
     parsed = cli.parse(["stylize", "a.png", "b.png", "-o", "c.png"])
+    assert isinstance(parsed, cli.Stylize)
     assert parsed.recipe == DEFAULT
 
 

@@ -1,5 +1,7 @@
 """The guarded L-BFGS: its matrix against optax's, its bounds, what it does with a bad step, and lanes."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ def quadratic(target):
 
 def descend(fun, image, steps, state=None):
     """Take steps; give the image not yet evaluated, the state, and the losses."""
-    solver = lbfgs.guarded()
+    solver: Any = lbfgs.guarded()
     state, losses = state or solver.init(image), []
     for _ in range(steps):
         loss, grad = fun(image)
@@ -34,7 +36,7 @@ def test_the_direction_is_that_of_optax(pairs):
     rng = np.random.default_rng(pairs)
     judge = optax.scale_by_lbfgs(memory_size=lbfgs.MEMORY)
     theirs = judge.init(jnp.zeros(SHAPE))
-    ours = lbfgs.guarded().init(jnp.zeros(SHAPE))
+    ours: Any = lbfgs.guarded().init(jnp.zeros(SHAPE))
     expected = None
     for k in range(pairs + 1):
         x = jnp.asarray(rng.uniform(size=SHAPE), jnp.float32)
@@ -84,7 +86,7 @@ def test_a_minimum_outside_ends_at_the_nearest_bounds():
 def test_a_bad_loss_leads_back_and_goes_a_quarter_as_far(bad):
     fun = quadratic(jnp.full(SHAPE, 0.3))
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
-    solver = lbfgs.guarded()
+    solver: Any = lbfgs.guarded()
     _, grad = fun(image)
     updates, after = solver.update(grad, state, image, value=jnp.float32(bad))
     np.testing.assert_array_equal(after.point, state.point)
@@ -95,7 +97,8 @@ def test_a_bad_loss_leads_back_and_goes_a_quarter_as_far(bad):
 def test_a_gradient_that_is_not_finite_is_not_kept():
     fun = quadratic(jnp.full(SHAPE, 0.3))
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
-    updates, after = lbfgs.guarded().update(jnp.full(SHAPE, jnp.nan), state, image, value=jnp.float32(0))
+    solver: Any = lbfgs.guarded()
+    updates, after = solver.update(jnp.full(SHAPE, jnp.nan), state, image, value=jnp.float32(0))
     assert int(after.rejections) == 1
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((updates, after)))
 
@@ -126,7 +129,7 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
         loss, grad = quadratic(jnp.full(SHAPE, 0.3))(x)
         return jnp.where(jnp.all(x > edge), loss, jnp.nan), grad
 
-    solver = lbfgs.guarded()
+    solver: Any = lbfgs.guarded()
 
     def run(edge):
         def step(carry, _):

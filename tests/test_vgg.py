@@ -84,7 +84,9 @@ def random_encoder(architecture: str, channels: tuple[int, ...], monkeypatch) ->
 def test_features_are_those_of_the_slow_judge(architecture, pooling, padding, monkeypatch):
     encoder = random_encoder(architecture, (2, 3, 4, 4, 4), monkeypatch)
     image = np.random.default_rng(1).random((34, 39, 3))
-    kernels = {n: (np.float64(p["kernel"]), np.float64(p["bias"])) for n, p in encoder.params.items()}
+    kernels = {
+        n: (np.asarray(p["kernel"], np.float64), np.asarray(p["bias"], np.float64)) for n, p in encoder.params.items()
+    }
     x = reference.preprocess(image, "BGR", 255.0, np.array(vgg.CAFFE.mean), np.array(vgg.CAFFE.std))
     expected = reference.features(kernels, x, pooling, padding)
     found = vgg.features(encoder, jnp.float32(image), vgg.layer_names(architecture), pooling=pooling, padding=padding)

@@ -45,6 +45,8 @@ def report(made: painting.Made) -> int:
     if made.solution.stopped == "interrupted":
         print(f"interrupted: kept the best picture; go on with --init {made.output}", file=sys.stderr)
         return 130
+    if made.solution.stopped == "stalled":
+        print("converged: no step in float32 lowers the loss any more", file=sys.stderr)
     if made.solution.stopped == "non-finite":
         print("the loss became non-finite: kept the best picture before; try a smaller --lr", file=sys.stderr)
     return 0
