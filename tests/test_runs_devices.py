@@ -22,7 +22,19 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:5log", "--tv", "0,10", "--steps", "20", "--no-metrics")
+SWEEP = (
+    "../c.png",
+    "../s.png",
+    "--beta",
+    "1e1:1e3:5log",
+    "--tv",
+    "0,10",
+    "--steps",
+    "20",
+    "--optimizer",
+    "adam",
+    "--no-metrics",
+)
 
 
 def assert_close(found: Path, expected: Path) -> None:

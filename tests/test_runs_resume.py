@@ -20,7 +20,7 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:3log", "--steps", "300", "--lanes", "2")
+SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:3log", "--steps", "300", "--optimizer", "adam", "--lanes", "2")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from benchmarks import torch_reference as reference
 from benchmarks import torch_solvers as solvers
 from tests.golden.make_losses import WEIGHTS, picture, tensor
 
-STEPS, ITERATIONS, LR, BETA = 100, 50, 0.02, 1.0
+STEPS, ITERATIONS, LR, BETA = 100, 50, 0.01, 1.0
 
 
 def main() -> None:
