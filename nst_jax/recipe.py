@@ -27,7 +27,7 @@ class Recipe:
 
     alpha: float = 1.0
     """Weight of the content loss; by default 1/2 sum (C - G)^2."""
-    beta: float = 5e3
+    beta: float = 2e3
     """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
     tv: float = 0.0
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""

@@ -14,7 +14,7 @@ from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80
 """What two CPU cores finish well within a minute."""
-BETA = 2e3
+BETA = 5e2
 """Less style than the default: a sum over positions, the content loss weighs a quarter at half the size."""
 
 
