@@ -7,11 +7,16 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import nst_jax
 from nst_jax.errors import UserError
 from nst_jax.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nst_jax.optimize import Solution
 
 FORMAT = 1
 KEY = "nst_jax"
@@ -66,6 +71,17 @@ def describe(recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: st
         "versions": versions(),
         "device": device_name(),
         "command": sys.argv[1:],
+    }
+
+
+def ending(solution: "Solution") -> dict[str, Any]:
+    """Say how a run ended: why, after how many steps, and its terms at the best step."""
+    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
+    return {
+        "stopped": solution.stopped,
+        "steps": len(solution.history["total"]) - 1,
+        "best_step": solution.best_step,
+        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
     }
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def make(
         began = time.perf_counter()
         solution = optimise(solutions, recipe, stop, quiet=quiet)
         seconds = time.perf_counter() - began
-    metadata = record.as_metadata({**made_from, "result": _ending(solution)})
+    metadata = record.as_metadata({**made_from, "result": record.ending(solution)})
     alpha = pictures["content"].alpha
     alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
     images.save(output, np.asarray(solution.image), alpha=alpha, metadata=metadata)
@@ -130,16 +130,6 @@ def _solutions(
         return (found for _, found in iterate_scales(encoder, content, style, recipe=recipe, init=init))
     problem = pose(encoder, content, style, recipe=recipe, init=init)
     return iterate(encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision)
-
-
-def _ending(solution: "Solution") -> dict[str, Any]:
-    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
-    return {
-        "stopped": solution.stopped,
-        "steps": len(solution.history["total"]) - 1,
-        "best_step": solution.best_step,
-        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
-    }
 
 
 def summary(made: Made) -> str:

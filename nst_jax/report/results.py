@@ -14,7 +14,6 @@ from nst_jax.metrics import held_out
 from nst_jax.recipe import DEFAULT
 from nst_jax.report import write
 from nst_jax.runs import folder, manifest, tables
-from nst_jax.runs.finish import ending
 from nst_jax.runs.spec import Lane
 from nst_jax.runs.state import Finished
 from nst_jax.types import ImageLike
@@ -47,7 +46,7 @@ def report(
             settings = sweep.settings(number)
             lane = Lane(number, sweep.index[number], settings, 0, 0, DEFAULT)
             images.save(out / lane.image, solution.image)
-            end = ending(solution)
+            end = record.ending(solution)
             row = {**settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
             if encoder is not None and content is not None and style is not None:
                 found = jax.device_get(held_out(encoder, solution.image, content, style))

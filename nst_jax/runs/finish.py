@@ -21,7 +21,7 @@ SMALLEST = 16
 def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) -> None:
     """Write one lane's picture, with its own recipe inside, then what says that it is done."""
     made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoder.digest)
-    end = ending(solution)
+    end = record.ending(solution)
     metadata = record.as_metadata({**made, "result": end})
     content = ready.inputs.contents[lane.content]
     size = lane.recipe.size
@@ -41,14 +41,3 @@ def _metrics(encoder: Encoder, solution: Solution, content: np.ndarray, style: A
         return {}
     found = jax.device_get(held_out(encoder, solution.image, content, picture))
     return {name: float(f"{float(x):.9g}") for name, x in found.items()}
-
-
-def ending(solution: Solution) -> dict[str, Any]:
-    """Say how a lane ended: why, after how many steps, and its terms at the best step."""
-    final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
-    return {
-        "stopped": solution.stopped,
-        "steps": len(solution.history["total"]) - 1,
-        "best_step": solution.best_step,
-        "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
-    }
