@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from nst_jax.batch import Results, Sweep, grid, pairs, product, solve_batch, stack, unstack, zipped
     from nst_jax.errors import UserError
     from nst_jax.optimize import Solution, iterate, solve
+    from nst_jax.pages.results import report
     from nst_jax.problem import Problem, pose, terms, total
     from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
-    from nst_jax.report.results import report
     from nst_jax.vgg import Encoder, features
     from nst_jax.weights import load_encoder
 
@@ -41,6 +41,7 @@ _HOMES = {
     **dict.fromkeys(
         ("Results", "Sweep", "grid", "pairs", "product", "solve_batch", "stack", "unstack", "zipped"), "batch"
     ),
+    "report": "pages.results",
 }
 
 __all__ = [
@@ -54,6 +55,4 @@ def __getattr__(name: str) -> Any:
     # Lazy, so that `nst-jax --help` does not wait for jax.
     if name in _HOMES:
         return getattr(import_module(f"nst_jax.{_HOMES[name]}"), name)
-    if name == "report":
-        return import_module("nst_jax.report")
     raise AttributeError(f"module 'nst_jax' has no attribute '{name}'")

@@ -12,7 +12,7 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "metrics", "problem",
-    "units", "lbfgs", "optimize", "scales", "batch", "cache", "record", "runs", "report", "cli",
+    "units", "lbfgs", "optimize", "scales", "batch", "cache", "record", "runs", "pages", "cli",
 ]  # fmt: skip
 
 

@@ -12,10 +12,10 @@ import pytest
 import run_folders
 from PIL import Image
 
-from nst_jax import report
+from nst_jax import pages
 from nst_jax.errors import UserError
-from nst_jax.report import folder as folders
-from nst_jax.report import page, sheet
+from nst_jax.pages import folder as folders
+from nst_jax.pages import page, sheet
 
 SWEEP = {"beta": [10.0, 1e3, 1e5], "alpha": [1.0, 10.0]}
 
@@ -86,7 +86,7 @@ def test_an_unfinished_run_is_read_as_far_as_it_is(tmp_path) -> None:
     for name in ("history.csv", "summary.csv"):
         (run / name).unlink()
     assert folders.read(run).history == {}
-    assert _data(report.write(run))["lanes"][5]["source"] is None
+    assert _data(pages.write(run))["lanes"][5]["source"] is None
     assert not (run / "loss.png").exists()
 
 
@@ -112,7 +112,7 @@ def test_what_is_no_run_folder_is_refused_in_one_line(tmp_path, change, message:
     if change is not None:
         (tmp_path / "manifest.json").write_text(change if isinstance(change, str) else json.dumps(change))
     with pytest.raises(UserError, match=message) as error:
-        report.write(tmp_path)
+        pages.write(tmp_path)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "index.html").exists()
 
@@ -121,12 +121,12 @@ def test_a_history_of_words_is_refused(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", SWEEP)
     (run / "history.csv").write_text("lane,step,total\n0,0,much\n")
     with pytest.raises(UserError, match=r"is damaged: .*much"):
-        report.write(run)
+        pages.write(run)
 
 
 def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", SWEEP, missing={3}, size=(96, 64))
-    report.write(run)
+    pages.write(run)
     with Image.open(run / "sheet.jpg") as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     rows: dict[int, list[tuple[int, int]]] = {}
@@ -163,7 +163,7 @@ def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:
 )
 def test_every_number_of_axes_makes_a_report(tmp_path, axes) -> None:
     run = run_folders.make(tmp_path / "run", axes)
-    found = _data(report.write(run))
+    found = _data(pages.write(run))
     assert len(found["lanes"]) == max(1, np.prod([len(v) for v in axes.values()]))
     for name in ("sheet.jpg", "loss.png"):
         with Image.open(run / name) as image:
@@ -173,7 +173,7 @@ def test_every_number_of_axes_makes_a_report(tmp_path, axes) -> None:
 
 def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", SWEEP, missing={5})
-    found = _data(report.write(run))
+    found = _data(pages.write(run))
     assert found["axes"] == [
         {"name": "beta", "labels": ["10", "1000", "1e5"]},
         {"name": "alpha", "labels": ["1", "10"]},
@@ -192,10 +192,10 @@ def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
 
 def test_small_pictures_are_inside_the_page_and_large_ones_beside_it(tmp_path, monkeypatch) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
-    source = _data(report.write(run))["lanes"][1]["source"]
+    source = _data(pages.write(run))["lanes"][1]["source"]
     assert base64.b64decode(source.split(",")[1]) == (run / "lanes/0001.png").read_bytes()
     monkeypatch.setattr(page, "INLINE", 10)
-    lane = _data(report.write(run))["lanes"][1]
+    lane = _data(pages.write(run))["lanes"][1]
     assert lane["source"] == "lanes/0001.png"
     with Image.open(io.BytesIO(base64.b64decode(lane["thumbnail"].split(",")[1]))) as image:
         assert image.size == (48, 32)
@@ -206,7 +206,7 @@ HOSTILE = "</script><script>alert(1)</script><!--\"'& {{data}} \u2028.jpg"
 
 def test_hostile_names_stay_text(tmp_path) -> None:
     run = run_folders.make(tmp_path / "<b>&{{data}}", {"content": [HOSTILE, "b.jpg"]})
-    text = report.write(run).read_text(encoding="utf-8")
+    text = pages.write(run).read_text(encoding="utf-8")
     assert len(re.findall("<script", text)) == 2
     assert "alert(1)</script>" not in text
     assert "<title>&lt;b&gt;&amp;{{data}}</title>" in text
@@ -220,20 +220,20 @@ def test_addresses_of_pictures_are_quoted(tmp_path, monkeypatch) -> None:
     manifest["lanes"][0]["image"] = "lanes/a #1%?.png"
     (run / "lanes/0000.png").rename(run / "lanes/a #1%?.png")
     (run / "manifest.json").write_text(json.dumps(manifest))
-    assert _data(report.write(run))["lanes"][0]["source"] == "lanes/a%20%231%25%3F.png"
+    assert _data(pages.write(run))["lanes"][0]["source"] == "lanes/a%20%231%25%3F.png"
 
 
 def test_a_broken_picture_is_an_empty_place(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
     content = (run / "lanes/0000.png").read_bytes()
     (run / "lanes/0000.png").write_bytes(content[: len(content) // 2])
-    found = _data(report.write(run))
+    found = _data(pages.write(run))
     assert [lane["source"] is None for lane in found["lanes"]] == [True, False]
 
 
 def test_a_large_sweep_is_thinned(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", {"seed": list(range(256))}, steps=400, size=(4, 4))
-    path = report.write(run)
+    path = pages.write(run)
     found = _data(path)
     (steps,) = found["steps"]
     assert (steps[0], steps[-1]) == (0, 399)
@@ -244,9 +244,9 @@ def test_a_large_sweep_is_thinned(tmp_path) -> None:
 def test_a_report_is_the_same_twice(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", SWEEP)
     names = ("index.html", "sheet.jpg", "loss.png")
-    report.write(run)
+    pages.write(run)
     before = [(run / name).read_bytes() for name in names]
-    report.write(run)
+    pages.write(run)
     assert [(run / name).read_bytes() for name in names] == before
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import run_folders
 
-from nst_jax import report
+from nst_jax import pages
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -32,7 +32,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
     """Make a page of 6 x 5 x 2 lanes, the last of them unfinished."""
-    return report.write(run_folders.make(tmp_path_factory.mktemp("page") / "sweep", AXES, missing={59}))
+    return pages.write(run_folders.make(tmp_path_factory.mktemp("page") / "sweep", AXES, missing={59}))
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_a_phone_needs_no_sideways_scroll(visit, sweep, scheme: str) -> None:
 
 def test_hostile_names_are_shown_not_run(visit, tmp_path) -> None:
     run = run_folders.make(tmp_path / "a b#%", {"content": [HOSTILE, "b.jpg"], "style": ["c.jpg", "d.jpg"]})
-    page = visit(report.write(run))
+    page = visit(pages.write(run))
     assert page.evaluate("window.hacked") is None
     assert HOSTILE in page.locator("#caption").inner_text()
     assert page.locator("h1").inner_text() == "a b#%"
@@ -269,8 +269,8 @@ def test_hostile_names_are_shown_not_run(visit, tmp_path) -> None:
 
 
 def test_pictures_beside_the_page_are_found(visit, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("nst_jax.report.page.INLINE", 0)
-    page = visit(report.write(run_folders.make(tmp_path / "run #1", {"beta": [1, 2, 3]})))
+    monkeypatch.setattr("nst_jax.pages.page.INLINE", 0)
+    page = visit(pages.write(run_folders.make(tmp_path / "run #1", {"beta": [1, 2, 3]})))
     page.get_by_role("slider", name="beta").fill("2")
     assert page.locator("#pane-a img").get_attribute("src") == "lanes/0002.png"
     assert page.evaluate("document.querySelector('#pane-a img').decode().then(() => true)")
@@ -278,14 +278,14 @@ def test_pictures_beside_the_page_are_found(visit, tmp_path, monkeypatch) -> Non
 
 @pytest.mark.parametrize("axes", [{}, {"seed": [0]}])
 def test_a_single_picture_has_no_grid(visit, tmp_path, axes) -> None:
-    page = visit(report.write(run_folders.make(tmp_path / "run", axes)))
+    page = visit(pages.write(run_folders.make(tmp_path / "run", axes)))
     assert page.locator("#axes").is_hidden()
     assert _shown(page) == run_folders.colour(0)
 
 
 def test_a_step_among_256_lanes_is_quick(visit, tmp_path) -> None:
     axes = {"beta": list(range(16)), "alpha": list(range(16))}
-    page = visit(report.write(run_folders.make(tmp_path / "run", axes, steps=200, size=(8, 8))))
+    page = visit(pages.write(run_folders.make(tmp_path / "run", axes, steps=200, size=(8, 8))))
     script = """() => { const start = performance.now(); for (let k = 1; k < 11; k++) select(k * 20);
       return (performance.now() - start) / 10; }"""
     assert page.evaluate(script) < 150  # milliseconds, on a busy machine; about 20 on an idle one

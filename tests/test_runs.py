@@ -20,10 +20,10 @@ from nst_jax.batch.solve import solve_batch
 from nst_jax.batch.sweep import grid
 from nst_jax.errors import UserError
 from nst_jax.optimize import solve
+from nst_jax.pages import write
+from nst_jax.pages.folder import read as read_run
 from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
-from nst_jax.report import write
-from nst_jax.report.folder import read as read_run
 from nst_jax.runs import animate, folder, manifest, ready, state, work
 from nst_jax.runs.spec import Spec, applied, command, lanes
 

@@ -60,7 +60,7 @@ class Running:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
         with interrupt.requested() as stop:
             self._join()
-            from nst_jax import report
+            from nst_jax import pages
             from nst_jax.runs import ready as readying
             from nst_jax.runs import work
 
@@ -70,7 +70,7 @@ class Running:
             began = time.perf_counter()
             try:
                 with LanesProgress(quiet=self.quiet) as bar:
-                    done = work.make(ready, lanes=self.lanes, say=bar.say, show=bar.show, stop=stop, page=report.write)
+                    done = work.make(ready, lanes=self.lanes, say=bar.say, show=bar.show, stop=stop, page=pages.write)
             except work.Interrupted:
                 print("interrupted: the same command goes on where it was", file=sys.stderr)
                 return 130

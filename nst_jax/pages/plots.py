@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nst_jax.report.folder import Run, main_axes, write_whole
+from nst_jax.pages.folder import Run, main_axes, write_whole
 
 MAIN = ("total", "content", "style", "tv")
 """Terms that get a panel; those of single layers are on the page."""

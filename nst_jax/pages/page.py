@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from nst_jax.report.folder import Run, label, main_axes, write_whole
+from nst_jax.pages.folder import Run, label, main_axes, write_whole
 
 INLINE = 10_000_000
 """Bytes of pictures, as base64, that the page carries inside; beyond it refers to the files beside it."""

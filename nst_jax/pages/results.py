@@ -11,8 +11,8 @@ from nst_jax import images, record
 from nst_jax.axis import plain
 from nst_jax.batch.solve import Results
 from nst_jax.metrics import held_out
+from nst_jax.pages import write
 from nst_jax.recipe import DEFAULT
-from nst_jax.report import write
 from nst_jax.runs import folder, manifest, tables
 from nst_jax.runs.spec import Lane
 from nst_jax.runs.state import Finished

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_jax.report.folder import Lane, Run, main_axes, write_whole
+from nst_jax.pages.folder import Lane, Run, main_axes, write_whole
 
 LARGEST = 300_000
 """Bytes that a sheet may have, so that it can go into a README."""
