@@ -10,6 +10,7 @@ Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 StyleScaling = Literal["tied", "fixed"]
+Scales = int | Literal["auto"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
 StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
@@ -53,14 +54,19 @@ class Recipe:
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     style_size: int = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
-    scales: int = 1
-    """From coarse to fine in so many scales, the last of the full size; 0 for as many as leave 128 pixels a side."""
+    bucket: int = 1
+    """Pad the content by reflection to a multiple of so many pixels a side, so that pictures of many shapes share a
+    compiled program; the margin is cut off the result. 1 for none."""
+    scales: Scales = 1
+    """From coarse to fine in so many scales, the last of the full size; auto for as many as leave 128 pixels a side."""
     scale_ratio: float = 2.0
     """Ratio of the sides of one scale and the next."""
     style_scaling: StyleScaling = "tied"
     """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
     steps: int = 200
     """Steps of the optimizer, at each scale."""
+    coarse_steps: int = 0
+    """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
     optimizer: Optimizer = "lbfgs"
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
@@ -100,9 +106,15 @@ def check(recipe: Recipe) -> None:
         raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
     if recipe.lr == 0:
         raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
-    for name, least in (("steps", 0), ("scales", 0), ("size", 0), ("style_size", 0), ("seed", 0)):
-        if getattr(recipe, name) < least:
-            raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least {least}")
+    for name in ("steps", "coarse_steps", "size", "style_size", "seed"):
+        if getattr(recipe, name) < 0:
+            raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least 0")
+    if recipe.scales != "auto" and not (isinstance(recipe.scales, int) and recipe.scales >= 1):
+        raise UserError(f"scales is {recipe.scales}: expected a whole number of at least 1, or auto")
+    if recipe.bucket < 1:
+        raise UserError(f"bucket is {recipe.bucket}: expected a multiple in pixels such as 64, or 1 for no margin")
+    if recipe.bucket > 1 and recipe.scales != 1:
+        raise UserError(f"bucket is {recipe.bucket} and scales is {recipe.scales}: use one scale, or a bucket of 1")
     if not 1 < recipe.scale_ratio < math.inf:
         raise UserError(f"scale_ratio is {recipe.scale_ratio:g}: expected a number above 1, such as 2")
     if recipe.seed >= 2**32:

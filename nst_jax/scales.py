@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ class Scale:
 def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFAULT) -> list[Scale]:
     """List the scales, coarsest first: side_k = side / scale_ratio^k; the last has the pictures' own sizes.
 
-    `recipe.scales` says how many; 0 means as many as leave a longer side of COARSEST pixels. With
+    `recipe.scales` says how many; "auto" means as many as leave a longer side of COARSEST pixels. With
     `recipe.style_scaling` "tied" the style shrinks with the content, so that a brush stroke keeps its size relative to
     the picture; "fixed" shows every scale the style at its own size.
 
@@ -41,14 +42,14 @@ def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFA
         UserError: the coarsest scale is too small for the recipe's layers.
     """
     ratio = recipe.scale_ratio
-    auto = 1 + int(np.log(max(1, max(content) / COARSEST)) / np.log(ratio) + 1e-6)
-    count = recipe.scales or auto
+    most = 1 + int(np.log(max(1, max(content) / COARSEST)) / np.log(ratio) + 1e-6)
+    count = most if recipe.scales == "auto" else recipe.scales
     least = vgg.smallest_side((*recipe.content_layers, *recipe.style_layers))
 
     def shrunk(shape: tuple[int, int], k: int) -> tuple[int, int]:
         return round(shape[0] / ratio**k), round(shape[1] / ratio**k)
 
-    while not recipe.scales and count > 1 and min(shrunk(content, count - 1) + shrunk(style, count - 1)) < least:
+    while recipe.scales == "auto" and count > 1 and min(shrunk(content, count - 1) + shrunk(style, count - 1)) < least:
         count -= 1
     tied = recipe.style_scaling == "tied"
     found = [Scale(count - 1 - k, count, shrunk(content, k), shrunk(style, k * tied)) for k in reversed(range(count))]
@@ -74,25 +75,30 @@ def pose(
     """
     c, s = images.fit(content, scale.content), images.fit(style, scale.style)
     start = None if init is None else images.fit(np.asarray(init), scale.content)
-    posed = problem.pose(encoder, c, s, recipe=recipe, init=start)
-    if recipe.content_loss == "mean":
+    return balance(problem.pose(encoder, c, s, recipe=recipe, init=start), _sides(content))
+
+
+def balance(posed: Problem, finest: tuple[int, int]) -> Problem:
+    """Multiply alpha by how many times more positions the `finest` scale (h, w) has, if the content loss is a sum."""
+    if posed.content_loss == "mean":
         return posed
-    h, w = _sides(content)
-    return replace(posed, alpha=posed.alpha * np.float32(h * w / (scale.content[0] * scale.content[1])))
+    h, w, _ = posed.init.shape
+    return replace(posed, alpha=posed.alpha * np.float32(finest[0] * finest[1] / (h * w)))
 
 
-def enlarge(state: State, problem: Problem, optimizer: Optimizer | optax.GradientTransformation) -> State:
-    """Begin at the next scale, from its problem, with what Adam has learnt at the last one.
+def enlarge(state: State, posed: Problem, optimizer: Optimizer | optax.GradientTransformation) -> State:
+    """Begin at the next scale, a problem of which all but the starting image counts: that is the last scale's best.
 
-    Adam's moments are resampled, as in Crowson's style-transfer-pytorch; L-BFGS begins with an empty memory, since its
-    pairs are differences of pictures that no longer exist.
+    Adam's moments are resampled with it, as in Crowson's style-transfer-pytorch; L-BFGS begins with an empty memory,
+    since its pairs are differences of pictures that no longer exist.
     """
-    new = optimize.begin(problem, optimizer)
+    image = jax.image.resize(state.best.clip(0, 1), posed.init.shape, "cubic").clip(0, 1)
+    new = optimize.begin(replace(posed, init=image, noise=jnp.float32(0)), optimizer)
     if optimizer != "adam":
         return new
 
     def resized(name: str, method: str) -> Image:
-        return jax.image.resize(optax.tree.get(state.opt, name), new.image.shape, method)
+        return jax.image.resize(optax.tree.get(state.opt, name), image.shape, method)
 
     # Linear for the second moment: a cubic would make it negative.
     moments = {"mu": resized("mu", "cubic"), "nu": resized("nu", "linear")}
@@ -109,20 +115,19 @@ def iterate_scales(
 ) -> Iterator[tuple[Scale, Solution]]:
     """Yield the scale and its solution so far after each chunk of steps; the last one is what `solve_scales` returns.
 
-    Each scale takes `recipe.steps` steps. The history and the losses are those of the scale, in its own units.
+    The last scale takes `recipe.steps` steps, the others `recipe.coarse_steps` or, where that is 0, as many. The
+    history and the losses are those of the scale, in its own units.
     """
-    previous: tuple[State, Solution] | None = None
+    how: dict[str, Any] = {"optimizer": recipe.optimizer, "precision": recipe.precision}
+    state: State | None = None
     for scale in plan(_sides(content), _sides(style), recipe):
-        start = init if previous is None else _upsampled(previous[1].image, scale.content)
-        posed = pose(encoder, content, style, scale, recipe=recipe, init=start)
-        if previous is None:
-            state = optimize.begin(posed, recipe.optimizer)
-        else:
-            state = enlarge(previous[0], posed, recipe.optimizer)
-        for previous in optimize.go_on(
-            encoder, posed, state, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision
-        ):
-            yield scale, previous[1]
+        posed = pose(encoder, content, style, scale, recipe=recipe, init=init)
+        begun = optimize.begin(posed, how["optimizer"]) if state is None else enlarge(state, posed, how["optimizer"])
+        last = scale.index == scale.count - 1
+        steps = recipe.steps if last else recipe.coarse_steps or recipe.steps
+        for at in optimize.go_on(encoder, posed, begun, steps=steps, **how):
+            state, solution = at
+            yield scale, solution
 
 
 def solve_scales(
@@ -139,7 +144,7 @@ def solve_scales(
         encoder: the network.
         content: (h, w, 3), RGB in [0, 1], at the size of the result.
         style: (h', w', 3), RGB in [0, 1].
-        recipe: `scales`, `scale_ratio` and `style_scaling` say how; `steps` are taken at each scale.
+        recipe: `scales`, `scale_ratio`, `style_scaling`, `steps` and `coarse_steps` say how.
         init: starting image of any size, for the coarsest scale.
 
     Raises:
@@ -147,10 +152,6 @@ def solve_scales(
     """
     *_, (_, solution) = iterate_scales(encoder, content, style, recipe=recipe, init=init)
     return solution
-
-
-def _upsampled(image: Image, shape: tuple[int, int]) -> Image:
-    return jax.image.resize(jnp.asarray(image), (*shape, 3), "cubic").clip(0, 1)
 
 
 def _sides(image: ImageLike) -> tuple[int, int]:

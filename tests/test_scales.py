@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -26,11 +27,11 @@ def picture(seed: int, h: int = 32, w: int = 40) -> np.ndarray:
     [
         ((384, 512), 1, 2.0, [(384, 512)]),
         ((384, 512), 3, 2.0, [(96, 128), (192, 256), (384, 512)]),
-        ((384, 512), 0, 2.0, [(96, 128), (192, 256), (384, 512)]),
-        ((384, 511), 0, 2.0, [(192, 256), (384, 511)]),
-        ((100, 80), 0, 2.0, [(100, 80)]),
-        ((256, 256), 0, 2**0.5, [(128, 128), (181, 181), (256, 256)]),
-        ((40, 512), 0, 2.0, [(40, 512)]),
+        ((384, 512), "auto", 2.0, [(96, 128), (192, 256), (384, 512)]),
+        ((384, 511), "auto", 2.0, [(192, 256), (384, 511)]),
+        ((100, 80), "auto", 2.0, [(100, 80)]),
+        ((256, 256), "auto", 2**0.5, [(128, 128), (181, 181), (256, 256)]),
+        ((40, 512), "auto", 2.0, [(40, 512)]),
     ],
 )
 def test_the_sizes(size, count, ratio, expected):
@@ -73,6 +74,14 @@ def test_alpha_makes_up_for_the_positions_that_a_coarse_scale_lacks(tiny):
         assert float(scales.pose(tiny.encoder, content, style, fine, recipe=recipe).alpha) == 1.0
 
 
+@pytest.mark.parametrize(("coarse", "expected"), [(0, [5, 5, 5]), (2, [3, 3, 5])])
+def test_coarse_steps_are_those_of_all_scales_but_the_last(tiny, coarse, expected):
+    recipe = replace(SHALLOW, scales=3, coarse_steps=coarse, optimizer="adam")
+    seen = dict(scales.iterate_scales(tiny.encoder, picture(1), picture(2), recipe=recipe))
+    assert [len(s.history["total"]) for s in seen.values()] == expected
+    assert [s.stopped for s in seen.values()] == ["steps"] * 3
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_each_scale_goes_on_from_the_last(tiny, optimizer):
     content, style = picture(1), picture(2)
@@ -82,7 +91,7 @@ def test_each_scale_goes_on_from_the_last(tiny, optimizer):
     assert seen[coarse].image.shape == (16, 20, 3)
     assert seen[fine].image.shape == (32, 40, 3)
     assert [len(s.history["total"]) for s in seen.values()] == [5, 5]
-    start = scales._upsampled(seen[coarse].image, (32, 40))
+    start = jax.image.resize(seen[coarse].image, (32, 40, 3), "cubic").clip(0, 1)
     posed = problem.pose(tiny.encoder, content, style, recipe=recipe)
     loss, _ = problem.total(tiny.encoder, posed, start)
     assert seen[fine].history["total"][0] == pytest.approx(float(loss), rel=1e-4)
