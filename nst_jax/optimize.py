@@ -203,18 +203,18 @@ def go_on(
             encoder, problem, state, jnp.int32(steps), length=length, optimizer=optimizer, clamp=clamp
         )
         records.append(jax.device_get(record))
-        yield state, _solution(state, records, steps)
+        yield state, _solution(problem, state, records, steps)
         if int(state.step) > steps or int(state.stopped) != RUNNING:
             return
 
 
-def _solution(state: State, records: list[problems.Terms], steps: int) -> Solution:
+def _solution(problem: Problem, state: State, records: list[problems.Terms], steps: int) -> Solution:
     done = int(state.step)
     history = {name: np.concatenate([r[name] for r in records])[:done] for name in records[0]}
     running = "steps" if done > steps else "running"
     return Solution(
-        image=state.best.clip(0, 1),
-        last=state.good.clip(0, 1),
+        image=problems.shown(problem, state.best).clip(0, 1),
+        last=problems.shown(problem, state.good).clip(0, 1),
         history=history,
         best_step=int(state.best_step),
         stopped=ENDINGS.get(int(state.stopped), running),

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from nst_jax import losses, ops, vgg
+from nst_jax import images, losses, ops, vgg
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, ContentLoss, Padding, Pooling, Recipe, StyleLoss, TvLoss, check
 from nst_jax.types import Features, Gram, Image, ImageLike, Scalar
@@ -32,6 +33,7 @@ class Problem:
         alpha, beta, tv: weights of the content loss, the style loss and the total variation.
         layer_weights: w_l by style layer.
         lr: learning rate in units of the image's range.
+        sides: (height, width) of the picture, which the recipe's `bucket` made `init` larger than; none without one.
     """
 
     init: Image
@@ -44,6 +46,7 @@ class Problem:
     tv: Scalar
     layer_weights: dict[str, Scalar]
     lr: Scalar
+    sides: np.ndarray | None = None
     pooling: Pooling = struct.field(pytree_node=False, default="max")
     padding: Padding = struct.field(pytree_node=False, default="zero")
     content_loss: ContentLoss = struct.field(pytree_node=False, default="half-sum")
@@ -78,6 +81,10 @@ def pose(
         _check_image(what, image, names)
     content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
     base, noise = _starting_point(recipe.init, content, style, init)
+    sides = None
+    if recipe.bucket > 1:  # also where there is nothing to pad: the lanes of a bucket have one structure
+        sides = np.array(content.shape[:2], np.int32)
+        content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
     layers = recipe.content_layers, recipe.style_layers
     content_targets, style_targets = targets(
         encoder, content, style, *layers, recipe.pooling, recipe.padding, recipe.style_loss
@@ -94,6 +101,7 @@ def pose(
         tv=jnp.float32(recipe.tv),
         layer_weights={name: jnp.float32(x) for name, x in zip(recipe.style_layers, w, strict=True)},
         lr=jnp.float32(recipe.lr),
+        sides=sides,
         pooling=recipe.pooling,
         padding=recipe.padding,
         content_loss=recipe.content_loss,
@@ -157,13 +165,21 @@ def start(problem: Problem) -> Image:
     return (1 - problem.noise) * problem.init + problem.noise * u
 
 
+def shown(problem: Problem, image: Image | np.ndarray) -> Any:
+    """Cut the margin that the recipe's `bucket` added off an image (H, W, 3): (h, w, 3)."""
+    if problem.sides is None:
+        return image
+    height, width = np.asarray(problem.sides)
+    return image[:height, :width]
+
+
 def strong(problem: Problem) -> Problem:
     """Turn every number that a caller may have put in (`problem.replace(alpha=2)`) into a strongly typed array.
 
     Without this, a jitted function would be traced once more for a Python number than for an array.
     """
-    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), replace(problem, seed=0))
-    return replace(arrays, seed=jnp.asarray(problem.seed, jnp.uint32))
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), replace(problem, seed=0, sides=None))
+    return replace(arrays, seed=jnp.asarray(problem.seed, jnp.uint32), sides=problem.sides)
 
 
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:

@@ -138,12 +138,13 @@ def _done(state: State, steps: jax.Array) -> bool:
     return bool(np.all((step > wanted) | (stopped != optimize.RUNNING)))
 
 
-def solutions(at: Partial, chunk: Chunk, how: How) -> dict[int, Solution]:
+def solutions(at: Partial, sweep: Sweep, chunk: Chunk, how: How) -> dict[int, Solution]:
     """Give the solution of each lane of a chunk, as NumPy arrays."""
     state = at.state
     kept = jax.device_get(replace(state, opt=(), image=state.step))  # only what a solution shows leaves the device
     return {
         lane: optimize._solution(
+            sweep.problems[lane],
             jax.tree.map(lambda x, k=k: x[k], kept),
             [{name: x[k] for name, x in at.history.items()}],
             how.steps[lane],

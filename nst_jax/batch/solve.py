@@ -59,7 +59,7 @@ def solve_batch(
 
     def work(chunk: Chunk) -> None:
         *_, last = advance_chunk(encoder, sweep, chunk, how)
-        found.update(solutions(last, chunk, how))
+        found.update(solutions(last, sweep, chunk, how))
 
     run(plan(encoder, sweep, how, lanes=lanes, say=say), work, say)
     return Results(sweep, tuple(found[lane] for lane in range(len(sweep))), each)

@@ -1,17 +1,25 @@
 """`nst-jax batch`: many contents with many styles, as one program a shape."""
 
 import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from nst_jax import images
 from nst_jax.cli.running import Running
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.runs.spec import Spec
+
+SHAPES = 4
+"""Most shapes of contents that each get a compiled program of their own, unless asked otherwise."""
+BUCKET = 64
+"""Pixels that the sides of more shapes than that are padded to multiples of."""
+UNSET = replace(DEFAULT, bucket=0)
+"""The default of this command: no bucket is chosen yet."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -25,7 +33,9 @@ class Batch:
         nst-jax batch photos/ --styles paintings/ -o runs/all
         nst-jax batch 'photos/*.jpg' --styles wave.jpg -o runs/wave --beta 1e4
 
-    Contents of one shape are one compiled program; nothing is cropped. A killed run goes on with the same command.
+    Contents of one shape are one compiled program. More than 4 shapes are padded to multiples of 64 pixels, and cut
+    again, so that many of them share one; --bucket 1 keeps them as they are. Nothing is cropped. A killed run goes on
+    with the same command.
     """
 
     content: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="CONTENT...")]
@@ -35,21 +45,37 @@ class Batch:
     running: tyro.conf.OmitArgPrefixes[Running]
     pairs: bool = False
     """The first content with the first style, the second with the second, and so on."""
-    recipe: tyro.conf.OmitArgPrefixes[Recipe] = DEFAULT
+    recipe: tyro.conf.OmitArgPrefixes[Recipe] = UNSET
 
     def run(self) -> int:
         """Make the batch; return the exit code."""
         options = self.running
+        contents, styles = found(self.content), found(self.styles)
         spec = Spec(
-            found(self.content),
-            found(self.styles),
-            self.recipe,
+            contents,
+            styles,
+            bucketed(self.recipe, contents),
             paired=self.pairs,
             snapshots=options.snapshots,
             animate=options.animate,
             metrics=options.metrics,
         )
         return options.run(spec)
+
+
+def bucketed(recipe: Recipe, contents: Sequence[Path], say: Callable[[str], object] = print) -> Recipe:
+    """Choose the bucket, where none is given, by the shapes of the contents, and say so if there is one.
+
+    Raises:
+        UserError: a content that is no readable picture.
+    """
+    if recipe.bucket != UNSET.bucket:
+        return recipe
+    shapes = {images.resized(images.shape_of(path), recipe.size) for path in contents} if recipe.scales == 1 else ()
+    if len(shapes) <= SHAPES:
+        return replace(recipe, bucket=1)
+    say(f"contents of {len(shapes)} shapes: padded to multiples of {BUCKET} pixels and cut again; --bucket 1 for none")
+    return replace(recipe, bucket=BUCKET)
 
 
 def found(names: Sequence[str]) -> tuple[Path, ...]:

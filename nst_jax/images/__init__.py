@@ -3,18 +3,21 @@
 Image contract, here and everywhere: float32, RGB, (h, w, 3), [0, 1], encoded as sRGB.
 """
 
-from .reading import Picture, read, read_metadata
-from .scaling import fit, resize, side_by_side, to_uint8
+from .reading import Picture, read, read_metadata, shape_of
+from .scaling import fit, pad, resize, resized, side_by_side, to_uint8
 from .writing import check_writable, save
 
 __all__ = [
     "Picture",
     "check_writable",
     "fit",
+    "pad",
     "read",
     "read_metadata",
     "resize",
+    "resized",
     "save",
+    "shape_of",
     "side_by_side",
     "to_uint8",
 ]

@@ -66,6 +66,16 @@ def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
     return Picture(rgb, alpha, hashlib.sha256(data).hexdigest(), path)
 
 
+def shape_of(path: str | Path) -> tuple[int, int]:
+    """Read the (height, width) that `read` would give, without decoding the pixels.
+
+    Raises:
+        UserError: as `read` does, save for damage that only the pixels show.
+    """
+    path = Path(path)
+    return _decode(path, _bytes_of(path, MAX_BYTES), MAX_PIXELS, _upright_shape)
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Read back the texts that `save` wrote: PNG text chunks, else the JSON object in EXIF ImageDescription.
 
@@ -124,10 +134,7 @@ def _decode(path: Path, data: bytes, max_pixels: int, use: Callable[[Image.Image
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Decode to upright sRGB (h, w, 3) and alpha (h, w) or None."""
     image.load()
-    try:
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged EXIF block costs the orientation, not the picture
-        turn = None
+    turn = _turn(image)
     profile, transparent = image.info.get("icc_profile"), image.info.get("transparency")
     if turn is not None:
         image = image.transpose(turn)
@@ -142,6 +149,20 @@ def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32
     elif image.has_transparency_data:
         alpha = _unit(image.convert("RGBA").getchannel("A"))
     return _unit(_to_srgb(_flat(image), profile)), alpha
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Say what sets a picture upright, none if nothing has to."""
+    try:
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # a damaged EXIF block costs the orientation, not the picture
+        return None
+
+
+def _upright_shape(image: Image.Image) -> tuple[int, int]:
+    turn, (width, height) = _turn(image), image.size
+    # Orientations 5 to 8 exchange the sides.
+    return (width, height) if turn in [_UPRIGHT[k] for k in (5, 6, 7, 8)] else (height, width)
 
 
 def _unit(image: Image.Image) -> NDArray[np.float32]:

@@ -39,6 +39,16 @@ def fit(image: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float32]:
     return np.stack([fit(values[..., c], shape) for c in range(values.shape[2])], axis=-1)
 
 
+def pad(image: ArrayLike, multiple: int) -> NDArray[np.float32]:
+    """Extend (h, w, 3) below and on the right, by reflection, to the next multiples of so many pixels.
+
+    (h, w) -> multiple (ceil(h / multiple), ceil(w / multiple)); a margin wider than the picture reflects it again.
+    """
+    values = np.asarray(image, np.float32)
+    height, width = values.shape[:2]
+    return np.pad(values, ((0, -height % multiple), (0, -width % multiple), (0, 0)), "reflect")
+
+
 def resize(image: ArrayLike, size: int) -> NDArray[np.float32]:
     """Resample (h, w, 3) or (h, w) to a longer side of `size` pixels, aspect kept; 0 keeps its own size.
 
@@ -50,11 +60,15 @@ def resize(image: ArrayLike, size: int) -> NDArray[np.float32]:
     values = np.asarray(image, np.float32)
     if size < 0:
         raise UserError(f"size is {size}; expected a number of pixels, or 0 to keep the picture's own size")
-    if size == 0:
-        return values
     height, width = values.shape[:2]
+    return fit(values, resized((height, width), size))
+
+
+def resized(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Give the (height, width) that `resize` makes of a picture of that shape."""
+    height, width = shape
     longer = max(height, width)
-    return fit(values, (max(1, round(height * size / longer)), max(1, round(width * size / longer))))
+    return (max(1, round(height * size / longer)), max(1, round(width * size / longer))) if size else shape
 
 
 def side_by_side(images: Sequence[ArrayLike], height: int, gap: int = 0) -> NDArray[np.float32]:

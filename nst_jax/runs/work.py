@@ -15,6 +15,7 @@ from nst_jax.batch.planning import plan
 from nst_jax.batch.program import Chunk, Partial, advance_chunk, solutions
 from nst_jax.batch.solve import run as run_chunks
 from nst_jax.optimize import Solution
+from nst_jax.problem import shown
 from nst_jax.runs import animate, folder, manifest, state, tables
 from nst_jax.runs.finish import finish_lane
 from nst_jax.runs.ready import Ready
@@ -132,7 +133,7 @@ def _chunk(
         if interrupted:
             raise Interrupted
     assert last is not None
-    found = solutions(last, chunk, ready.how)
+    found = solutions(last, ready.sweep, chunk, ready.how)
     seconds = (time.perf_counter() - began + before) / len(chunk.lanes)
     pending.append(writer.submit(_finish, ready, chunk, found, seconds))
 
@@ -161,7 +162,8 @@ def _snapshots(ready: Ready, chunk: Chunk, at: Partial, writer: ThreadPoolExecut
         step = int(steps[k])
         if step % ready.how.snapshots == 0 and step <= ready.how.steps[lane]:
             path = animate.snapshot(ready.out, lane, step)
-            pending.append(writer.submit(images.save, path, images.to_uint8(pictures[k]) / np.float32(255)))
+            picture = images.to_uint8(shown(ready.sweep.problems[lane], pictures[k])) / np.float32(255)
+            pending.append(writer.submit(images.save, path, picture))
 
 
 def _finish(ready: Ready, chunk: Chunk, found: dict[int, Solution], seconds: float) -> None:

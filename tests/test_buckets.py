@@ -1,0 +1,123 @@
+"""Contents of many shapes in few compiled programs: padded, solved, and cut to their own size again."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from run_files import draw
+
+import nst_jax
+from nst_jax import images, optimize, record
+from nst_jax.cli import batch, painting
+from nst_jax.cli.main import parse
+from nst_jax.errors import UserError
+from nst_jax.recipe import DEFAULT, Recipe, check
+from nst_jax.runs import ready, work
+from nst_jax.runs.spec import Spec
+
+RECIPE = Recipe(
+    content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=0, steps=4, optimizer="adam", bucket=16
+)
+SHAPES = [(20, 31), (32, 32), (25, 17), (17, 30), (31, 33), (18, 40), (29, 29), (32, 47)]
+"""Of 32x32 pixels or 32x48 when padded to multiples of 16."""
+
+
+def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0, 1, (*shape, 3)).astype(np.float32)
+
+
+def compiled(caplog) -> int:
+    lines = [r.getMessage() for r in caplog.records]
+    return len([line for line in lines if line.startswith("Finished XLA compilation of jit(advance_lanes)")])
+
+
+def test_padding_reflects_below_and_on_the_right() -> None:
+    image = picture(1, (3, 5))
+    padded = images.pad(image, 4)
+    assert padded.shape == (4, 8, 3)
+    np.testing.assert_array_equal(padded[:3, :5], image)
+    np.testing.assert_array_equal(padded[3, :5], image[1])
+    np.testing.assert_array_equal(padded[:3, 5:], image[:, [3, 2, 1]])
+    np.testing.assert_array_equal(images.pad(picture(2, (8, 4)), 4), picture(2, (8, 4)))
+
+
+def test_eight_shapes_are_two_programs_and_each_lane_is_the_solo_run(tiny, caplog) -> None:
+    contents = [picture(i, shape) for i, shape in enumerate(SHAPES)]
+    style = picture(9, (24, 20))
+    sweep = nst_jax.product(tiny.encoder, contents, [style], recipe=RECIPE)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        found = nst_jax.solve_batch(tiny.encoder, sweep, steps=4, optimizer="adam", lanes=8, say=lambda _: None)
+    assert compiled(caplog) == 2
+    assert [s.image.shape[:2] for s in found.solutions] == SHAPES
+    assert [s.last.shape[:2] for s in found.solutions] == SHAPES
+    for i in (0, 1, 7):
+        problem = nst_jax.pose(tiny.encoder, contents[i], style, recipe=RECIPE)
+        alone = nst_jax.solve(tiny.encoder, problem, steps=4, optimizer="adam")
+        np.testing.assert_allclose(found.solutions[i].image, alone.image, atol=1e-5)
+        np.testing.assert_allclose(found.solutions[i].history["total"], alone.history["total"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("init", ["content", "style", "noise"])
+def test_what_is_solved_is_the_padded_picture(tiny, init) -> None:
+    recipe = replace(RECIPE, init=init)
+    content, style = picture(1, (20, 31)), picture(2, (24, 20))
+    problem = nst_jax.pose(tiny.encoder, content, style, recipe=recipe)
+    start = np.asarray(problem.init)
+    assert start.shape == (32, 32, 3)
+    np.testing.assert_array_equal(start, images.pad(start[:20, :31], 16))
+    larger = nst_jax.pose(tiny.encoder, images.pad(content, 16), style, recipe=replace(recipe, bucket=1))
+    np.testing.assert_array_equal(problem.content["relu2_2"], larger.content["relu2_2"])
+
+
+def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_them(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(painting, "_load", lambda *_: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 5)
+    contents = tuple(draw(tmp_path / f"in/{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES[:5]))
+    init = draw(tmp_path / "init.png", 7, 30, 30)
+    recipe = replace(RECIPE, init=str(init))
+    spec = Spec(contents, (draw(tmp_path / "s.png", 9),), recipe, snapshots=2)
+    done = work.make(ready.prepare(spec, tmp_path / "run"), say=lambda _: None)
+    for lane, path in enumerate(sorted((tmp_path / "run/lanes").glob("*.png"))):
+        made = images.read(path)
+        assert made.rgb.shape[:2] == SHAPES[lane]
+        assert 0 < done[lane].row["colour_distance"] < 1
+        assert "ssim" in done[lane].row
+        held = record.from_metadata(images.read_metadata(path), path)
+        assert record.rerun_recipe(held) == recipe
+        if lane == 0:
+            alone = tmp_path / "alone.png"
+            painting.make(contents[0], spec.styles[0], alone, record.rerun_recipe(held), quiet=True, cache=False)
+            assert np.abs(images.read(alone).rgb - made.rgb).max() * 255 < 1.5
+    snapshots = list((tmp_path / "run").rglob("*.png"))
+    assert {images.shape_of(path) for path in snapshots} == set(SHAPES[:5])
+    assert len(snapshots) == 5 + 5 * 3
+
+
+def asked(*words: str) -> Recipe:
+    command = parse(["batch", "in", "--styles", "s.png", "-o", "out", *words])
+    assert isinstance(command, batch.Batch)
+    return command.recipe
+
+
+def test_batch_chooses_a_bucket_by_the_shapes(tmp_path) -> None:
+    unset = asked()
+    paths = [draw(tmp_path / f"{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES)]
+    paths.append(draw(tmp_path / "twice.png", 1, 62, 40))
+    said: list[str] = []
+    small = replace(unset, size=31)
+    assert batch.bucketed(small, paths, said.append) == replace(DEFAULT, size=31, bucket=64)
+    assert said == ["contents of 7 shapes: padded to multiples of 64 pixels and cut again; --bucket 1 for none"]
+    assert batch.bucketed(unset, paths[:4], said.append) == DEFAULT
+    assert batch.bucketed(replace(unset, scales=2), paths, said.append).bucket == 1
+    assert batch.bucketed(asked("--bucket", "1"), paths, said.append) == DEFAULT
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"), [({"bucket": 0}, "bucket is 0"), ({"bucket": 8, "scales": 2}, "use one scale")]
+)
+def test_buckets_that_cannot_be_are_refused(values, message) -> None:
+    with pytest.raises(UserError, match=message):
+        check(replace(RECIPE, **values))
