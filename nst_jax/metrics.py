@@ -6,23 +6,18 @@ compare across layers: 0 is the target itself, 1 is as far from it as blank feat
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.errors import UserError
-from nst_jax.types import Features, Image, Scalar
+from nst_jax.pixels import check_same_size, colour_distance, ssim, total_variation
+from nst_jax.types import Features, Image, ImageLike, Scalar
 from nst_jax.vgg import ARCHITECTURES, Encoder, features
 
 CONTENT_LAYER = "relu3_2"
 """Where content is compared: not the relu4_2 that the presets optimise."""
-
-LUMINANCE = (0.299, 0.587, 0.114)
-"""ITU-R BT.601, as in Wang et al.'s own grey pictures."""
-
-SSIM_WINDOW = 11
-"""Side of SSIM's window in pixels; a smaller picture has no SSIM."""
 
 
 def held_out_layers(architecture: str) -> tuple[str, ...]:
@@ -56,21 +51,30 @@ def bures_distance(found: Features, target: Features) -> Scalar:
     Source: Dowson and Landau (1982), The Frechet distance between multivariate normal distributions; as a
     distance of deep features, Heusel et al. (2017), GANs trained by a two time-scale update rule, eq. 6.
     """
-    mean_x, x = _centred(_positions(found))
-    mean_y, y = _centred(_positions(target))
-    # With A = X^T X = R^T R and B = Y^T Y = S^T S the cross term is the sum of the singular values of R S^T.
-    # Never forming A or B keeps float32's digits: by their eigenvalues the error was 10 to 100 times larger.
-    r, s = jnp.linalg.qr(x, mode="r"), jnp.linalg.qr(y, mode="r")
-    cross = jnp.linalg.svd(jnp.matmul(r, s.T, precision="highest"), compute_uv=False).sum()
-    spread = jnp.sum(x**2) + jnp.sum(y**2) - 2 * cross
-    squared = jnp.sum((mean_x - mean_y) ** 2) + jnp.maximum(spread, 0)
-    return squared / (jnp.sum(mean_y**2) + jnp.sum(y**2))
+    return _bures(_spread(_positions(found)), _spread(_positions(target)))
 
 
-def _centred(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Split (positions, c) into its mean (c,) and X (positions, c) whose X^T X is the covariance."""
+class Spread(NamedTuple):
+    """Mean m (c,) of features, a root R of their covariance R^T R, and its trace."""
+
+    mean: jax.Array
+    root: jax.Array
+    trace: Scalar
+
+
+def _spread(x: jax.Array) -> Spread:
+    """Summarise (positions, c)."""
     mean = x.mean(0)
-    return mean, (x - mean[None]) / jnp.sqrt(jnp.float32(x.shape[0]))
+    centred = (x - mean[None]) / jnp.sqrt(jnp.float32(x.shape[0]))
+    return Spread(mean, jnp.linalg.qr(centred, mode="r"), jnp.sum(centred**2))
+
+
+def _bures(x: Spread, y: Spread) -> Scalar:
+    # With A = R^T R and B = S^T S the cross term is the sum of the singular values of R S^T. Never forming A or B
+    # keeps float32's digits: by their eigenvalues the error was 10 to 100 times larger.
+    cross = jnp.linalg.svd(jnp.matmul(x.root, y.root.T, precision="highest"), compute_uv=False).sum()
+    squared = jnp.sum((x.mean - y.mean) ** 2) + jnp.maximum(x.trace + y.trace - 2 * cross, 0)
+    return squared / (jnp.sum(y.mean**2) + y.trace)
 
 
 def sliced_distance(
@@ -86,15 +90,23 @@ def sliced_distance(
     Source: Bonneel et al. (2015), Sliced and Radon Wasserstein barycenters of measures; for textures, Heitz
     et al. (2021), A sliced Wasserstein loss for neural texture synthesis.
     """
+    x, y = (_slices(_positions(f), projections, positions, seed) for f in (found, target))
+    return _sliced(x, y, jnp.mean(_positions(target) ** 2))
+
+
+def _slices(x: jax.Array, projections: int = 64, positions: int = 16384, seed: int = 0) -> jax.Array:
+    """Project (positions, c) along random unit directions, and sort: (projections, positions)."""
     key_v, key_draw = jax.random.split(jax.random.key(seed))
-    y_all = _positions(target)
-    x, y = _draw(key_draw, _positions(found), positions), _draw(key_draw, y_all, positions)
     v = jax.random.normal(key_v, (x.shape[1], projections))
     v = v / jnp.linalg.norm(v, axis=0, keepdims=True)
-    levels = max(x.shape[0], y.shape[0])
-    gap = _quantiles(x, v, levels) - _quantiles(y, v, levels)
-    # E over directions of (v . y)^2 is |y|^2 / c: what blank features would score.
-    return jnp.mean(gap**2) / jnp.mean(y_all**2)
+    return jnp.sort(jnp.einsum("nc,cp->pn", _draw(key_draw, x, positions), v, precision="highest"), axis=1)
+
+
+def _sliced(x: jax.Array, y: jax.Array, energy: Scalar) -> Scalar:
+    levels = max(x.shape[1], y.shape[1])
+    gap = _quantiles(x, levels) - _quantiles(y, levels)
+    # E over directions of (v . y)^2 is |y|^2 / c, the `energy`: what blank features would score.
+    return jnp.mean(gap**2) / energy
 
 
 def _draw(key: jax.Array, x: jax.Array, most: int) -> jax.Array:
@@ -104,126 +116,63 @@ def _draw(key: jax.Array, x: jax.Array, most: int) -> jax.Array:
     return x if x.shape[0] <= most else x[jax.random.choice(key, x.shape[0], (most,), replace=False)]
 
 
-def _quantiles(x: jax.Array, v: jax.Array, levels: int) -> jax.Array:
-    """Give the quantiles (projections, levels) at (k + 1/2) / levels along v (c, projections)."""
-    ordered = jnp.sort(jnp.einsum("nc,cp->pn", x, v, precision="highest"), axis=1)
-    return ordered[:, (2 * np.arange(levels) + 1) * x.shape[0] // (2 * levels)]
+def _quantiles(ordered: jax.Array, levels: int) -> jax.Array:
+    """Give the quantiles (projections, levels) at (k + 1/2) / levels."""
+    return ordered[:, (2 * np.arange(levels) + 1) * ordered.shape[1] // (2 * levels)]
 
 
-def style_distance(found: Mapping[str, Features], target: Mapping[str, Features]) -> dict[str, Scalar]:
-    """Average `bures_distance` and `sliced_distance` over the layers of `target`."""
-    pairs = [(found[name], target[name]) for name in target]
-    return {
-        "style_bures": jnp.stack([bures_distance(*pair) for pair in pairs]).mean(),
-        "style_sliced": jnp.stack([sliced_distance(*pair) for pair in pairs]).mean(),
-    }
+class StyleSide(NamedTuple):
+    """What one layer of a style is compared by: far less than its features, and nothing that depends on a result."""
 
-
-def ssim(image: Image, other: Image) -> Scalar:
-    """Measure the structural similarity of two pictures (h, w, 3) in [0, 1]; 1 means equal, range [-1, 1].
-
-    mean of (2 m n + c1) (2 cov + c2) / ((m^2 + n^2 + c1) (var_m + var_n + c2)), on luminance, over the places
-    where the 11x11 Gaussian window of sigma 1.5 fits; c1 = 0.01^2, c2 = 0.03^2.
-
-    Raises:
-        UserError: pictures of different sizes, or smaller than the window.
-
-    Source: Wang, Bovik, Sheikh and Simoncelli (2004), Image quality assessment, eqs. 13 to 17.
-    """
-    _same_size(image, other)
-    if min(image.shape[:2]) < SSIM_WINDOW:
-        raise UserError(f"SSIM needs a picture of at least 11x11 pixels, got {_size(image)}: use a larger size")
-    x, y = _luminance(image), _luminance(other)
-    m, n, xx, yy, xy = _blur(jnp.stack([x, y, x * x, y * y, x * y]))
-    c1, c2 = 0.01**2, 0.03**2
-    means = (2 * m * n + c1) / (m * m + n * n + c1)
-    contrasts = (2 * (xy - m * n) + c2) / (xx - m * m + yy - n * n + c2)
-    return jnp.mean(means * contrasts)
-
-
-def _luminance(image: Image) -> jax.Array:
-    """Weigh the channels of (h, w, 3) to (h, w)."""
-    r, g, b = LUMINANCE
-    return r * image[..., 0] + g * image[..., 1] + b * image[..., 2]
-
-
-def _blur(maps: jax.Array) -> jax.Array:
-    """Average (k, h, w) in SSIM's window: (k, h - 10, w - 10)."""
-    offsets = jnp.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
-    window = jnp.exp(-(offsets**2) / (2 * 1.5**2))
-    window = window / window.sum()
-    # Shifted sums, not a convolution: a GPU would round that to TF32, and the variances are differences.
-    for axis in (1, 2):
-        length = maps.shape[axis] - SSIM_WINDOW + 1
-        shifted = [jax.lax.slice_in_dim(maps, k, k + length, axis=axis) for k in range(SSIM_WINDOW)]
-        maps = sum((window[k] * part for k, part in enumerate(shifted)), jnp.zeros_like(shifted[0]))
-    return maps
-
-
-def colour_distance(image: Image, other: Image, *, bins: int = 8) -> Scalar:
-    """Compare the joint RGB histograms (bins^3 cells) of two pictures (h, w, 3) in [0, 1]; range [0, 1].
-
-    chi^2 = 1/2 sum (p - q)^2 / (p + q): 0 for equal histograms, 1 for no shared colour. Sizes may differ.
-
-    Source: Pele and Werman (2010), The quadratic-chi histogram distance family; joint colour histograms after
-    Swain and Ballard (1991), Color indexing.
-    """
-    p, q = _histogram(image, bins), _histogram(other, bins)
-    both = p + q
-    return 0.5 * jnp.sum((p - q) ** 2 / jnp.where(both == 0, 1, both))
-
-
-def _histogram(image: Image, bins: int) -> jax.Array:
-    """Count the pixels of (h, w, 3) in (bins^3,) colour cells, as shares of the picture."""
-    level = jnp.clip((image * bins).astype(jnp.int32), 0, bins - 1)
-    cell = (level[..., 0] * bins + level[..., 1]) * bins + level[..., 2]
-    counts = jnp.zeros(bins**3).at[cell.reshape(-1)].add(1.0)
-    # A cast of NaN to an integer is some colour or other: a broken lane must not look like a picture.
-    return jnp.where(jnp.isfinite(image).all(), counts / cell.size, jnp.nan)
-
-
-def total_variation(image: Image) -> Scalar:
-    """Sum the squared differences of neighbouring pixels of (h, w, 3), over channels, as a mean per pixel.
-
-    sum_ij |x_i+1,j - x_ij|^2 + |x_i,j+1 - x_ij|^2, divided by h w.
-
-    Source: Mahendran and Vedaldi (2015), Understanding deep image representations by inverting them, with
-    beta = 2.
-    """
-    down, right = image[1:] - image[:-1], image[:, 1:] - image[:, :-1]
-    return (jnp.sum(down**2) + jnp.sum(right**2)) / (image.shape[0] * image.shape[1])
+    spread: Spread
+    slices: jax.Array
+    energy: Scalar
 
 
 @jax.jit
-def held_out(encoder: Encoder, image: Image, content: Image, style: Image) -> dict[str, Scalar]:
+def style_side(encoder: Encoder, style: Image) -> dict[str, StyleSide]:
+    """Summarise a style (h, w, 3) by layer, once for all the pictures that `held_out` compares with it."""
+    found = _features(encoder, style, held_out_layers(encoder.architecture))
+    return {name: _side(f) for name, f in found.items()}
+
+
+def _side(found: Features) -> StyleSide:
+    x = _positions(found)
+    return StyleSide(_spread(x), _slices(x), jnp.mean(x**2))
+
+
+def _features(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, Features]:
+    # Always float32, max pooling and zero padding, so that numbers compare between devices and recipes.
+    return features(dataclasses.replace(encoder, plans={}), image, layers)
+
+
+def held_out(
+    encoder: Encoder, image: ImageLike, content: ImageLike, style: ImageLike | Mapping[str, StyleSide]
+) -> dict[str, Scalar]:
     """Compute every metric of a result (h, w, 3) against its content (h, w, 3) and its style (any size).
 
     Keys: content_distance, style_bures, style_sliced (0 is equal), ssim (1 is equal), colour_distance and
-    total_variation. Batch with `vmap`; what the lanes share is computed once. A non-finite picture has no
-    finite metric.
+    total_variation. The style can also be its `style_side`, computed once for many results. Batch with `vmap`. A
+    non-finite picture has no finite metric.
 
     Raises:
         UserError: a result that is not as large as its content, or smaller than SSIM's window.
     """
-    _same_size(image, content)
-    # Always float32, max pooling and zero padding, so that numbers compare between devices and recipes.
-    encoder = dataclasses.replace(encoder, plans={})
-    layers = held_out_layers(encoder.architecture)
-    wanted = tuple(dict.fromkeys((CONTENT_LAYER, *layers)))
-    found, original = features(encoder, image, wanted), features(encoder, content, (CONTENT_LAYER,))
+    side = style if isinstance(style, Mapping) else style_side(encoder, style)
+    return _held_out(encoder, image, content, dict(side))
+
+
+@jax.jit
+def _held_out(encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide]) -> dict[str, Scalar]:
+    check_same_size(image, content)
+    found = _features(encoder, image, tuple(dict.fromkeys((CONTENT_LAYER, *style))))
+    original = _features(encoder, content, (CONTENT_LAYER,))
+    pairs = [(_side(found[name]), side) for name, side in style.items()]
     return {
         "content_distance": content_distance(found[CONTENT_LAYER], original[CONTENT_LAYER]),
-        **style_distance(found, features(encoder, style, layers)),
+        "style_bures": jnp.stack([_bures(x.spread, y.spread) for x, y in pairs]).mean(),
+        "style_sliced": jnp.stack([_sliced(x.slices, y.slices, y.energy) for x, y in pairs]).mean(),
         "ssim": ssim(image, content),
         "colour_distance": colour_distance(image, content),
         "total_variation": total_variation(image),
     }
-
-
-def _size(image: Image) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _same_size(image: Image, other: Image) -> None:
-    if image.shape != other.shape:
-        raise UserError(f"pictures of {_size(image)} and {_size(other)} cannot be compared place by place: resize one")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import metrics, vgg
+from nst_jax import metrics, pixels, vgg
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, STYLE_LAYERS
 
@@ -55,7 +55,7 @@ def sliced_judge(x, y, directions, levels):
 
 
 def ssim_judge(image, other):
-    x, y = (a @ np.array(metrics.LUMINANCE) for a in (image, other))
+    x, y = (a @ np.array(pixels.LUMINANCE) for a in (image, other))
     r = np.arange(-5, 6)
     window = np.exp(-(r[:, None] ** 2 + r[None] ** 2) / (2 * 1.5**2))
     window /= window.sum()
@@ -100,9 +100,9 @@ CASES = {
         lambda x, y: sliced_judge(x, y, _directions(8, 64), 42),
         (_map(6, 7, 8), _map(5, 5, 8)),
     ),
-    "ssim": (metrics.ssim, ssim_judge, (_picture(14, 16), _picture(14, 16))),
-    "colour": (metrics.colour_distance, colour_judge, (_picture(20, 30), _picture(16, 16))),
-    "variation": (metrics.total_variation, variation_judge, (_picture(5, 7),)),
+    "ssim": (pixels.ssim, ssim_judge, (_picture(14, 16), _picture(14, 16))),
+    "colour": (pixels.colour_distance, colour_judge, (_picture(20, 30), _picture(16, 16))),
+    "variation": (pixels.total_variation, variation_judge, (_picture(5, 7),)),
 }
 
 
@@ -143,7 +143,7 @@ def test_sliced_by_hand() -> None:
 
 def test_ssim_by_hand() -> None:
     # Flat pictures of 0.2 and 0.6: (2 * 0.12 + 1e-4) / (0.04 + 0.36 + 1e-4); no contrast leaves c2 / c2 = 1.
-    found = metrics.ssim(jnp.full((11, 11, 3), 0.2), jnp.full((11, 11, 3), 0.6))
+    found = pixels.ssim(jnp.full((11, 11, 3), 0.2), jnp.full((11, 11, 3), 0.6))
     # float32 leaves 1e-7 of the squares in the variances, beside a c2 of 9e-4.
     assert found == pytest.approx(0.2401 / 0.4001, rel=3e-4)
 
@@ -151,13 +151,13 @@ def test_ssim_by_hand() -> None:
 def test_colour_by_hand() -> None:
     # Half of the pixels share a cell: 1/2 (0.5^2 / 1.5 + 0.5^2 / 0.5) = 1/3. White belongs to the last cell.
     black, half = jnp.zeros((2, 2, 3)), jnp.zeros((2, 2, 3)).at[0].set(1.0)
-    assert metrics.colour_distance(black, half) == pytest.approx(1 / 3, rel=1e-6)
-    assert metrics.colour_distance(black, 1 - black) == pytest.approx(1)
+    assert pixels.colour_distance(black, half) == pytest.approx(1 / 3, rel=1e-6)
+    assert pixels.colour_distance(black, 1 - black) == pytest.approx(1)
 
 
 def test_variation_by_hand() -> None:
     # One bright channel of one pixel among 2x2: one step down and one across, over four pixels.
-    assert metrics.total_variation(jnp.zeros((2, 2, 3)).at[0, 0, 1].set(1.0)) == pytest.approx(0.5)
+    assert pixels.total_variation(jnp.zeros((2, 2, 3)).at[0, 0, 1].set(1.0)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("function", [metrics.content_distance, metrics.bures_distance, metrics.sliced_distance])
@@ -195,16 +195,16 @@ def test_sliced_draws_when_there_are_many_positions() -> None:
 
 def test_ssim_is_symmetric_one_at_equality_and_negative_for_an_inverse() -> None:
     x, y = _picture(16, 12), _picture(16, 12)
-    assert metrics.ssim(x, y) == pytest.approx(float(metrics.ssim(y, x)), rel=1e-5)
-    assert metrics.ssim(x, x) == pytest.approx(1, abs=1e-6)
-    assert metrics.ssim(x, 1 - x) < -0.5
+    assert pixels.ssim(x, y) == pytest.approx(float(pixels.ssim(y, x)), rel=1e-5)
+    assert pixels.ssim(x, x) == pytest.approx(1, abs=1e-6)
+    assert pixels.ssim(x, 1 - x) < -0.5
 
 
 def test_sizes_that_cannot_be_compared() -> None:
     with pytest.raises(UserError, match="16x12 and 12x16"):
-        metrics.ssim(_picture(12, 16), _picture(16, 12))
+        pixels.ssim(_picture(12, 16), _picture(16, 12))
     with pytest.raises(UserError, match="at least 11x11 pixels, got 16x10"):
-        metrics.ssim(_picture(10, 16), _picture(10, 16))
+        pixels.ssim(_picture(10, 16), _picture(10, 16))
 
 
 @pytest.fixture
@@ -237,6 +237,13 @@ def test_held_out_gives_each_metric_of_the_right_layers(encoder) -> None:
     assert found["content_distance"] == pytest.approx(content_judge(f["relu3_2"], c["relu3_2"]), rel=1e-4)
     assert found["style_bures"] == pytest.approx(bures, rel=1e-3)
     assert found["ssim"] == pytest.approx(ssim_judge(np.float64(image), np.float64(content)), rel=1e-4)
+
+
+def test_a_style_summarised_once_gives_the_same_numbers(encoder) -> None:
+    image, content, style = _picture(32, 32), _picture(32, 32), _picture(36, 40)
+    side = metrics.style_side(encoder, style)
+    assert tuple(side) == metrics.held_out_layers("vgg16")
+    assert metrics.held_out(encoder, image, content, side) == metrics.held_out(encoder, image, content, style)
 
 
 def test_held_out_layers_are_not_optimised() -> None:

@@ -76,6 +76,13 @@ def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
     assert len(run.history[2]["total"]) == 10
 
 
+def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch) -> None:
+    asked, real = [], ready.style_side
+    monkeypatch.setattr(ready, "style_side", lambda *args: asked.append(1) or real(*args))
+    make(spec, tmp_path / "run")
+    assert len(asked) == 1
+
+
 def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp_path, tiny) -> None:
     make(spec, tmp_path / "run")
     path = tmp_path / "run/lanes/0001_beta=100.png"

@@ -10,7 +10,7 @@ import numpy as np
 from nst_jax import images, record
 from nst_jax.axis import plain
 from nst_jax.batch.solve import Results
-from nst_jax.metrics import held_out
+from nst_jax.metrics import held_out, style_side
 from nst_jax.pages import write
 from nst_jax.recipe import DEFAULT
 from nst_jax.runs import folder, manifest, tables
@@ -42,14 +42,15 @@ def report(
     sweep = results.sweep
     with folder.locked(out):
         finished, lanes = {}, []
+        side = None if encoder is None or style is None else style_side(encoder, style)
         for number, solution in enumerate(results.solutions):
             settings = sweep.settings(number)
             lane = Lane(number, sweep.index[number], settings, 0, 0, DEFAULT)
             images.save(out / lane.image, solution.image)
             end = record.ending(solution)
             row = {**settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
-            if encoder is not None and content is not None and style is not None:
-                found = jax.device_get(held_out(encoder, solution.image, content, style))
+            if encoder is not None and content is not None and side is not None:
+                found = jax.device_get(held_out(encoder, solution.image, content, side))
                 row |= {name: float(f"{float(x):.9g}") for name, x in found.items()}
             finished[number] = Finished({k: np.asarray(v) for k, v in solution.history.items()}, row, 0.0)
             lanes.append(_described(lane))

@@ -1,7 +1,5 @@
 """Finish one lane: its picture with its own recipe inside, its numbers, and the mark that it is done."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -10,12 +8,8 @@ from nst_jax.metrics import held_out
 from nst_jax.optimize import Solution
 from nst_jax.runs import animate, state
 from nst_jax.runs.inputs import style_size
-from nst_jax.runs.ready import Ready
+from nst_jax.runs.ready import SMALLEST, Ready
 from nst_jax.runs.spec import Lane
-from nst_jax.vgg import Encoder
-
-SMALLEST = 16
-"""Side in pixels below which the held-out metrics have nothing to look at."""
 
 
 def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) -> None:
@@ -31,13 +25,13 @@ def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) ->
         animate.animate(ready.out, lane.number, path, ready.spec.animate)
     row = {**lane.settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
     if ready.spec.metrics and min(*content.rgb[size].shape[:2]) >= SMALLEST:
-        row |= _metrics(ready.encoder, solution, content.rgb[size], ready.inputs.styles[lane.style], lane)
+        row |= _metrics(ready, solution, content.rgb[size], lane)
     state.save_finished(ready.out, lane.number, state.Finished(solution.history, row, seconds))
 
 
-def _metrics(encoder: Encoder, solution: Solution, content: np.ndarray, style: Any, lane: Lane) -> dict[str, float]:
-    picture = style.rgb[style_size(lane.recipe)]
-    if min(picture.shape[:2]) < SMALLEST:
+def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:
+    side = ready.style_side(lane.style, style_size(lane.recipe))
+    if side is None:
         return {}
-    found = jax.device_get(held_out(encoder, solution.image, content, picture))
+    found = jax.device_get(held_out(ready.encoder, solution.image, content, side))
     return {name: float(f"{float(x):.9g}") for name, x in found.items()}
