@@ -4,10 +4,11 @@ import importlib.metadata
 import os
 import platform
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+
+from nst_jax import record
 
 
 def describe(device: str) -> dict[str, str | int | float]:
@@ -18,16 +19,9 @@ def describe(device: str) -> dict[str, str | int | float]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "absent"
-    name = jax.devices()[0].device_kind if device == "cuda" else _cpu_name()
+    name = jax.devices()[0].device_kind if device == "cuda" else record.cpu_name()
     load = round(os.getloadavg()[0], 1)
     return {"device": name, "threads": threads(), "load": load, "python": platform.python_version(), **versions}
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def threads() -> int:

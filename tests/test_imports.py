@@ -11,8 +11,8 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "pixels", "metrics",
-    "problem", "units", "lbfgs", "optimize", "scales", "batch", "cache", "record", "runs", "pages", "cli",
+    "errors", "packaged", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "pixels",
+    "metrics", "problem", "units", "lbfgs", "optimize", "scales", "batch", "cache", "record", "runs", "pages", "cli",
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import weights_files as files
 
-from nst_jax import vgg
+from nst_jax import packaged, vgg
 from nst_jax.errors import UserError
 from nst_jax.vgg import TORCHVISION, param_shapes
 from nst_jax.weights import Weights, find_weights, load, load_encoder, read_weights, save_weights
@@ -220,7 +220,7 @@ def test_an_installed_package_finds_the_network_inside_itself(tmp_path, monkeypa
     data = tmp_path / "nst_jax" / "_data"
     data.mkdir(parents=True)
     shutil.copyfile(find_weights("vgg16"), data / "vgg16.h5")
-    monkeypatch.setattr(load, "__file__", str(tmp_path / "nst_jax" / "weights" / "load.py"))
+    monkeypatch.setattr(packaged, "__file__", str(tmp_path / "nst_jax" / "packaged.py"))
     assert find_weights("vgg16") == data / "vgg16.h5"
 
 

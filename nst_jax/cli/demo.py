@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from nst_jax import images
+from nst_jax import images, packaged
 from nst_jax.cli import painting
 from nst_jax.cli.stylize import report
 from nst_jax.recipe import DEFAULT
@@ -49,6 +49,4 @@ class Demo:
 
 def picture(name: str) -> Path:
     """Find an embedded example picture: inside an installed package, or in examples/images of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_data" / "images" / f"{name}.jpg"
-    return installed if installed.exists() else package.parent / "examples" / "images" / f"{name}.jpg"
+    return packaged.find(f"images/{name}.jpg", f"examples/images/{name}.jpg")

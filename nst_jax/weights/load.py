@@ -6,6 +6,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import platformdirs
 
+from nst_jax import packaged
 from nst_jax.errors import UserError
 from nst_jax.vgg import Encoder
 from nst_jax.weights.store import read_weights, sha256
@@ -24,9 +25,7 @@ def cache_dir() -> Path:
 
 def embedded_path() -> Path:
     """Find vgg16.h5: inside an installed package, or in weights/ of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_data" / "vgg16.h5"
-    return installed if installed.exists() else package.parent / "weights" / "vgg16.h5"
+    return packaged.find("vgg16.h5", "weights/vgg16.h5")
 
 
 def find_weights(weights: str | Path) -> Path:
