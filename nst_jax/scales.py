@@ -80,9 +80,9 @@ def pose(
 
 def balance(posed: Problem, finest: tuple[int, int]) -> Problem:
     """Multiply alpha by how many times more positions the `finest` scale (h, w) has, if the content loss is a sum."""
-    if posed.content_loss == "mean":
-        return posed
     h, w, _ = posed.init.shape
+    if posed.content_loss == "mean" or (h, w) == finest:
+        return posed
     return replace(posed, alpha=posed.alpha * np.float32(finest[0] * finest[1] / (h * w)))
 
 

@@ -19,6 +19,7 @@ from nst_jax.errors import UserError
 from nst_jax.optimize import solve
 from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
+from nst_jax.scales import solve_scales
 
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), beta=1e3)
 
@@ -185,6 +186,49 @@ def test_each_lane_is_the_solo_run(encoder, problem, optimizer) -> None:
     results = solve_batch(encoder, sweep, steps=5, optimizer=optimizer, say=quiet)
     for lane, alone in enumerate(unstack(sweep)):
         same(results.solutions[lane], solve(encoder, alone, steps=5, optimizer=optimizer), exact=False)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_each_lane_is_the_solo_run_at_every_scale(encoder, optimizer) -> None:
+    contents, styles = [picture(1), picture(2, 20, 12)], [picture(3, 24, 24)]
+    recipe = replace(RECIPE, scales=2, optimizer=optimizer, steps=4)
+    sweep = grid(product(encoder, contents, styles, recipe=recipe), beta=[10.0, 1e3], alpha=[1.0, 3.0])
+    results = solve_batch(encoder, sweep, steps=4, coarse_steps=3, optimizer=optimizer, lanes=2, say=quiet)
+    for lane, found in enumerate(results.solutions):
+        settings = sweep.settings(lane)
+        own = replace(recipe, coarse_steps=3, beta=settings["beta"], alpha=settings["alpha"])
+        alone = solve_scales(encoder, contents[settings["content_image"]], styles[0], recipe=own)
+        same(found, alone, exact=False)
+
+
+def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) -> None:
+    recipe = replace(RECIPE, scales=2, optimizer="adam")
+    sweep = grid(product(encoder, [picture(1, 22, 26)], [picture(2)], recipe=recipe), beta=np.logspace(0, 4, 6))
+    assert len({id(scale[0].content["relu2_2"]) for scale in sweep.coarse}) == 1
+    assert [p.init.shape for p in sweep.scales(3)] == [(11, 13, 3), (22, 26, 3)]
+    said = []
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        solve_batch(encoder, sweep, steps=5, optimizer="adam", lanes=2, say=said.append)
+    assert said == ["6 lanes of 26x22 in 3 chunks of 2 and 2 scales: as asked"]
+    compiled = [record.getMessage() for record in caplog.records]
+    for name, count in (("advance_lanes", 2), ("enlarge_lanes", 1)):
+        lines = [line for line in compiled if line.startswith(f"Finished XLA compilation of jit({name})")]
+        assert len(lines) == count
+
+
+def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
+    sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=replace(RECIPE, scales=2))
+    (chunk,) = planning.cut([0], 3, ())
+    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=(4,))) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
+
+
+def test_lanes_of_different_numbers_of_scales_run_apart(encoder) -> None:
+    recipe = replace(RECIPE, scales="auto", optimizer="adam")
+    sweep = product(encoder, [picture(1, 16, 256), picture(2)], [picture(3)], recipe=recipe)
+    assert [len(sweep.scales(lane)) for lane in range(2)] == [2, 1]
+    assert sweeping.buckets(sweep) == [(0,), (1,)]
+    found = solve_batch(encoder, sweep, steps=1, optimizer="adam", say=quiet)
+    assert [s.image.shape for s in found.solutions] == [(16, 256, 3), (16, 16, 3)]
 
 
 def test_equal_shapes_give_equal_bits_in_any_order_and_company(encoder, problem) -> None:

@@ -26,6 +26,7 @@ from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
 from nst_jax.runs import animate, folder, manifest, ready, state, work
 from nst_jax.runs.spec import Spec, applied, command, lanes
+from nst_jax.scales import solve_scales
 
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=9)
 BETAS = Axis(("beta",), ((10.0,), (100.0,), (1000.0,)))
@@ -98,14 +99,28 @@ def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp
     assert levels.max() < 1.5  # rounding in another order may tip a level
 
 
-def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("scales", "pieces_each", "places"),
+    # four pieces of three evaluations a scale, two chunks; `places` are (scale, evaluations) of the stops
+    [
+        (1, (1, 2, 1), [(0, 6), (0, 3), (0, 9)]),
+        (2, (1, 2, 1, 3, 1), [(0, 6), (1, 3), (1, 9), (0, 9), (1, 3)]),
+    ],
+)
+def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path, monkeypatch, scales, pieces_each, places) -> None:
+    # the manifest names the commit of the working directory, where others may be at work
+    monkeypatch.setattr(manifest, "git_state", lambda: None)
+    spec = replace(spec, recipe=replace(RECIPE, scales=scales))
     make(spec, tmp_path / "whole/run", lanes=2)
-    out = tmp_path / "stopped/run"
-    for pieces in (1, 2, 1):
+    out, found = tmp_path / "stopped/run", []
+    for pieces in pieces_each:
         asked = iter([False] * pieces + [True] * 99)
         with pytest.raises(work.Interrupted):
             make(spec, out, lanes=2, stop=lambda asked=asked: next(asked))
-        assert list(out.glob("state/chunk-*.npz")) != []
+        (kept,) = out.glob("state/chunk-*.npz")
+        with np.load(kept) as file:
+            found.append((int(file["scale"]), file["term-total"].shape[1]))
+    assert found == places
     said = []
     work.make(ready.prepare(spec, out), say=said.append, page=write)  # the size of chunks is remembered
     assert said == ["going on: 2 of 3 lanes are finished"]
@@ -207,6 +222,28 @@ def test_sizes_and_steps_can_be_axes(spec, tmp_path) -> None:
     assert [len(lane.history["total"]) for lane in made.values()] == [4, 7, 4, 7]
     with Image.open(tmp_path / "run/lanes/0000_size=16_steps=3.png") as picture:
         assert max(picture.size) == 16
+
+
+def test_scales_and_their_steps_are_those_of_a_picture_alone(spec, tmp_path, tiny) -> None:
+    recipe = replace(RECIPE, scales=2, coarse_steps=4, steps=6, optimizer="adam")
+    axes = (Axis(("beta", "alpha"), ((10.0, 1.0), (1000.0, 4.0))),)
+    made = make(replace(spec, recipe=recipe, axes=axes), tmp_path / "run")
+    content, style = (images.resize(images.read(p).rgb, 20) for p in (*spec.contents, *spec.styles))
+    for lane, (beta, alpha) in enumerate(((10.0, 1.0), (1000.0, 4.0))):
+        own = replace(recipe, beta=beta, alpha=alpha)
+        alone = solve_scales(tiny.encoder, content, style, recipe=own)
+        assert len(made[lane].history["total"]) == 7  # those of the finest scale, as with a picture alone
+        np.testing.assert_allclose(made[lane].history["total"], alone.history["total"], rtol=1e-3)
+        path = next((tmp_path / "run/lanes").glob(f"000{lane}_*.png"))
+        assert record.recipe_of(record.from_metadata(images.read_metadata(path), path)) == own
+        assert np.abs(images.read(path).rgb - images.to_uint8(alone.image) / 255).max() * 255 < 1.5
+
+
+def test_snapshots_are_those_of_the_finest_scale(spec, tmp_path) -> None:
+    make(replace(spec, recipe=replace(RECIPE, scales=2), axes=(), snapshots=3), tmp_path / "run")
+    frames = sorted((tmp_path / "run/snapshots/0000").iterdir())
+    assert [p.name for p in frames] == ["000000.png", "000003.png", "000006.png", "000009.png"]
+    assert {images.read(p).rgb.shape for p in frames} == {(16, 20, 3)}
 
 
 def test_transparency_is_kept(spec, tmp_path) -> None:

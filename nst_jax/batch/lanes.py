@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import optimize
+from nst_jax import optimize, scales
 from nst_jax.optimize import State
 from nst_jax.problem import Problem, Terms
 from nst_jax.vgg import Encoder
@@ -61,6 +61,16 @@ def begin_lanes(problem: Problem, steps: jax.Array, *, swept: tuple[bool, ...], 
         return optimize.begin(problem, optimizer)
 
     return _over_lanes(one, mesh, problem, swept)(None, problem, steps)
+
+
+@partial(jax.jit, static_argnames=("swept", "mesh", "optimizer"))
+def enlarge_lanes(problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh, optimizer: Any) -> State:
+    """Begin every lane's next scale, `problem`, from the best image and the state (lanes, ...) of the last one."""
+
+    def one(_, problem, state):
+        return scales.enlarge(state, problem, optimizer)
+
+    return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 
 
 @partial(jax.jit, static_argnames=("swept", "mesh", "length", "optimizer", "clamp"), donate_argnames="state")

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from nst_jax import images
 from nst_jax.axis import PICTURES, Axis
-from nst_jax.batch.sweep import Sweep
+from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, pose
 from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.scales import plan
 from nst_jax.types import ImageLike
 from nst_jax.vgg import Encoder
 
@@ -22,12 +26,13 @@ def product(
 ) -> Sweep:
     """Pose every content (h, w, 3) with every style: axes `content_image` and `style_image`, the second fastest.
 
-    The pictures may have any sizes: contents of one shape share a compiled program, and nothing is cropped.
+    The pictures may have any sizes and nothing is cropped: contents of one shape share a compiled program, and with
+    `recipe.bucket` those of nearly one shape do.
 
     Args:
         encoder: the network.
         contents, styles: RGB in [0, 1].
-        recipe: for all of them.
+        recipe: for all of them, its scales included.
         names: of the contents and of the styles; by default their numbers.
     """
     _some(contents, styles)
@@ -35,7 +40,7 @@ def product(
     index = tuple((i, j) for i in range(len(contents)) for j in range(len(styles)))
     called = names or (range(len(contents)), range(len(styles)))
     axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(PICTURES, called, strict=True))
-    return Sweep(tuple(posed(i, j) for i, j in index), axes, index)
+    return of_scales([posed(i, j) for i, j in index], axes, index)
 
 
 def pairs(
@@ -59,7 +64,8 @@ def pairs(
     posed = poser(encoder, contents, styles, recipe)
     called = names or (range(len(contents)), range(len(styles)))
     axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
-    return Sweep(tuple(posed(i, i) for i in range(len(contents))), (axis,), tuple((i,) for i in range(len(contents))))
+    numbers = range(len(contents))
+    return of_scales([posed(i, i) for i in numbers], (axis,), tuple((i,) for i in numbers))
 
 
 def poser(
@@ -68,24 +74,36 @@ def poser(
     styles: Sequence[ImageLike],
     recipe: Recipe,
     inits: Sequence[ImageLike] | None = None,
-) -> Callable[[int, int], Problem]:
-    """Give a function of (content, style) numbers that poses; equal targets are the same arrays.
+) -> Callable[[int, int], tuple[Problem, ...]]:
+    """Give a function of (content, style) numbers that poses at every scale; equal targets are the same arrays.
 
-    `inits` are by content.
+    `inits` are by content. The weights of a coarse scale are the recipe's; they are balanced when it is solved.
     """
-    by_content: dict[int, Problem] = {}
-    by_style: dict[int, Problem] = {}
+    by_content: dict[tuple[int, tuple[int, int]], Problem] = {}
+    by_style: dict[tuple[int, tuple[int, int]], Problem] = {}
 
-    def posed(i: int, j: int) -> Problem:
-        if i in by_content and j in by_style and recipe.init != "style":
-            return replace(by_content[i], style=by_style[j].style)
-        new = pose(encoder, contents[i], styles[j], recipe=recipe, init=inits[i] if inits else None)
-        first = by_style.setdefault(j, new)
-        kept = by_content.setdefault(i, new)
+    def posed(i: int, j: int) -> tuple[Problem, ...]:
+        (h, w, _), (style_h, style_w, _) = np.shape(contents[i]), np.shape(styles[j])
+        return tuple(at(i, j, scale.content, scale.style) for scale in plan((h, w), (style_h, style_w), recipe))
+
+    def at(i: int, j: int, content: tuple[int, int], style: tuple[int, int]) -> Problem:
+        kept, first = by_content.get((i, content)), by_style.get((j, style))
+        if kept and first and recipe.init != "style":
+            return replace(kept, style=first.style)
+        c, s = _fitted(contents[i], content), _fitted(styles[j], style)
+        init = _fitted(inits[i], content) if inits else None
+        new = pose(encoder, c, s, recipe=recipe, init=init)
+        first = by_style.setdefault((j, style), new)
+        kept = by_content.setdefault((i, content), new)
         # Only the starting image can depend on both pictures.
         return replace(kept, init=kept.init if recipe.init != "style" else new.init, style=first.style)
 
     return posed
+
+
+def _fitted(picture: ImageLike, shape: tuple[int, int]) -> ImageLike:
+    # What has its size already is not fetched from a device.
+    return picture if np.shape(picture)[:2] == shape else images.fit(picture, shape)
 
 
 def _some(contents: Sequence[ImageLike], styles: Sequence[ImageLike]) -> None:

@@ -37,7 +37,7 @@ def plan(
     only: Sequence[int] | None = None,
     say: Callable[[str], object] = print,
 ) -> list[Chunk]:
-    """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory; say how.
+    """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
 
     Raises:
         UserError: `lanes` is below 1.
@@ -52,7 +52,9 @@ def plan(
             size, why = _size(encoder, sweep, mine, swept, how, lanes)
             parts = cut(mine, size, swept)
             h, w, _ = sweep.problems[mine[0]].init.shape
-            say(f"{len(mine)} lanes of {w}x{h} in {len(parts)} chunks of {size}: {why}")
+            count = len(sweep.scales(mine[0]))
+            scales = f" and {count} scales" if count > 1 else ""
+            say(f"{len(mine)} lanes of {w}x{h} in {len(parts)} chunks of {size}{scales}: {why}")
             chunks += parts
     return chunks
 

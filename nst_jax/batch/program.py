@@ -1,6 +1,6 @@
-"""Run one chunk of lanes: its program, its arrays on the devices, and where it stands after each piece of its steps."""
+"""Run one chunk of lanes: its programs, its arrays on the devices, and where it stands after each piece of steps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from nst_jax.batch.sweep import Sweep, collate
 from nst_jax.optimize import Solution, State
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Optimizer, Precision
+from nst_jax.scales import balance
 from nst_jax.vgg import Encoder
 
 
@@ -24,6 +25,7 @@ from nst_jax.vgg import Encoder
 class How:
     """The static choices of a run: steps of each lane, and what `solve` is given.
 
+    `coarse_steps` are those of each lane at every scale but the last; nothing means as many as at the last.
     `snapshots` asks for a stop at each multiple of so many steps; 0 for none.
     """
 
@@ -32,6 +34,7 @@ class How:
     precision: Precision = DEFAULT.precision
     clamp: bool = True
     snapshots: int = 0
+    coarse_steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,21 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Partial:
-    """Where a chunk stands: the state (size, ...) on the devices, and the terms (size, evaluations) so far."""
+    """Where a chunk stands: the state (size, ...) on the devices, and the terms (size, evaluations) of this scale.
+
+    `scale` is its number among `scales`, 0 being the coarsest; `steps` the most that a lane takes there.
+    """
 
     state: State
     history: dict[str, np.ndarray]
     done: bool
+    scale: int = 0
+    scales: int = 1
+    steps: int = 0
+
+
+Saved = tuple[int, Sequence[np.ndarray], Mapping[str, np.ndarray]]
+"""An earlier `Partial` on the host: its scale, the leaves of its state, its history."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +80,41 @@ class _Setup:
     length: int
 
 
-def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> _Setup:
+def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How, scale: int) -> _Setup:
     mesh = compiled.lane_mesh(chunk.size)
-    problems = [sweep.problems[i] for i in chunk.filled()]
+    lanes = chunk.filled()
+    finest_h, finest_w, _ = sweep.problems[lanes[0]].init.shape
+    problems = [balance(sweep.scales(i)[scale], (finest_h, finest_w)) for i in lanes]
+    last = scale == _scales(sweep, chunk) - 1
+    wanted = _wanted(sweep, chunk, how, scale)
     h, w, _ = problems[0].init.shape
     encoder = jax.device_put(vgg.prepare(encoder, how.precision, (h, w)), NamedSharding(mesh, P()))
     problem = compiled.place(mesh, collate(problems, chunk.swept), chunk.swept)
-    steps = compiled.place_lanes(mesh, np.array([how.steps[i] for i in chunk.filled()], np.int32))
+    steps = compiled.place_lanes(mesh, np.array([wanted[i] for i in lanes], np.int32))
     platform = mesh.devices.flat[0].platform
-    length = optimize.chunk_length(max(how.steps), h * w * chunk.size // mesh.size, platform)
-    if how.snapshots:
+    length = optimize.chunk_length(max(wanted), h * w * chunk.size // mesh.size, platform)
+    if how.snapshots and last:
         length = next(n for n in range(min(length, how.snapshots), 0, -1) if how.snapshots % n == 0)
     return _Setup(encoder, problem, steps, mesh, length)
+
+
+def _scales(sweep: Sweep, chunk: Chunk) -> int:
+    return len(sweep.scales(chunk.lanes[0]))
+
+
+def _wanted(sweep: Sweep, chunk: Chunk, how: How, scale: int) -> tuple[int, ...]:
+    """Give the steps of every lane of the sweep at a scale of the chunk."""
+    return how.steps if scale == _scales(sweep, chunk) - 1 else how.coarse_steps or how.steps
+
+
+def pixel_steps(sweep: Sweep, chunk: Chunk, how: How) -> int:
+    """Count the pixels of a chunk times their evaluations, over all scales: what its time is proportional to."""
+    found = 0
+    for scale, problem in enumerate(sweep.scales(chunk.lanes[0])):
+        h, w, _ = problem.init.shape
+        wanted = _wanted(sweep, chunk, how, scale)
+        found += chunk.size * h * w * (1 + max(wanted[i] for i in chunk.lanes))
+    return found
 
 
 def _program(how: How, chunk: Chunk, setup: _Setup) -> dict[str, Any]:
@@ -87,9 +123,9 @@ def _program(how: How, chunk: Chunk, setup: _Setup) -> dict[str, Any]:
 
 
 def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> jax.stages.Compiled:
-    """Compile a chunk's program, into jit's own cache: running it later does not compile again."""
-    setup = _setup(encoder, sweep, chunk, how)
-    begin = partial(compiled.begin_lanes, swept=chunk.swept, mesh=setup.mesh, optimizer=how.optimizer)
+    """Compile the program of a chunk's finest scale, into jit's own cache: running it later does not compile again."""
+    setup = _setup(encoder, sweep, chunk, how, _scales(sweep, chunk) - 1)
+    begin = _begin(how, chunk, setup)
     split = NamedSharding(setup.mesh, P(compiled.AXIS))
     shapes = jax.eval_shape(begin, setup.problem, setup.steps)
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split), shapes)
@@ -98,39 +134,56 @@ def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> jax
 
 
 def advance_chunk(
-    encoder: Encoder,
-    sweep: Sweep,
-    chunk: Chunk,
-    how: How,
-    saved: tuple[Sequence[np.ndarray], Mapping[str, np.ndarray]] | None = None,
+    encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How, saved: Saved | None = None
 ) -> Iterator[Partial]:
-    """Yield where the chunk stands after each piece of its steps; the last is done.
+    """Yield where the chunk stands after each piece of its steps, scale by scale; the last is done.
 
     Args:
         encoder, sweep, chunk, how: what to solve.
-        saved: leaves of an earlier state and the history up to it, to go on from.
+        saved: where to go on from.
     """
-    setup = _setup(encoder, sweep, chunk, how)
+    scales = _scales(sweep, chunk)
+    first = saved[0] if saved else 0
+    at = None
+    for scale in range(first, scales):
+        setup = _setup(encoder, sweep, chunk, how, scale)
+        history = dict(saved[2]) if saved and scale == first else {}
+        state = _state(setup, chunk, how, at and at.state, saved if scale == first else None)
+        last, most = scale == scales - 1, int(np.max(jax.device_get(setup.steps)))
+        for here, record, done in _advance(setup, chunk, how, state, history, show=last and how.snapshots > 0):
+            at = Partial(here, record, done and last, scale, scales, most)
+            yield at
+
+
+def _state(setup: _Setup, chunk: Chunk, how: How, before: State | None, saved: Saved | None) -> State:
+    """Take up a saved state, or begin: from the state at the scale before, or at the first."""
+    if saved:
+        tree = jax.tree.structure(jax.eval_shape(_begin(how, chunk, setup), setup.problem, setup.steps))
+        return compiled.place_lanes(setup.mesh, jax.tree.unflatten(tree, saved[1]))
+    if before is None:
+        return _begin(how, chunk, setup)(setup.problem, setup.steps)
+    static = {"swept": chunk.swept, "mesh": setup.mesh, "optimizer": how.optimizer}
+    return compiled.enlarge_lanes(setup.problem, before, **static)
+
+
+def _begin(how: How, chunk: Chunk, setup: _Setup) -> Callable[[Problem, jax.Array], State]:
+    return partial(compiled.begin_lanes, swept=chunk.swept, mesh=setup.mesh, optimizer=how.optimizer)
+
+
+def _advance(
+    setup: _Setup, chunk: Chunk, how: How, state: State, history: dict[str, np.ndarray], *, show: bool
+) -> Iterator[tuple[State, dict[str, np.ndarray], bool]]:
+    """Yield state, history and whether all is done after each piece of one scale's steps; to `show`, the start too."""
     program = _program(how, chunk, setup)
-    begin = partial(compiled.begin_lanes, swept=chunk.swept, mesh=setup.mesh, optimizer=how.optimizer)
-    history: dict[str, np.ndarray] = {}
-    if saved is None:
-        state = begin(setup.problem, setup.steps)
-        if how.snapshots:
-            yield Partial(state, {}, False)
-    else:
-        tree = jax.tree.structure(jax.eval_shape(begin, setup.problem, setup.steps))
-        state = compiled.place_lanes(setup.mesh, jax.tree.unflatten(tree, saved[0]))
-        history = dict(saved[1])
     done = bool(history) and _done(state, setup.steps)
-    if done:
-        yield Partial(state, history, True)
+    if done or (show and not history):
+        yield state, history, done
     while not done:
         state, terms = compiled.advance_lanes(setup.encoder, setup.problem, state, setup.steps, **program)
         terms = jax.device_get(terms)
         history = {name: np.concatenate([history[name], x], 1) if history else x for name, x in terms.items()}
         done = _done(state, setup.steps)
-        yield Partial(state, history, done)
+        yield state, history, done
 
 
 def _done(state: State, steps: jax.Array) -> bool:

@@ -30,6 +30,7 @@ def solve_batch(
     sweep: Sweep,
     *,
     steps: int | Sequence[int] = DEFAULT.steps,
+    coarse_steps: int = DEFAULT.coarse_steps,
     optimizer: Optimizer | optax.GradientTransformation = DEFAULT.optimizer,
     precision: Precision = DEFAULT.precision,
     clamp: bool | None = None,
@@ -43,8 +44,10 @@ def solve_batch(
 
     Args:
         encoder: the network.
-        sweep: from `grid`, `zipped`, `product`, `pairs` or `stack`.
+        sweep: from `grid`, `zipped`, `product`, `pairs` or `stack`; over the scales of the recipe that `product` or
+            `pairs` were given.
         steps: updates of the image, for all lanes or for each.
+        coarse_steps: updates at every scale but the last of a sweep over several; 0 means `steps`.
         optimizer, precision, clamp: as for `solve`.
         lanes: how many run together; by default as many as the memory holds.
         say: what to do with lines on lanes, chunks and memory.
@@ -54,7 +57,8 @@ def solve_batch(
     """
     clamp = optimize.clamps(optimizer) if clamp is None else clamp
     each = (steps,) * len(sweep) if isinstance(steps, int) else tuple(steps)
-    how = How(each, optimizer, precision, clamp)
+    coarse = (coarse_steps,) * len(sweep) if coarse_steps else each
+    how = How(each, optimizer, precision, clamp, coarse_steps=coarse)
     found: dict[int, Solution] = {}
 
     def work(chunk: Chunk) -> None:

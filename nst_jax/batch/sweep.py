@@ -27,11 +27,13 @@ class Sweep:
         problems: one a lane.
         axes: what varies, the slowest first.
         index: the place of each lane on each axis.
+        coarse: each lane's problems at the scales before the last, coarsest first; nothing where there are none.
     """
 
     problems: tuple[Problem, ...]
     axes: tuple[Axis, ...]
     index: tuple[tuple[int, ...], ...]
+    coarse: tuple[tuple[Problem, ...], ...] = ()
 
     def __len__(self) -> int:
         """Count the lanes."""
@@ -40,6 +42,10 @@ class Sweep:
     def settings(self, lane: int) -> dict[str, Any]:
         """Give what varies in one lane: `{"beta": 100.0, "seed": 3}`."""
         return at(self.axes, self.index[lane])
+
+    def scales(self, lane: int) -> tuple[Problem, ...]:
+        """Give the problems of one lane, from coarse to fine."""
+        return (*(self.coarse[lane] if self.coarse else ()), self.problems[lane])
 
 
 def grid(problem: Problem | Sweep, **axes: Any) -> Sweep:
@@ -77,8 +83,16 @@ def _multiply(sweep: Sweep, axis: Axis) -> Sweep:
     if taken := {name for a in sweep.axes for name in a.names} & set(axis.names):
         raise UserError(f"{', '.join(sorted(taken))} is an axis already: name each axis once")
     lanes = list(itertools.product(range(len(sweep)), range(len(axis.values))))
-    problems = tuple(vary(sweep.problems[i], dict(zip(axis.names, axis.values[j], strict=True))) for i, j in lanes)
-    return Sweep(problems, (*sweep.axes, axis), tuple((*sweep.index[i], j) for i, j in lanes))
+    values = [dict(zip(axis.names, row, strict=True)) for row in axis.values]
+    scales = [tuple(vary(problem, values[j]) for problem in sweep.scales(i)) for i, j in lanes]
+    return of_scales(scales, (*sweep.axes, axis), tuple((*sweep.index[i], j) for i, j in lanes))
+
+
+def of_scales(
+    scales: Sequence[tuple[Problem, ...]], axes: tuple[Axis, ...], index: tuple[tuple[int, ...], ...]
+) -> Sweep:
+    """Make a sweep of lanes that each have one problem or several, from coarse to fine."""
+    return Sweep(tuple(lane[-1] for lane in scales), axes, index, tuple(lane[:-1] for lane in scales))
 
 
 def vary(problem: Problem, settings: Mapping[str, Any]) -> Problem:
@@ -167,15 +181,15 @@ def unstack(sweep: Sweep) -> list[Problem]:
 
 def nbytes(sweep: Sweep) -> int:
     """Count the bytes of all arrays, each once."""
-    leaves = {id(leaf): np.asarray(leaf).nbytes for leaf in jax.tree.leaves(sweep.problems)}
+    leaves = {id(leaf): np.asarray(leaf).nbytes for leaf in jax.tree.leaves((sweep.problems, sweep.coarse))}
     return sum(leaves.values())
 
 
 def buckets(sweep: Sweep) -> list[tuple[int, ...]]:
-    """Group the lanes that one compiled program can run: same shapes, layers, pooling and padding; in their order."""
+    """Group the lanes that can run together: at every scale the same shapes, layers, pooling and padding; in order."""
     found: dict[Any, list[int]] = {}
-    for lane, problem in enumerate(sweep.problems):
-        leaves, tree = jax.tree.flatten(problem)
+    for lane in range(len(sweep)):
+        leaves, tree = jax.tree.flatten(sweep.scales(lane))
         key = (tree, tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves))
         found.setdefault(key, []).append(lane)
     return [tuple(lanes) for lanes in found.values()]

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -108,17 +108,17 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
 def dry_run(ready: "Ready", lanes: int | None) -> int:
     """Print what would be made; measures the time of one piece of the first chunk."""
     from nst_jax.batch.planning import plan
-    from nst_jax.batch.program import advance_chunk
+    from nst_jax.batch.program import advance_chunk, pixel_steps
 
     for lane in ready.lanes:
         print(f"{lane.number:4}  {lane.name}")
     chunks = plan(ready.encoder, ready.sweep, ready.how, lanes=lanes, only=ready.mine)
-    a_step = time_a_step(advance_chunk(ready.encoder, ready.sweep, chunks[0], ready.how))
-    pixels = [ready.sweep.problems[c.lanes[0]].init.shape for c in chunks]
-    steps = [max(ready.how.steps[i] for i in c.lanes) + 1 for c in chunks]
-    work = [c.size * h * w * n for c, (h, w, _), n in zip(chunks, pixels, steps, strict=True)]
-    a_pixel = a_step / (chunks[0].size * pixels[0][0] * pixels[0][1])
-    print(f"about {_duration(sum(work) * a_pixel)} of computing, by the speed of the first chunk; nothing was written")
+    finest = replace(ready.sweep, coarse=())
+    a_step = time_a_step(advance_chunk(ready.encoder, finest, chunks[0], ready.how))
+    h, w, _ = ready.sweep.problems[chunks[0].lanes[0]].init.shape
+    work = sum(pixel_steps(ready.sweep, chunk, ready.how) for chunk in chunks)
+    seconds = work * a_step / (chunks[0].size * h * w)
+    print(f"about {_duration(seconds)} of computing, by the speed of the first chunk; nothing was written")
     return 0
 
 

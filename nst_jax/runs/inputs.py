@@ -79,10 +79,10 @@ def _load(path: Path, sizes: Sequence[int]) -> Loaded:
 def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs) -> "Sweep":
     """Pose every lane; targets are computed once a picture and size, and shared."""
     from nst_jax.batch.pairing import poser
-    from nst_jax.batch.sweep import NUMBERS, Sweep, vary
+    from nst_jax.batch.sweep import NUMBERS, of_scales, vary
 
     posers: dict[Recipe, Any] = {}
-    problems = []
+    scales = []
     for lane in lanes:
         # What the program does not depend on is that of the base recipe here, and put in below where it varies.
         recipe = replace(lane.recipe, **{name: getattr(spec.recipe, name) for name in DYNAMIC})
@@ -92,5 +92,5 @@ def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs)
             inits = [images.fit(inputs.init.rgb, c.shape[:2]) for c in contents] if inputs.init else None
             posers[recipe] = poser(encoder, contents, styles, recipe, inits)
         numbers = {k: v for k, v in lane.settings.items() if k in NUMBERS or k not in (*NUMERIC, *PICTURES)}
-        problems.append(vary(posers[recipe](lane.content, lane.style), numbers))
-    return Sweep(tuple(problems), all_axes(spec), tuple(lane.index for lane in lanes))
+        scales.append(tuple(vary(problem, numbers) for problem in posers[recipe](lane.content, lane.style)))
+    return of_scales(scales, all_axes(spec), tuple(lane.index for lane in lanes))

@@ -10,7 +10,6 @@ import jax
 
 from nst_jax.batch.program import How
 from nst_jax.batch.sweep import Sweep
-from nst_jax.errors import UserError
 from nst_jax.metrics import style_side
 from nst_jax.optimize import clamps
 from nst_jax.runs import animate
@@ -48,8 +47,6 @@ def prepare(spec: Spec, out: Path) -> Ready:
     Raises:
         UserError: anything a user can put right.
     """
-    if spec.recipe.scales != 1:
-        raise UserError(f"scales is {spec.recipe.scales}: lanes are solved at one scale; leave it at 1, or use stylize")
     lanes = lanes_of(spec)
     animate.check(spec.animate)
     inputs = read(spec, lanes)
@@ -58,7 +55,8 @@ def prepare(spec: Spec, out: Path) -> Ready:
     recipe = spec.recipe
     snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
     steps = tuple(lane.recipe.steps for lane in lanes)
-    how = How(steps, recipe.optimizer, recipe.precision, clamps(recipe.optimizer), snapshots)
+    coarse = tuple(lane.recipe.coarse_steps or lane.recipe.steps for lane in lanes)
+    how = How(steps, recipe.optimizer, recipe.precision, clamps(recipe.optimizer), snapshots, coarse)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     return Ready(out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs), mine, jax.process_index())

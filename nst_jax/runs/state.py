@@ -15,8 +15,9 @@ from nst_jax.runs.folder import STATE, write_whole
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A chunk in flight: leaves of its state, the terms so far (size, evaluations), and the seconds it took."""
+    """A chunk in flight: its scale, leaves of its state, the terms there (size, evaluations), the seconds so far."""
 
+    scale: int
     leaves: list[np.ndarray]
     history: dict[str, np.ndarray]
     seconds: float
@@ -54,7 +55,8 @@ def save_checkpoint(folder: Path, chunk: Chunk, checkpoint: Checkpoint) -> None:
     """Keep where a chunk stands."""
     arrays = {f"leaf-{i:03d}": leaf for i, leaf in enumerate(checkpoint.leaves)}
     arrays |= {f"term-{name}": x for name, x in checkpoint.history.items()}
-    _save(_checkpoint(folder, chunk), {**arrays, "seconds": np.array(checkpoint.seconds)})
+    numbers = {"scale": np.array(checkpoint.scale), "seconds": np.array(checkpoint.seconds)}
+    _save(_checkpoint(folder, chunk), {**arrays, **numbers})
 
 
 def load_checkpoint(folder: Path, chunk: Chunk) -> Checkpoint | None:
@@ -63,7 +65,7 @@ def load_checkpoint(folder: Path, chunk: Chunk) -> Checkpoint | None:
     if arrays is None:
         return None
     leaves = [arrays[name] for name in sorted(arrays) if name.startswith("leaf-")]
-    return Checkpoint(leaves, _terms(arrays), float(arrays["seconds"]))
+    return Checkpoint(int(arrays["scale"]), leaves, _terms(arrays), float(arrays["seconds"]))
 
 
 def drop_checkpoint(folder: Path, chunk: Chunk) -> None:

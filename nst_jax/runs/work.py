@@ -65,7 +65,7 @@ def make(
 
         def work(chunk: Chunk) -> None:
             done = len(ready.mine) - sum(len(c.lanes) for c in chunks) + sum(len(c.lanes) for c in worked)
-            _chunk(ready, chunk, writer, pending, lambda *at: show(*_place(ready, chunk, done, *at)), stop)
+            _chunk(ready, chunk, writer, pending, lambda at: show(*_place(ready, chunk, done, at)), stop)
             worked.append(chunk)
             for future in [f for f in pending if f.done()]:
                 future.result()
@@ -78,8 +78,11 @@ def make(
         return _publish(ready, page) if ready.process == 0 else {}
 
 
-def _place(ready: Ready, chunk: Chunk, done: int, step: int, steps: int) -> tuple[str, int, int, int, int]:
-    return f"lanes {chunk.lanes[0]} to {chunk.lanes[-1]}", done, len(ready.mine), step, steps
+def _place(ready: Ready, chunk: Chunk, done: int, at: Partial) -> tuple[str, int, int, int, int]:
+    which = f"lanes {chunk.lanes[0]} to {chunk.lanes[-1]}"
+    which += f", scale {at.scale + 1} of {at.scales}" if at.scales > 1 else ""
+    step = next((x.shape[1] for x in at.history.values()), 0)
+    return which, done, len(ready.mine), min(step, at.steps), at.steps
 
 
 def _settle(ready: Ready, say: Callable[[str], object]) -> None:
@@ -112,7 +115,7 @@ def _chunk(
     chunk: Chunk,
     writer: ThreadPoolExecutor,
     pending: list[Future],
-    show: Callable[[int, int], object],
+    show: Callable[[Partial], object],
     stop: Callable[[], bool],
 ) -> None:
     """Solve one chunk from where it stands, and hand its pictures to the writer."""
@@ -120,13 +123,12 @@ def _chunk(
     before = saved.seconds if saved else 0.0
     began = time.perf_counter()
     keep = _keeper(ready, chunk, writer, pending, began - before)
-    steps = max(ready.how.steps[i] for i in chunk.lanes)
+    place = saved and (saved.scale, saved.leaves, saved.history)
     last = None
-    for last in advance_chunk(ready.encoder, ready.sweep, chunk, ready.how, saved and (saved.leaves, saved.history)):
-        if ready.how.snapshots:
+    for last in advance_chunk(ready.encoder, ready.sweep, chunk, ready.how, place):
+        if ready.how.snapshots and last.scale == last.scales - 1:
             _snapshots(ready, chunk, last, writer, pending)
-        done = next((x.shape[1] for x in last.history.values()), 0)
-        show(min(done, steps), steps)
+        show(last)
         interrupted = stop() and not last.done
         if not last.done:
             keep(last, interrupted)
@@ -148,7 +150,7 @@ def _keeper(ready: Ready, chunk: Chunk, writer: ThreadPoolExecutor, pending: lis
         if not now and (start - last["at"] < last["cost"] / CHECKPOINTS or (writing and not writing.done())):
             return
         leaves = [np.asarray(leaf) for leaf in jax.device_get(jax.tree.leaves(at.state))]
-        checkpoint = state.Checkpoint(leaves, at.history, start - began)
+        checkpoint = state.Checkpoint(at.scale, leaves, at.history, start - began)
         last["writing"] = writer.submit(state.save_checkpoint, ready.out, chunk, checkpoint)
         pending.append(last["writing"])
         last.update(at=time.perf_counter(), cost=time.perf_counter() - start)
