@@ -1,14 +1,20 @@
 """The benchmarks' own arithmetic and tables; none of it needs PyTorch."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import contenders, speed
+from benchmarks import contenders, quality, racers, speed, time_to_quality
 from benchmarks.flops import conv_flops
+from benchmarks.quality import Curve, Point
 from benchmarks.table import HEADER, Row, best_opponent, markdown, speedup, write_json
+from nst_jax import DEFAULT, load_encoder, pose, problem, total
+from nst_jax.presets import JCJOHNSON
 
 
 def test_flops_of_two_layers_worked_by_hand():
@@ -100,3 +106,134 @@ def test_our_contender_runs_a_batch_and_lowers_its_loss():
     first = contender.run(4)
     assert contender.run(4) < first
     assert (contender.memory() or 0) > 0
+
+
+# --- time to quality ---
+
+
+def curves() -> list[Curve]:
+    # The reference's saved pictures reach 10 after 8 s, its unclipped ones 5.
+    reference = [Point(0, 0, 100, 100), Point(4, 4, 20, 15), Point(8, 8, 10, 5), Point(10, 10, 12, 6)]
+    fast = [Point(0, 0, 100, 100), Point(2, 8, 9, 9), Point(4, 16, 5, 5)]
+    lost = [Point(0, 0, 100, 100), Point(1, 1, math.nan, math.nan)]
+    race = ("temple:great_wave", "content")
+    pairs = (("fast", fast), (quality.LBFGS, reference), (quality.ADAM, lost))
+    return [Curve(*race, name, (2, 3), points=points) for name, points in pairs]
+
+
+def test_a_verdict_worked_by_hand():
+    ours, reference, lost = curves()
+    found = quality.verdict(ours, reference)
+    assert found[:5] == (2, 8, 4, 1, 2)  # 8 s against 2, 8 evaluations against 8, and 8 s against 4 to the loss of 5
+    assert found[5:] == (4, 5 / 20)
+    assert math.isnan(quality.verdict(lost, reference).seconds)
+
+
+def test_the_table_of_curves_says_never_where_the_loss_is_not_reached():
+    ours, reference, lost = (line.strip("| ").split(" | ") for line in quality.markdown(curves()).splitlines()[2:])
+    assert ours == ["temple + great_wave", "content", "fast", "16", "4", "5", "5", "2", "4", "1", "2", "0.250 at 4 s"]
+    assert reference[5:9] == ["10", "5", "8", "1"]
+    assert lost[7:11] == ["never"] * 4
+    assert {len(ours), len(reference), len(lost)} == {len(quality.HEADER)}
+    assert quality.markdown(curves()[:1]).endswith("| – | – | – | – | – |")
+
+
+def test_every_point_is_written_and_drawn(tmp_path):
+    quality.write_json(tmp_path / "out.json", {"device": "a chip"}, curves())
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["columns"] == ["seconds", "evaluations", "saved", "free"]
+    assert found["curves"][2]["points"][1] == [1, 1, None, None]
+    quality.draw(tmp_path / "out.jpg", curves(), "a caption")
+    quality.sheet(tmp_path / "sheet.jpg", {"from content": {"fast": np.zeros((4, 6, 3))}}, "a caption")
+    assert all((tmp_path / name).read_bytes()[:2] == b"\xff\xd8" for name in ("out.jpg", "sheet.jpg"))
+
+
+def test_the_one_behind_goes_next_and_judging_is_off_the_clock(monkeypatch):
+    now, order = [0.0], []
+    monkeypatch.setattr(time_to_quality.time, "perf_counter", lambda: now[0])
+
+    def contender(name: str, seconds: float, slices: int):
+        yield racers.Moment(0, np.full((1, 1, 3), 2.0))
+        for k in range(slices):
+            now[0] += seconds
+            order.append(name)
+            yield racers.Moment(k + 1, np.full((1, 1, 3), 2.0 - k))
+
+    def judge(image: np.ndarray) -> float:
+        now[0] += 1000
+        return float(image.max())
+
+    found, images = time_to_quality.race({"a": contender("a", 1, 4), "b": contender("b", 3, 2)}, judge, "p", "i")
+    assert order == ["a", "b", "a", "a", "a", "b"]
+    a, b = (curve.points for curve in found)
+    assert [p.seconds for p in a] == [0, 1, 2, 3, 4]
+    assert [p.seconds for p in b] == [0, 3, 6]
+    assert (b[1].saved, b[1].free, b[2].saved) == (1, 2, 1)
+    assert images["a"].max() == -1
+
+
+def small(init: str = "content"):
+    rng = np.random.default_rng(0)
+    content, style = (rng.random((36, 32, 3)).astype(np.float32) for _ in range(2))
+    return content, style, racers.objective((36, 32), init)
+
+
+def test_the_objective_is_that_of_jcjohnson_but_for_the_border(tiny):
+    content, style, recipe = small()
+    found = [
+        float(total(tiny.encoder, pose(tiny.encoder, content, style, recipe=replace(r, tv=0.0)), jnp.asarray(style))[0])
+        for r in (recipe, JCJOHNSON)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    assert recipe.tv == pytest.approx(JCJOHNSON.tv * 255**2 / 2)
+
+
+def test_ours_counts_coarse_evaluations_by_their_pixels(tiny):
+    rng = np.random.default_rng(0)
+    content, style = (rng.random((64, 64, 3)).astype(np.float32) for _ in range(2))
+    recipe = replace(racers.objective((64, 64), "content"), scales=2, coarse_steps=3, steps=2)
+    start, coarse, fine = racers.ours(tiny.encoder, content, style, recipe)
+    assert np.array_equal(start.image, content)
+    assert (start.evaluations, coarse.evaluations, fine.evaluations) == (0, 4 / 4, 4 / 4 + 3)
+    assert coarse.image.shape == fine.image.shape == content.shape
+    assert np.array_equal(fine.image, np.clip(fine.image, 0, 1))
+
+
+def test_a_preset_moves_the_pixels_and_leaves_the_objective_alone():
+    *_, recipe = small("noise")
+    found = racers.in_the_way_of(recipe, "fast", 7)
+    assert (found.steps, found.init, found.beta, found.content_loss) == (7, "noise", recipe.beta, "half-sum")
+    assert found.scales == racers.in_the_way_of(DEFAULT, "fast", None).scales
+
+
+@pytest.mark.parametrize("name", [quality.LBFGS, quality.ADAM])
+def test_torch_in_slices_is_torch_at_once_and_the_objective_is_ours(monkeypatch, name):
+    torch = pytest.importorskip("torch")
+    content, style, recipe = small("noise")
+    recipe = replace(recipe, content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), layer_weights=())
+    args = time_to_quality.options(["--torch-iterations", "12"])
+    encoder = load_encoder()
+    posed = pose(encoder, content, style, recipe=recipe)
+    start = np.asarray(problem.start(posed))
+    moments = list(racers.theirs(name, content, style, start, recipe, args))
+    counts = [m.evaluations for m in moments]
+    assert counts[:4] == [0, 1, 2, 3]
+    assert counts[-1] == 12
+    losses = []
+
+    def watched(make):
+        def wrapped(*given):
+            inner = make(*given)
+            return lambda image: losses.append(value := inner(image)) or value
+
+        return wrapped
+
+    from benchmarks import torch_reference
+
+    monkeypatch.setattr(torch_reference, "loss_function", watched(torch_reference.loss_function))
+    monkeypatch.setattr(racers, "slice_length", lambda done: 12)
+    *_, once = racers.theirs(name, content, style, start, recipe, args)
+    assert len(losses) == 2 + 12  # two to warm up
+    np.testing.assert_allclose(once.image, moments[-1].image, atol=1e-4)
+    assert float(total(encoder, posed, jnp.asarray(start))[0]) == pytest.approx(losses[0].item(), rel=1e-3)
+    assert isinstance(losses[0], torch.Tensor)

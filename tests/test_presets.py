@@ -193,11 +193,21 @@ def test_presets_are_valid_and_have_a_finite_gradient(tiny, name):
     assert np.abs(grad).max() > 0
 
 
+@pytest.mark.parametrize("name", ["fast", "best"])
+def test_fast_and_best_are_the_default_objective_moved_otherwise(name):
+    recipe = PRESETS[name]
+    moved = {"scales": 1, "coarse_steps": 0, "steps": PRESETS["default"].steps}
+    assert replace(recipe, **moved) == PRESETS["default"]
+    evaluations = recipe.steps + (recipe.scales - 1) * recipe.coarse_steps / recipe.scale_ratio**2
+    assert (evaluations < PRESETS["default"].steps / 3) == (name == "fast")
+    assert (evaluations > PRESETS["default"].steps) == (name == "best")
+
+
 def test_find_names_the_nearest():
     assert find("jcjohnson") == PRESETS["jcjohnson"]
     with pytest.raises(UserError, match="no preset is called 'jcjonson': did you mean 'jcjohnson'"):
         find("jcjonson")
-    with pytest.raises(UserError, match="use one of default, gatys2015"):
+    with pytest.raises(UserError, match="use one of default, fast, best, gatys2015"):
         find("zzz")
 
 
