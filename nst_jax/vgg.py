@@ -106,12 +106,14 @@ class Conv(nn.Module):
     padding: Padding = "zero"
 
     @nn.compact
-    def __call__(self, x: Features, relu: bool) -> Features:
+    def __call__(self, x: Features, relu: bool, pool: bool) -> Features:
         shape = (3, 3, x.shape[-1], self.channels)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
         plan = self.get_variable("plans", "plan") if self.has_variable("plans", "plan") else None
         plan = ops.plan_conv(kernel, bias) if plan is None else plan
+        if pool:
+            return ops.conv_pool(x, plan, padding=self.padding)
         return ops.conv(x, plan, relu=relu, padding=self.padding)
 
 
@@ -127,13 +129,15 @@ class VGG(nn.Module):
         wanted = set(layers)
         found: dict[str, Features] = {}
         pool = {"max": ops.max_pool, "avg": ops.avg_pool}[self.pooling]
+        pooled = True
         for block, count in enumerate(self.blocks, 1):
-            if block > 1:
-                x = pool(x)
+            x = x if pooled else pool(x)
             for index in range(1, count + 1):
                 name = f"{block}_{index}"
                 before = f"conv{name}" in wanted
-                x = Conv(CHANNELS[block - 1], self.padding, name=f"conv{name}")(x, relu=not before)
+                # A layer that nobody asked for is pooled as it is made.
+                pooled = index == count and self.pooling == "max" and wanted.isdisjoint((f"conv{name}", f"relu{name}"))
+                x = Conv(CHANNELS[block - 1], self.padding, name=f"conv{name}")(x, relu=not before, pool=pooled)
                 if before:
                     found[f"conv{name}"] = x
                     x = jnp.maximum(x, 0)

@@ -138,6 +138,44 @@ def test_batch_is_as_many_products_as_one_image(method):
     assert "while" not in four
 
 
+def _pooled_step(convolve, plan, g):
+    return jax.value_and_grad(lambda x: jnp.vdot(convolve(x, plan), g))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [*SHAPES[2:], (9, 8, 4, 4)])
+@pytest.mark.parametrize("strip_bytes", [1, 2**20])
+def test_pooling_in_the_convolution_is_pooling_after_it(monkeypatch, shape, method, strip_bytes):
+    monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
+    x, kernel, bias, _ = _case(shape)
+    lanes = jnp.stack([jnp.asarray(x * scale, jnp.float32) for scale in (1, -2, 3)])
+    plan = _plan(kernel, bias - 0.5, method)  # some windows are dead
+    g = jnp.asarray(np.random.default_rng(4).normal(size=(shape[0] // 2, shape[1] // 2, shape[3])), jnp.float32)
+    plain = _pooled_step(lambda x, plan: ops.max_pool(ops.conv(x, plan)), _plan(kernel, bias - 0.5, "reference"), g)
+    step = _pooled_step(ops.conv_pool, plan, g)
+    for expected, *found in zip(jax.vmap(plain)(lanes), jax.lax.map(step, lanes), jax.vmap(step)(lanes), strict=True):
+        for each in found:
+            np.testing.assert_allclose(each, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_pooling_in_the_convolution_keeps_a_byte_a_window(method):
+    plan = _plan(*_case((32, 32, 8, 8))[1:3], method)
+    network = sum(leaf.nbytes for leaf in jax.tree.leaves(plan))
+    _, back = jax.vjp(lambda x: ops.conv_pool(x, plan), jnp.zeros((32, 32, 8)))
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(back)) <= 16 * 16 * 8 + network
+
+
+@pytest.mark.parametrize("size", [(4, 4), (40, 40)])  # fewer tiles than channels, and more
+def test_one_transformed_kernel_serves_both_directions(size):
+    x, kernel, _, g = _case((*size, 12, 8))
+    plan = _plan(kernel, np.zeros(8), "winograd")
+    assert plan.backward is None
+    back = jax.vjp(lambda x: ops.conv(x, plan, relu=False), jnp.asarray(x, jnp.float32))[1](jnp.asarray(g, jnp.float32))
+    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+    assert _relative(back[0], _plain(g, flipped, 0.0, relu=False)) < 5e-6
+
+
 @pytest.mark.parametrize("strip_bytes", [1, 9000])  # one row a strip; some rows a strip, not a divisor of all
 def test_strips_change_nothing(monkeypatch, strip_bytes):
     x, kernel, bias, _ = _case((23, 9, 4, 5))

@@ -1,8 +1,10 @@
 """The performance kernels, each with its own derivative. Every function takes one image; batch with `vmap`."""
 
-from nst_jax.ops.conv import Method, Plan, Precision, choose, conv, plan_conv
+from nst_jax.ops.conv import Method, Plan, Precision, choose, conv, conv_pool, plan_conv
 from nst_jax.ops.gram import gram
 from nst_jax.ops.pool import avg_pool, max_pool
 from nst_jax.ops.remat import remat
 
-__all__ = ["Method", "Plan", "Precision", "avg_pool", "choose", "conv", "gram", "max_pool", "plan_conv", "remat"]
+__all__ = [
+    "Method", "Plan", "Precision", "avg_pool", "choose", "conv", "conv_pool", "gram", "max_pool", "plan_conv", "remat",
+]  # fmt: skip

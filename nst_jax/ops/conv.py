@@ -1,13 +1,14 @@
 """3x3 convolution with bias and ReLU whose only derivative is the one towards its input."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from nst_jax.ops import narrow, winograd
+from nst_jax.ops import narrow, pool, winograd
 from nst_jax.types import Features
 
 Method = Literal["reference", "direct", "narrow", "winograd"]
@@ -24,12 +25,13 @@ class Plan:
 
     Attributes:
         forward: the kernel (3, 3, c_in, c_out), or what its method makes of it.
-        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or what its method makes of it.
+        backward: the flipped, transposed kernel (3, 3, c_out, c_in), or what its method makes of it; None for
+            `winograd`, which goes both ways with one.
         bias: (c_out,).
     """
 
     forward: jax.Array
-    backward: jax.Array
+    backward: jax.Array | None
     bias: jax.Array
     method: Method = struct.field(pytree_node=False, default="direct")
     precision: Precision = struct.field(pytree_node=False, default="float32")
@@ -53,10 +55,9 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precisio
 def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", precision: Precision = "float32") -> Plan:
     """Prepare a kernel (3, 3, c_in, c_out) for `method` in `precision`."""
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
-    flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-    forward, backward = kernel, flipped
     if method == "winograd":
-        forward, backward = winograd.transform_kernel(kernel), winograd.transform_kernel(flipped)
+        return Plan(winograd.transform_kernel(kernel).astype(dtype), None, bias.astype(dtype), method, precision)
+    forward, backward = kernel, kernel[::-1, ::-1].swapaxes(2, 3)
     if method == "narrow":
         forward, backward = narrow.forward_kernel(kernel), narrow.backward_kernel(kernel)
     return Plan(forward.astype(dtype), backward.astype(dtype), bias.astype(dtype), method, precision)
@@ -74,6 +75,17 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
         x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
     y: jax.Array = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
     return y if padding == "zero" else y[1:-1, 1:-1]
+
+
+def conv_pool(x: Features, plan: Plan, *, padding: str = "zero") -> Features:
+    """Compute `max_pool(conv(x))`: (h, w, c_in) -> (h // 2, w // 2, c_out).
+
+    Where each maximum stood, one byte a window, is all that the derivative needs: the convolution's output, the
+    largest array of a block, is not kept.
+    """
+    if plan.method == "reference" or padding != "zero":
+        return pool.max_pool(conv(x, plan, padding=padding))
+    return _conv_pool(x.astype(plan.forward.dtype), plan, x.shape[:2])
 
 
 def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
@@ -109,6 +121,27 @@ def _conv_backward(relu: bool, saved, g: jax.Array):
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv_pool(x: jax.Array, plan: Plan, size: tuple[int, int]) -> jax.Array:
+    return _conv_pool_forward(x, plan, size)[0]
+
+
+def _conv_pool_forward(x: jax.Array, plan: Plan, size: tuple[int, int]):
+    if plan.method == "winograd":
+        y, taken = (lane[0] for lane in _winograd_pool(x[None], plan.forward, plan.bias))
+    else:
+        y, taken = pool.max_pool_taken(_conv(x, plan, True))
+    return y, (taken, plan)
+
+
+def _conv_pool_backward(size: tuple[int, int], saved, g: jax.Array):
+    taken, plan = saved
+    return _backward(pool.max_unpool(taken, g, size), plan), None
+
+
+_conv_pool.defvjp(_conv_pool_forward, _conv_pool_backward)
+
+
 def _forward(x: jax.Array, plan: Plan) -> jax.Array:
     """Convolve (h, w, c_in), zero padded -> (h, w, c_out)."""
     if plan.method == "narrow":
@@ -119,8 +152,8 @@ def _forward(x: jax.Array, plan: Plan) -> jax.Array:
 def _backward(g: jax.Array, plan: Plan) -> jax.Array:
     """Carry the gradient (h, w, c_out) to the input (h, w, c_in)."""
     if plan.method == "winograd":
-        nothing = jnp.zeros(plan.backward.shape[-1:], g.dtype), jnp.asarray(-jnp.inf, g.dtype)
-        return _winograd(g[None], plan.backward, *nothing)[0]
+        return _winograd_back(g[None], plan.forward)[0]
+    assert plan.backward is not None
     if plan.method == "narrow":
         return narrow.backward(g, plan.backward, _products(plan.precision))
     return _direct(g[None], plan.backward, plan.precision)[0]
@@ -141,20 +174,30 @@ def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
     )
 
 
-@jax.custom_batching.custom_vmap
-def _winograd(x: jax.Array, kernel: jax.Array, bias: jax.Array, floor: jax.Array) -> jax.Array:
-    return winograd.convolve(x, kernel, bias, floor)
+def _images_as_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make lanes under `vmap` more images of one call of `function(images, *network)`.
+
+    Left alone, vmap would batch the matmul's operands where they stand and XLA would transpose them. Lanes with
+    networks of their own are rare: they run one by one.
+    """
+    run = jax.custom_batching.custom_vmap(function)
+
+    @run.def_vmap
+    def _(axis_size: int, batched: list[bool], x: jax.Array, *network: jax.Array):
+        if any(batched[1:]):
+            leaves = [
+                leaf if has_lanes else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
+                for leaf, has_lanes in zip((x, *network), batched, strict=True)
+            ]
+            y = jax.lax.map(lambda lane: run(*lane), tuple(leaves))
+        else:
+            y = run(x.reshape(-1, *x.shape[2:]), *network)
+            y = jax.tree.map(lambda y: y.reshape(axis_size, -1, *y.shape[1:]), y)
+        return y, jax.tree.map(lambda _: True, y)
+
+    return run
 
 
-@_winograd.def_vmap
-def _(axis_size: int, batched: list[bool], x: jax.Array, *network: jax.Array):
-    # Lanes are more images of one convolution. Left alone, vmap would batch the matmul's operands where they stand
-    # and XLA would transpose them. Lanes with networks of their own are rare: they run one by one.
-    if any(batched[1:]):
-        leaves = [
-            leaf if has_lanes else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
-            for leaf, has_lanes in zip((x, *network), batched, strict=True)
-        ]
-        return jax.lax.map(lambda lane: _winograd(*lane), tuple(leaves)), True
-    y = _winograd(x.reshape(-1, *x.shape[2:]), *network)
-    return y.reshape(axis_size, -1, *y.shape[1:]), True
+_winograd = _images_as_lanes(winograd.convolve)
+_winograd_pool = _images_as_lanes(winograd.convolve_pool)
+_winograd_back = _images_as_lanes(winograd.convolve_back)

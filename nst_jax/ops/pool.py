@@ -16,11 +16,43 @@ def _corners(x: Features) -> tuple[jax.Array, ...]:
     return tuple(x[i:h:2, j:w:2] for i in (0, 1) for j in (0, 1))
 
 
+NOWHERE = 4
+"""In place of the place of a maximum that is 0: behind a ReLU no gradient passes there."""
+
+
 @jax.custom_vjp
 def max_pool(x: Features) -> Features:
     """Take the maximum of each 2x2 window: (h, w, c) -> (h // 2, w // 2, c)."""
     a, b, c, d = _corners(x)
     return jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d))
+
+
+def max_pool_taken(x: Features) -> tuple[Features, jax.Array]:
+    """Take the maximum of each 2x2 window and say where it stood: 0 to 3 along the rows, NOWHERE if it is 0.
+
+    Of equal maxima the first, as select-and-scatter and PyTorch have it: flat areas of a picture tie exactly, and in
+    bfloat16 many a neighbour does. -> two arrays (h // 2, w // 2, c), the places in bytes.
+    """
+    y = max_pool(x)
+    return y, jnp.where(y == 0, jnp.uint8(NOWHERE), _place(x, y))
+
+
+def _place(x: Features, y: Features) -> jax.Array:
+    a, b, c, _ = _corners(x)
+    return jnp.where(a == y, 0, jnp.where(b == y, 1, jnp.where(c == y, 2, 3))).astype(jnp.uint8)
+
+
+def max_unpool(taken: jax.Array, g: Features, size: tuple[int, int]) -> Features:
+    """Put the gradient (h // 2, w // 2, c) of each maximum where it was taken from: (h, w, c) for `size` (h, w).
+
+    Elementwise instead of select-and-scatter, and written over the whole window, not corner by corner: XLA's CPU
+    compiler fuses that with what reads it, but writes a stack of corners to memory first.
+    """
+    (h, w), c = size, g.shape[-1]
+    wide = (slice(None), None, slice(None), None)
+    order = jnp.arange(4, dtype=jnp.uint8).reshape(1, 2, 1, 2, 1)
+    even = jnp.where(taken[wide] == order, g[wide], 0).reshape(h // 2 * 2, w // 2 * 2, c)
+    return jnp.pad(even, ((0, h % 2), (0, w % 2), (0, 0)))
 
 
 def _max_forward(x: Features):
@@ -29,20 +61,8 @@ def _max_forward(x: Features):
 
 
 def _max_backward(saved, g: Features):
-    # Elementwise instead of select-and-scatter. Of equal maxima the first takes the gradient, as select-and-scatter
-    # and PyTorch have it: flat areas of a picture tie exactly, and in bfloat16 many a neighbour does.
-    # Written over the whole window, not corner by corner: XLA's CPU compiler fuses that with what reads it, but
-    # writes a stack of corners to memory first.
     x, y = saved
-    h, w, c = x.shape
-    windows = x[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, c)
-    order = jnp.arange(4).reshape(1, 2, 1, 2, 1)
-    wide = (slice(None), None, slice(None), None)
-    taken = jnp.zeros(windows.shape, bool)
-    for place, corner in enumerate(_corners(x)[:3]):
-        taken |= (corner == y)[wide] & (order > place)
-    even = jnp.where((windows == y[wide]) & ~taken, g[wide], 0).reshape(h // 2 * 2, w // 2 * 2, c)
-    return (jnp.pad(even, ((0, h % 2), (0, w % 2), (0, 0))),)
+    return (max_unpool(_place(x, y), g, x.shape[:2]),)
 
 
 max_pool.defvjp(_max_forward, _max_backward)

@@ -5,9 +5,12 @@ section 4.3: `y = A^T ((G k G^T) * (B^T x B)) A` for every 4x4 tile y of the out
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from nst_jax.ops import pool
 
 TILE = 4
 """Outputs of one tile in each direction; six inputs meet them."""
@@ -47,13 +50,42 @@ def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> j
     The rows of tiles are taken in strips small enough for the cache, each strip of all images in one batched matmul;
     bias (c_out,) and floor (0 for a ReLU, -inf for none) are applied while the strip is there. -> (n, h, w, c_out).
     """
+    _, h, w, _ = x.shape
+    return _in_strips(x, u, lambda x: jnp.maximum(_tiles(x, u, False) + bias[None, None, None], floor))[:, :h, :w]
+
+
+def convolve_pool(x: jax.Array, u: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Compute `max_pool_taken(max(x * k + bias, 0))` strip by strip: what is pooled is never written out.
+
+    -> maxima and places, (n, h // 2, w // 2, c_out) each.
+    """
+
+    def strip(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.vmap(pool.max_pool_taken)(jnp.maximum(_tiles(x, u, False) + bias[None, None, None], 0))
+
+    _, h, w, _ = x.shape
+    y, taken = _in_strips(x, u, strip)
+    return y[:, : h // 2, : w // 2], taken[:, : h // 2, : w // 2]
+
+
+def convolve_back(g: jax.Array, u: jax.Array) -> jax.Array:
+    """Convolve (n, h, w, c_out) with the flipped, transposed kernel of which `u` is the forward transform.
+
+    Flipping the kernel is flipping what goes in and what comes out, `g * flip(k) = flip(flip(g) * k)`, tile by tile:
+    the columns of B^T and the rows of A^T in reverse. So both directions share one `u`. -> (n, h, w, c_in).
+    """
+    _, h, w, _ = g.shape
+    return _in_strips(g, u, lambda g: _tiles(g, u, True))[:, :h, :w]
+
+
+def _in_strips(x: jax.Array, u: jax.Array, function: Callable[[jax.Array], Any]) -> Any:
+    """Pad (n, h, w, c) with zeros to whole tiles and strips, and apply a function of padded strips to each."""
     n, h, w, _ = x.shape
     rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
     step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
     rows = -(-rows // step) * step
     x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
-    y = _by_strips(x, step * TILE, lambda x: jnp.maximum(_tiles(x, u) + bias[None, None, None], floor))
-    return y[:, :h, :w]
+    return _by_strips(x, step * TILE, function)
 
 
 def _strip_height(rows: int, row_bytes: int) -> int:
@@ -62,36 +94,53 @@ def _strip_height(rows: int, row_bytes: int) -> int:
     return min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
 
 
-def _by_strips(x: jax.Array, step: int, function: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """Apply a 3x3 operation to (n, count * step + 2, w + 2, c), padded by the caller, -> (n, count * step, w, d).
+def _by_strips(x: jax.Array, step: int, function: Callable[[jax.Array], Any]) -> Any:
+    """Apply a 3x3 operation to (n, count * step + 2, w + 2, c), padded by the caller.
 
-    `function` sees `step + 2` rows of all images and returns `step`. What it returns is all that is kept.
+    `function` sees `step + 2` rows of all images; the arrays (n, rows, ...) that it returns are put below one another
+    and are all that is kept.
     """
     count = (x.shape[1] - 2) // step
     if count == 1:
         return function(x)
 
-    def body(i: jax.Array, y: jax.Array) -> jax.Array:
-        part = function(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1))
-        return jax.lax.dynamic_update_slice_in_dim(y, part, i * step, 1)
+    def body(i: jax.Array, whole: Any) -> Any:
+        parts = function(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1))
+        put = jax.lax.dynamic_update_slice_in_dim
+        return jax.tree.map(lambda y, part: put(y, part, i * part.shape[1], 1), whole, parts)
 
-    n, _, w, c = jax.eval_shape(function, jax.lax.slice_in_dim(x, 0, step + 2, axis=1)).shape
-    # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
-    return jax.lax.fori_loop(0, count, body, jnp.full((n, count * step, w, c), x[0, 1, 1, 0]))
+    def blank(part: jax.ShapeDtypeStruct) -> jax.Array:
+        # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
+        n, rows, *rest = part.shape
+        return jnp.full((n, count * rows, *rest), x[0, 1, 1, 0].astype(part.dtype))
+
+    one = jax.eval_shape(function, jax.lax.slice_in_dim(x, 0, step + 2, axis=1))
+    return jax.lax.fori_loop(0, count, body, jax.tree.map(blank, one))
 
 
-def _tiles(x: jax.Array, u: jax.Array) -> jax.Array:
-    """Convolve (n, 4 rows + 2, 4 columns + 2, c_in), padded by the caller, -> (n, 4 rows, 4 columns, c_out)."""
+def _tiles(x: jax.Array, u: jax.Array, back: bool) -> jax.Array:
+    """Convolve (n, 4 rows + 2, 4 columns + 2, c), padded by the caller, -> (n, 4 rows, 4 columns, d)."""
     n, h, w, _ = x.shape
     rows, columns = (h - 2) // TILE, (w - 2) // TILE
-    v = _apply(B_T, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w, c_in)
-    v = _apply(B_T, [_every_fourth(v, j, columns, axis=3) for j in range(6)], 1)  # (6, 6, n, rows, columns, c_in)
-    v = v.reshape(36, n * rows * columns, -1)
-    m = jnp.einsum("ptc,pcd->ptd", v, u, precision=jax.lax.Precision.HIGHEST)
+    b_t, a_t = ([row[::-1] for row in B_T], A_T[::-1]) if back else (B_T, A_T)
+    v = _apply(b_t, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w, c)
+    v = _apply(b_t, [_every_fourth(v, j, columns, axis=3) for j in range(6)], 1)  # (6, 6, n, rows, columns, c)
+    m = _products(v.reshape(36, n * rows * columns, -1), u, back)
     m = m.reshape(6, 6, n, rows, columns, -1)
-    y = _apply(A_T, [m[i] for i in range(6)], 3)  # (6, n, rows, 4, columns, c_out)
-    y = _apply(A_T, [y[j] for j in range(6)], 4)  # (n, rows, 4, columns, 4, c_out)
+    y = _apply(a_t, [m[i] for i in range(6)], 3)  # (6, n, rows, 4, columns, d)
+    y = _apply(a_t, [y[j] for j in range(6)], 4)  # (n, rows, 4, columns, 4, d)
     return y.reshape(n, rows * TILE, columns * TILE, -1)
+
+
+def _products(v: jax.Array, u: jax.Array, back: bool) -> jax.Array:
+    """Multiply (36, tiles, c) with (36, c, d), or (36, tiles, d) with its transpose if `back`."""
+    if not back:
+        return jnp.einsum("ptc,pcd->ptd", v, u, precision=jax.lax.Precision.HIGHEST)
+    if v.shape[1] >= u.shape[1]:
+        return jnp.einsum("ptd,pcd->ptc", v, u, precision=jax.lax.Precision.HIGHEST)
+    # With few tiles the kernel is the larger matrix, and reading it across its rows would be the work.
+    m = jax.lax.dot_general(u, v, (((2,), (2,)), ((0,), (0,))), precision=jax.lax.Precision.HIGHEST)
+    return jax.lax.optimization_barrier(m).swapaxes(1, 2)  # or XLA swaps the factors
 
 
 def _every_fourth(x: jax.Array, start: int, count: int, axis: int) -> jax.Array:
