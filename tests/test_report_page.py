@@ -230,6 +230,21 @@ def test_the_chart_answers_the_pointer(visit, sweep) -> None:
     assert "nothing above zero" in page.locator("#chart").inner_text()
 
 
+def test_the_chart_begins_with_the_total(visit, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(run_folders, "TERMS", ("content", "style", "total", "tv", "style.relu1_1"))
+    page = visit(pages.write(run_folders.make(tmp_path / "run", {"beta": [1, 2]})))
+    assert page.get_by_label("Term of the loss").input_value() == "total"
+    assert page.locator("#readout").inner_text().startswith("3 at step 19")
+
+
+def test_no_line_of_the_command_ends_within_an_option(visit, sweep) -> None:
+    page = visit(sweep, 390)
+    for width in range(300, 390, 10):
+        page.set_viewport_size({"width": width, "height": 800})
+        lines = page.locator("#command .option").evaluate_all("nodes => nodes.map(n => n.getClientRects().length)")
+        assert lines == [1, 1]
+
+
 def test_numbers_can_stand_under_the_pictures(visit, sweep) -> None:
     page = visit(sweep)
     page.get_by_label("Number under each picture").select_option("total")
