@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 import nst_jax
-from nst_jax import optimize, vgg
+from nst_jax import compiler, optimize, vgg
 from nst_jax.recipe import Precision
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,11 @@ def ours(size: int, batch: int, precision: Precision, steps: int) -> Contender:
     chunk = chunk if batch == 1 else jax.vmap(chunk, in_axes=(None, 0, 0, None))
     encoder = vgg.prepare(encoder, precision, (size, size))
     state, forever = begin(problem), jnp.int32(2**30)
-    compiled = jax.jit(chunk, donate_argnums=2).lower(encoder, problem, state, forever).compile()
+    compiled = (
+        jax.jit(chunk, donate_argnums=2, compiler_options=compiler.options())
+        .lower(encoder, problem, state, forever)
+        .compile()
+    )
 
     def run(count: int) -> float:
         nonlocal state

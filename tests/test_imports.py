@@ -12,7 +12,8 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "packaged", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "pixels",
-    "metrics", "problem", "units", "lbfgs", "optimize", "scales", "batch", "cache", "record", "runs", "pages", "cli",
+    "metrics", "problem", "units", "lbfgs", "compiler", "optimize", "scales", "batch", "cache", "record", "runs",
+    "pages", "cli",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from nst_jax import optimize, scales
+from nst_jax.compiler import late_jit
 from nst_jax.optimize import State
 from nst_jax.problem import Problem, Terms
 from nst_jax.vgg import Encoder
@@ -73,7 +74,6 @@ def enlarge_lanes(problem: Problem, state: State, *, swept: tuple[bool, ...], me
     return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 
 
-@partial(jax.jit, static_argnames=("swept", "mesh", "length", "optimizer", "clamp"), donate_argnames="state")
 def advance_lanes(
     encoder: Encoder,
     problem: Problem,
@@ -93,3 +93,9 @@ def advance_lanes(
         return optimize.advance(encoder, problem, state, steps, length=length, optimizer=optimizer, clamp=clamp)
 
     return _over_lanes(one, mesh, problem, swept)(encoder, problem, (state, steps))
+
+
+advancing_lanes = late_jit(
+    advance_lanes, static_argnames=("swept", "mesh", "length", "optimizer", "clamp"), donate_argnames="state"
+)
+"""Give `advance_lanes` compiled."""
