@@ -1,6 +1,7 @@
 """Move the pixels: optax steps that keep the best image, in jitted chunks of one `lax.scan`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,33 @@ from flax import struct
 
 from nst_jax import lbfgs, vgg
 from nst_jax import problem as problems
+from nst_jax.compiler import late_jit
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Optimizer, Precision
+from nst_jax.recipe import DEFAULT, LrSchedule, Precision, Recipe
+from nst_jax.recipe import Optimizer as Named
 from nst_jax.types import Image, Scalar
 from nst_jax.vgg import Encoder
 
 RUNNING, NON_FINITE, STALLED = 0, 1, 2
 ENDINGS = {NON_FINITE: "non-finite", STALLED: "stalled"}
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam with a schedule of its rate, or with the average of its iterates as the picture.
+
+    Attributes:
+        schedule: `constant`, or `cosine`: lr (1 + cos(pi t / steps)) / 2 at step t.
+        ema: decay d of the average of the iterates x_0 ... x_n, (1 - d) sum_t d^(n - t) x_t / (1 - d^(n + 1)), as in
+            Crowson's style-transfer-pytorch. The last evaluation is that of the average, which is then the solution's
+            image, whatever the losses of the iterates were; an unfinished run has the best iterate. 0 for none.
+    """
+
+    schedule: LrSchedule = "constant"
+    ema: float = 0.0
+
+
+Optimizer = Named | Adam
 
 
 @struct.dataclass
@@ -30,6 +51,7 @@ class State:
         good: the last iterate whose loss and gradient were finite.
         best, best_loss, best_step: the iterate of the lowest loss so far.
         opt: the optimizer's own state.
+        average: sum_t (1 - d) d^(n - t) x_t over the iterates evaluated so far, where one is asked for.
         step: steps done, the starting image's evaluation being the first.
         evaluations: of the loss and its gradient; more than one a step with a line search.
         stopped: RUNNING, NON_FINITE or STALLED.
@@ -41,6 +63,7 @@ class State:
     best_loss: Scalar
     best_step: jax.Array
     opt: Any
+    average: Any
     step: jax.Array
     evaluations: jax.Array
     stopped: jax.Array
@@ -68,9 +91,20 @@ class Solution:
     evaluations: int = struct.field(pytree_node=False, default=0)
 
 
+def chosen(recipe: Recipe) -> Optimizer:
+    """Give the optimizer of a checked recipe, Adam with what the recipe adds to it."""
+    plain = recipe.lr_schedule == "constant" and not recipe.ema
+    return recipe.optimizer if plain else Adam(recipe.lr_schedule, recipe.ema)
+
+
+def is_adam(optimizer: Optimizer | optax.GradientTransformation) -> bool:
+    """Say whether it is Adam, plain or not."""
+    return optimizer == "adam" or isinstance(optimizer, Adam)
+
+
 def transformation(optimizer: Optimizer | optax.GradientTransformation, lr: Scalar) -> Any:
     """Build the optax transformation; one handed in by the caller brings its own learning rate."""
-    if optimizer == "adam":
+    if is_adam(optimizer):
         return optax.with_extra_args_support(optax.adam(lr, b1=0.9, b2=0.99))
     if optimizer == "lbfgs":
         return lbfgs.guarded()
@@ -91,6 +125,7 @@ def begin(problem: Problem, optimizer: Optimizer | optax.GradientTransformation 
         best_loss=jnp.float32(jnp.inf),
         best_step=jnp.int32(0),
         opt=transformation(optimizer, problem.lr).init(image),
+        average=jnp.zeros_like(image) if _decay(optimizer) else (),
         step=jnp.int32(0),
         evaluations=jnp.int32(0),
         stopped=jnp.int32(RUNNING),
@@ -105,15 +140,19 @@ def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[Stat
 
     (loss, terms), grad = jax.value_and_grad(value, has_aux=True)(state.image)
     finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(grad))
-    updates, opt = transformation(optimizer, problem.lr).update(
+    updates, opt = transformation(optimizer, _rate(optimizer, problem.lr, state.step / jnp.maximum(steps, 1))).update(
         grad, state.opt, state.image, value=loss, grad=grad, value_fn=lambda image: value(image)[0]
     )
     moved = state.image + updates
     moved = moved.clip(0, 1) if clamp else moved
+    decay, average = _decay(optimizer), state.average
+    if decay:
+        average, mean = _averaged(state, moved, decay)
+        moved = jnp.where(state.step + 1 == steps, mean, moved)
     active = (state.stopped == RUNNING) & (state.step <= steps)
     stopped = _ending(opt, finite)
     moving = active & (stopped == RUNNING) & (state.step < steps)
-    better = active & finite & (loss < state.best_loss)
+    better = active & finite & ((loss < state.best_loss) | (decay > 0) & (state.step == steps))
     good = jnp.where(active & finite, state.image, state.good)
     new = State(
         image=jnp.where(moving, moved, jnp.where(active, good, state.image)),
@@ -122,11 +161,30 @@ def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[Stat
         best_loss=jnp.where(better, loss, state.best_loss),
         best_step=jnp.where(better, state.step, state.best_step),
         opt=jax.tree.map(partial(jnp.where, moving), opt, state.opt),
+        average=jax.tree.map(partial(jnp.where, moving), average, state.average),
         step=state.step + active,
         evaluations=state.evaluations + active + moving * optax.tree.get(opt, "num_linesearch_steps", 0),
         stopped=jnp.where(active, stopped, state.stopped),
     )
     return new, {name: jnp.where(active, x, jnp.nan) for name, x in terms.items()}
+
+
+def _rate(optimizer: Optimizer | optax.GradientTransformation, lr: Scalar, done: jax.Array) -> Scalar:
+    """Give the rate when that part of the steps is done."""
+    cosine = isinstance(optimizer, Adam) and optimizer.schedule == "cosine"
+    return lr * 0.5 * (1 + jnp.cos(jnp.pi * done)) if cosine else lr
+
+
+def _decay(optimizer: Optimizer | optax.GradientTransformation) -> float:
+    return optimizer.ema if isinstance(optimizer, Adam) else 0.0
+
+
+def _averaged(state: State, moved: Image, decay: float) -> tuple[Image, Image]:
+    """Take the iterate into the running sum; give it, and the average that there is once `moved` is in it too."""
+    average = optax.tree.update_moment(state.image, state.average, decay, 1)
+    return average, optax.tree.bias_correction(
+        optax.tree.update_moment(moved, average, decay, 1), decay, state.step + 2
+    )
 
 
 def _ending(opt: Any, finite: jax.Array) -> jax.Array:
@@ -137,7 +195,6 @@ def _ending(opt: Any, finite: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(opt.loss), stuck, NON_FINITE)  # nowhere to step back to
 
 
-@partial(jax.jit, static_argnames=("length", "optimizer", "clamp"), donate_argnames="state")
 def advance(
     encoder: Encoder,
     problem: Problem,
@@ -151,6 +208,10 @@ def advance(
     """Take `length` steps in one compiled loop, none of them past `steps`; return the terms, (length,) each."""
     step = partial(_step, encoder, problem, steps, optimizer, clamp)
     return jax.lax.scan(lambda state, _: step(state), state, length=length)
+
+
+advancing = late_jit(advance, static_argnames=("length", "optimizer", "clamp"), donate_argnames="state")
+"""Give `advance` compiled, for calls that are not inside another compiled function."""
 
 
 def clamps(optimizer: Optimizer | optax.GradientTransformation) -> bool:
@@ -199,7 +260,7 @@ def go_on(
     length = chunk_length(steps, h * w, jax.default_backend())
     records: list[problems.Terms] = []
     while True:
-        state, record = advance(
+        state, record = advancing()(
             encoder, problem, state, jnp.int32(steps), length=length, optimizer=optimizer, clamp=clamp
         )
         records.append(jax.device_get(record))
@@ -238,7 +299,7 @@ def solve(
         problem: from `pose`.
         steps: updates of the image; the loss is evaluated once more, at the end.
         optimizer: `adam`; `lbfgs`, guarded and projected, one evaluation a step (`nst_jax.lbfgs`); `lbfgs-zoom`,
-            optax's with a zoom line search of several evaluations a step; or any optax transformation.
+            optax's with a zoom line search of several evaluations a step; `Adam(...)`; or any optax transformation.
         precision: arithmetic of the convolutions; Grams, losses, image and optimizer are float32 always.
         clamp: hold every iterate in [0, 1]; by default for all but `lbfgs-zoom`, whose search it would falsify: there
             the loss is that of a picture which loses by being clipped at the end. `lbfgs` holds it in any case.

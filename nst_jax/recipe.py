@@ -9,6 +9,7 @@ from nst_jax.errors import UserError
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
+LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Scales = int | Literal["auto"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
@@ -71,6 +72,10 @@ class Recipe:
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
     """Adam's step in units of the image's range [0, 1]."""
+    lr_schedule: LrSchedule = "constant"
+    """Adam's step stays as it is, or falls to 0 along half a cosine over the steps of each scale."""
+    ema: float = 0.0
+    """Decay, such as 0.99, of a running average of Adam's iterates that becomes the picture; 0 for the best iterate."""
     pooling: Pooling = "max"
     """Pooling of the network; Gatys et al. prefer avg."""
     padding: Padding = "zero"
@@ -133,6 +138,7 @@ def check(recipe: Recipe) -> None:
         ("style_loss", StyleLoss),
         ("tv_loss", TvLoss),
         ("optimizer", Optimizer),
+        ("lr_schedule", LrSchedule),
         ("style_scaling", StyleScaling),
         ("pooling", Pooling),
         ("padding", Padding),
@@ -140,7 +146,16 @@ def check(recipe: Recipe) -> None:
     ):
         if getattr(recipe, name) not in get_args(kind):
             raise UserError(f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}")
+    _check_adam(recipe)
     _check_init(recipe.init)
+
+
+def _check_adam(recipe: Recipe) -> None:
+    if not 0 <= recipe.ema < 1:
+        raise UserError(f"ema is {recipe.ema:g}: expected a decay of at least 0 and below 1, such as 0.99")
+    if recipe.optimizer != "adam" and (recipe.ema or recipe.lr_schedule != "constant"):
+        name, value = ("ema", f"{recipe.ema:g}") if recipe.ema else ("lr_schedule", recipe.lr_schedule)
+        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {name} belongs to Adam; use adam")
 
 
 def _check_number(name: str, value: float) -> None:

@@ -11,9 +11,9 @@ import optax
 
 from nst_jax import images, optimize, problem, vgg
 from nst_jax.errors import UserError
-from nst_jax.optimize import Solution, State
+from nst_jax.optimize import Optimizer, Solution, State
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Optimizer, Recipe
+from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.types import Image, ImageLike
 from nst_jax.vgg import Encoder
 
@@ -94,7 +94,7 @@ def enlarge(state: State, posed: Problem, optimizer: Optimizer | optax.GradientT
     """
     image = jax.image.resize(state.best.clip(0, 1), posed.init.shape, "cubic").clip(0, 1)
     new = optimize.begin(replace(posed, init=image, noise=jnp.float32(0)), optimizer)
-    if optimizer != "adam":
+    if not optimize.is_adam(optimizer):
         return new
 
     def resized(name: str, method: str) -> Image:
@@ -118,7 +118,7 @@ def iterate_scales(
     The last scale takes `recipe.steps` steps, the others `recipe.coarse_steps` or, where that is 0, as many. The
     history and the losses are those of the scale, in its own units.
     """
-    how: dict[str, Any] = {"optimizer": recipe.optimizer, "precision": recipe.precision}
+    how: dict[str, Any] = {"optimizer": optimize.chosen(recipe), "precision": recipe.precision}
     state: State | None = None
     for scale in plan(_sides(content), _sides(style), recipe):
         posed = pose(encoder, content, style, scale, recipe=recipe, init=init)

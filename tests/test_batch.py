@@ -188,10 +188,11 @@ def test_each_lane_is_the_solo_run(encoder, problem, optimizer) -> None:
         same(results.solutions[lane], solve(encoder, alone, steps=5, optimizer=optimizer), exact=False)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", optimize.Adam("cosine", 0.5)])
 def test_each_lane_is_the_solo_run_at_every_scale(encoder, optimizer) -> None:
     contents, styles = [picture(1), picture(2, 20, 12)], [picture(3, 24, 24)]
-    recipe = replace(RECIPE, scales=2, optimizer=optimizer, steps=4)
+    extras = {} if optimizer == "lbfgs" else {"lr_schedule": "cosine", "ema": 0.5, "optimizer": "adam"}
+    recipe = replace(RECIPE, scales=2, steps=4, **extras)
     sweep = grid(product(encoder, contents, styles, recipe=recipe), beta=[10.0, 1e3], alpha=[1.0, 3.0])
     results = solve_batch(encoder, sweep, steps=4, coarse_steps=3, optimizer=optimizer, lanes=2, say=quiet)
     for lane, found in enumerate(results.solutions):

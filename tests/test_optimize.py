@@ -94,6 +94,37 @@ def test_adam_takes_the_first_step_of_kingma_and_ba(parabola):
     np.testing.assert_allclose(solution.last, 0.73, atol=1e-6)
 
 
+def test_a_cosine_takes_the_rate_to_zero(parabola):
+    # far from the bottom every step of Adam on a parabola is close to its rate; the first is its rate exactly
+    cosine = optimize.Adam("cosine")
+    solutions = [optimize.solve(NOBODY, pose(lr=0.02), steps=n, optimizer=cosine) for n in (1, 4)]
+    np.testing.assert_allclose(solutions[0].last, 0.73, atol=1e-6)
+    seen = list(np.sqrt(np.asarray(solutions[1].history["total"]) / 24) + TARGET)
+    rates = 0.02 * 0.5 * (1 + np.cos(np.pi * np.arange(4) / 4))
+    np.testing.assert_allclose(-np.diff(seen), rates, rtol=0.05)
+
+
+def test_the_average_of_the_iterates_is_the_picture(parabola):
+    d, steps = 0.9, 6
+    plain = [optimize.solve(NOBODY, pose(), steps=n, optimizer="adam").last[0, 0, 0].item() for n in range(steps + 1)]
+    expected = sum((1 - d) * d ** (steps - t) * x for t, x in enumerate(plain)) / (1 - d ** (steps + 1))
+    found = optimize.solve(NOBODY, pose(), steps=steps, optimizer=optimize.Adam(ema=d))
+    np.testing.assert_allclose(found.image, expected, atol=1e-6)
+    # its loss is the last of the history, and it is the picture though an iterate's was lower
+    assert found.best_step == steps
+    assert found.history["total"][-1] == pytest.approx(24 * (expected - TARGET) ** 2, rel=1e-4)
+    assert found.history["total"][-1] > found.history["total"].min()
+    start = optimize.solve(NOBODY, pose(), steps=0, optimizer=optimize.Adam(ema=d))
+    np.testing.assert_array_equal(start.image, np.full((4, 4, 3), np.float32(0.75)))
+
+
+def test_a_lost_run_has_its_best_iterate_and_not_an_average(cliff):
+    found = optimize.solve(NOBODY, pose(lr=0.05), steps=50, optimizer=optimize.Adam(ema=0.9))
+    assert found.stopped == "non-finite"
+    assert float(found.image.min()) > 0.6
+    assert found.best_step == int(np.nanargmin(found.history["total"]))
+
+
 def test_zero_steps_evaluate_the_start_and_keep_it(parabola):
     solution = optimize.solve(NOBODY, pose(), steps=0)
     assert solution.history["total"].shape == (1,)

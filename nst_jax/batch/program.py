@@ -14,9 +14,9 @@ from jax.sharding import PartitionSpec as P
 from nst_jax import optimize, vgg
 from nst_jax.batch import lanes as compiled
 from nst_jax.batch.sweep import Sweep, collate
-from nst_jax.optimize import Solution, State
+from nst_jax.optimize import Optimizer, Solution, State
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Optimizer, Precision
+from nst_jax.recipe import DEFAULT, Precision
 from nst_jax.scales import balance
 from nst_jax.vgg import Encoder
 
@@ -130,7 +130,7 @@ def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> jax
     shapes = jax.eval_shape(begin, setup.problem, setup.steps)
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split), shapes)
     program = _program(how, chunk, setup)
-    return compiled.advance_lanes.lower(setup.encoder, setup.problem, state, setup.steps, **program).compile()
+    return compiled.advancing_lanes().lower(setup.encoder, setup.problem, state, setup.steps, **program).compile()
 
 
 def advance_chunk(
@@ -179,7 +179,7 @@ def _advance(
     if done or (show and not history):
         yield state, history, done
     while not done:
-        state, terms = compiled.advance_lanes(setup.encoder, setup.problem, state, setup.steps, **program)
+        state, terms = compiled.advancing_lanes()(setup.encoder, setup.problem, state, setup.steps, **program)
         terms = jax.device_get(terms)
         history = {name: np.concatenate([history[name], x], 1) if history else x for name, x in terms.items()}
         done = _done(state, setup.steps)
@@ -194,7 +194,8 @@ def _done(state: State, steps: jax.Array) -> bool:
 def solutions(at: Partial, sweep: Sweep, chunk: Chunk, how: How) -> dict[int, Solution]:
     """Give the solution of each lane of a chunk, as NumPy arrays."""
     state = at.state
-    kept = jax.device_get(replace(state, opt=(), image=state.step))  # only what a solution shows leaves the device
+    # Only what a solution shows leaves the device.
+    kept = jax.device_get(replace(state, opt=(), average=(), image=state.step))
     return {
         lane: optimize._solution(
             sweep.problems[lane],

@@ -11,8 +11,8 @@ from nst_jax.batch.planning import halve, plan
 from nst_jax.batch.program import Chunk, How, advance_chunk, solutions
 from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
-from nst_jax.optimize import Solution
-from nst_jax.recipe import DEFAULT, Optimizer, Precision
+from nst_jax.optimize import Optimizer, Solution
+from nst_jax.recipe import DEFAULT, Precision
 from nst_jax.vgg import Encoder
 
 

@@ -122,14 +122,14 @@ def _solutions(
     encoder: "Encoder", content: np.ndarray, style: np.ndarray, init: np.ndarray | None, recipe: Recipe
 ) -> "Iterator[Solution]":
     """Solve at one scale, or from coarse to fine; what is wrong with the pictures or the recipe is said at once."""
-    from nst_jax.optimize import iterate
+    from nst_jax.optimize import chosen, iterate
     from nst_jax.problem import pose
     from nst_jax.scales import iterate_scales
 
     if recipe.scales != 1:
         return (found for _, found in iterate_scales(encoder, content, style, recipe=recipe, init=init))
     problem = pose(encoder, content, style, recipe=recipe, init=init)
-    return iterate(encoder, problem, steps=recipe.steps, optimizer=recipe.optimizer, precision=recipe.precision)
+    return iterate(encoder, problem, steps=recipe.steps, optimizer=chosen(recipe), precision=recipe.precision)
 
 
 def summary(made: Made) -> str:

@@ -11,7 +11,7 @@ import jax
 from nst_jax.batch.program import How
 from nst_jax.batch.sweep import Sweep
 from nst_jax.metrics import style_side
-from nst_jax.optimize import clamps
+from nst_jax.optimize import chosen, clamps
 from nst_jax.runs import animate
 from nst_jax.runs.inputs import Inputs, posed, read
 from nst_jax.runs.spec import Lane, Spec
@@ -56,7 +56,7 @@ def prepare(spec: Spec, out: Path) -> Ready:
     snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
     steps = tuple(lane.recipe.steps for lane in lanes)
     coarse = tuple(lane.recipe.coarse_steps or lane.recipe.steps for lane in lanes)
-    how = How(steps, recipe.optimizer, recipe.precision, clamps(recipe.optimizer), snapshots, coarse)
+    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, coarse)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     return Ready(out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs), mine, jax.process_index())
