@@ -70,7 +70,7 @@ class Moments:
     root: Gram
 
 
-def _moments(features: Features) -> tuple[jax.Array, Gram]:
+def mean_covariance(features: Features) -> tuple[jax.Array, Gram]:
     """Compute mean (c,) and covariance (c, c) of (h, w, c), the diagonal raised by EPS."""
     x = features.astype(jnp.float32)
     mean = jnp.mean(x, (0, 1))
@@ -80,19 +80,19 @@ def _moments(features: Features) -> tuple[jax.Array, Gram]:
 
 def moments(features: Features) -> Moments:
     """Compute what the W2 style loss matches of a style image's features (h, w, c)."""
-    mean, covariance = _moments(features)
+    mean, covariance = mean_covariance(features)
     values, vectors = jnp.linalg.eigh(covariance)
     half = vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
     return Moments(mean, covariance, product(half, vectors.T))
 
 
-def bures(features: Features, target: Moments) -> Scalar:
-    """Compute 1/N (|m - m_s|^2 + tr(S + S_s - 2 (S_s^1/2 S S_s^1/2)^1/2)) of features (h, w, c), N = c channels.
+def bures(found: tuple[jax.Array, Gram], target: Moments) -> Scalar:
+    """Compute 1/N (|m - m_s|^2 + tr(S + S_s - 2 (S_s^1/2 S S_s^1/2)^1/2)) of m (c,) and S (c, c), N = c channels.
 
     Source: Olkin and Pukelsheim (1982), The distance between two random vectors with given dispersion matrices, as
     a style loss in crowsonkb's style-transfer-pytorch, which averages over channels.
     """
-    mean, covariance = _moments(features)
+    mean, covariance = found
     middle = product(product(target.root, covariance), target.root)
     spread = jnp.trace(target.covariance) + jnp.trace(covariance) - 2 * trace_sqrt(middle)
     return (jnp.sum(jnp.square(mean - target.mean)) + spread) / mean.shape[0]

@@ -52,6 +52,7 @@ class Problem:
     content_loss: ContentLoss = struct.field(pytree_node=False, default="half-sum")
     style_loss: StyleLoss = struct.field(pytree_node=False, default="gatys")
     tv_loss: TvLoss = struct.field(pytree_node=False, default="squares")
+    remat: bool = struct.field(pytree_node=False, default=False)
 
 
 def pose(
@@ -107,6 +108,7 @@ def pose(
         content_loss=recipe.content_loss,
         style_loss=recipe.style_loss,
         tv_loss=recipe.tv_loss,
+        remat=recipe.remat,
     )
 
 
@@ -184,25 +186,30 @@ def strong(problem: Problem) -> Problem:
 
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     """Compute every unweighted loss of an image (h, w, 3), by the formulas the problem names."""
-    layers = tuple(dict.fromkeys((*problem.content, *problem.style)))
-    found = vgg.features(encoder, image, layers, pooling=problem.pooling, padding=problem.padding)
-    pixels = image.shape[0] * image.shape[1]
+    summary = losses.mean_covariance if problem.style_loss == "w2" else ops.gram
+    found, made = vgg.features_and(
+        encoder,
+        image,
+        tuple(problem.content),
+        dict.fromkeys(problem.style, summary),
+        pooling=problem.pooling,
+        padding=problem.padding,
+        remat=problem.remat,
+    )
     content = {
         f"content/{name}": losses.content(found[name], target, problem.content_loss)
         for name, target in problem.content.items()
     }
-    style = {
-        f"style/{name}": _style(found[name], target, problem.style_loss, pixels)
-        for name, target in problem.style.items()
-    }
+    style = {f"style/{name}": _style(name, made[name], problem, image.shape[:2]) for name in problem.style}
     return {**content, **style, "tv": losses.total_variation(image, problem.tv_loss)}
 
 
-def _style(features: Features, target: Gram | losses.Moments, kind: StyleLoss, pixels: int) -> Scalar:
+def _style(name: str, found, problem: Problem, size: tuple[int, int]) -> Scalar:
+    target = problem.style[name]
     if isinstance(target, losses.Moments):
-        return losses.bures(features, target)
-    h, w, _ = features.shape
-    return losses.style(ops.gram(features), target, kind, positions=h * w, pixels=pixels)
+        return losses.bures(found, target)
+    (h, w), pixels = vgg.positions(name, size), size[0] * size[1]
+    return losses.style(found, target, problem.style_loss, positions=h * w, pixels=pixels)
 
 
 def total(encoder: Encoder, problem: Problem, image: Image) -> tuple[Scalar, Terms]:

@@ -84,6 +84,8 @@ class Recipe:
     """Network: a name from `nst-jax weights list`, or a converted .h5 file."""
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
+    remat: bool = False
+    """Compute the first layer again in the backward pass instead of keeping it: less memory, a little more time."""
 
 
 DEFAULT = Recipe()

@@ -7,8 +7,9 @@ Layers carry the field's names: `conv4_2` is the second convolution of block 4 b
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -79,6 +80,12 @@ def param_shapes(architecture: str) -> dict[str, dict[str, tuple[int, ...]]]:
     return shapes
 
 
+def positions(name: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Give the rows and columns that a layer of an image of `size` (h, w) has: halved, rounded down, each block."""
+    block = int(name[4])
+    return size[0] >> (block - 1), size[1] >> (block - 1)
+
+
 def smallest_side(layers: Sequence[str]) -> int:
     """Give the smallest image side, in pixels, that leaves `layers` at least two positions a side."""
     deepest = max((int(match[1]) for name in layers if (match := re.match(r"\D+(\d)", name))), default=1)
@@ -99,6 +106,10 @@ def check_layers(layers: Sequence[str], architecture: str) -> None:
             raise UserError(f"layer '{name}' is not in {architecture}: {hint}")
 
 
+Summary = Callable[[Features], Any]
+"""What to make of a layer, such as its Gram matrix."""
+
+
 class Conv(nn.Module):
     """One 3x3 convolution with its bias; `plans` holds its kernel prepared for the device, if someone prepared it."""
 
@@ -106,46 +117,63 @@ class Conv(nn.Module):
     padding: Padding = "zero"
 
     @nn.compact
-    def __call__(self, x: Features, relu: bool, pool: bool) -> Features:
+    def __call__(
+        self, x: Features, *, relu: bool, pool: bool, summary: Summary | None, remat: bool
+    ) -> tuple[Features, Any]:
+        """Give the activation, and the summary of it if one is asked for; `pool` asks for the pooled one instead."""
         shape = (3, 3, x.shape[-1], self.channels)
         kernel = self.param("kernel", nn.initializers.he_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
         plan = self.get_variable("plans", "plan") if self.has_variable("plans", "plan") else None
         plan = ops.plan_conv(kernel, bias) if plan is None else plan
-        if pool:
-            return ops.conv_pool(x, plan, padding=self.padding)
-        return ops.conv(x, plan, relu=relu, padding=self.padding)
+
+        def layer(x: Features, plan: ops.Plan) -> tuple[Features, Any]:
+            if pool:
+                return ops.conv_pool(x, plan, padding=self.padding), None
+            y = ops.conv(x, plan, relu=relu, padding=self.padding)
+            return ops.late(summary, y) if summary else (y, None)
+
+        return (ops.remat(layer) if remat else layer)(x, plan)
 
 
 class VGG(nn.Module):
-    """Return the activations asked for, by name, of one preprocessed image (h, w, 3); stop at the deepest."""
+    """Return the activations and summaries asked for, by name, of one preprocessed image (h, w, 3).
+
+    Nothing deeper than the deepest is computed.
+    """
 
     blocks: tuple[int, ...]
     pooling: Pooling = "max"
     padding: Padding = "zero"
+    remat: bool = False
 
     @nn.compact
-    def __call__(self, x: Features, layers: frozenset[str]) -> dict[str, Features]:
-        wanted = set(layers)
-        found: dict[str, Features] = {}
+    def __call__(
+        self, x: Features, layers: frozenset[str], summaries: Mapping[str, Summary]
+    ) -> tuple[dict[str, Features], dict[str, Any]]:
+        wanted = layers | summaries.keys()
+        seen: dict[str, tuple[Features, Any]] = {}
         pool = {"max": ops.max_pool, "avg": ops.avg_pool}[self.pooling]
         pooled = True
         for block, count in enumerate(self.blocks, 1):
             x = x if pooled else pool(x)
             for index in range(1, count + 1):
-                name = f"{block}_{index}"
-                before = f"conv{name}" in wanted
+                number = f"{block}_{index}"
+                conv, relu = f"conv{number}", f"relu{number}"
+                shown = conv if conv in wanted else relu
                 # A layer that nobody asked for is pooled as it is made.
-                pooled = index == count and self.pooling == "max" and wanted.isdisjoint((f"conv{name}", f"relu{name}"))
-                x = Conv(CHANNELS[block - 1], self.padding, name=f"conv{name}")(x, relu=not before, pool=pooled)
-                if before:
-                    found[f"conv{name}"] = x
+                pooled = index == count and self.pooling == "max" and shown not in wanted
+                module = Conv(CHANNELS[block - 1], self.padding, name=conv)
+                again = self.remat and number == "1_1"  # the layer that is largest and cheapest to compute again
+                seen[shown] = module(x, relu=shown == relu, pool=pooled, summary=summaries.get(shown), remat=again)
+                x, _ = seen[shown]
+                if shown == conv:
                     x = jnp.maximum(x, 0)
-                if f"relu{name}" in wanted:
-                    found[f"relu{name}"] = x
-                if len(found) == len(wanted):
-                    return found
-        return found
+                    seen[relu] = ops.late(summaries[relu], x) if relu in summaries else (x, None)
+                    x, _ = seen[relu]
+                if wanted <= seen.keys():
+                    return {name: seen[name][0] for name in layers}, {name: seen[name][1] for name in summaries}
+        raise AssertionError(f"{wanted - seen.keys()} passed check_layers")
 
 
 @struct.dataclass
@@ -182,10 +210,8 @@ def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> En
 def _prepare(encoder: Encoder, precision: ops.Precision, platform: str, size: tuple[int, int]) -> Encoder:
     plans = {}
     for name, p in encoder.params.items():
-        block = int(name[4])
-        positions = (size[0] >> (block - 1), size[1] >> (block - 1))
         _, _, c_in, c_out = p["kernel"].shape
-        method = ops.choose(platform, c_in, c_out, positions, precision)
+        method = ops.choose(platform, c_in, c_out, positions(name, size), precision)
         plans[name] = {"plan": ops.plan_conv(p["kernel"], p["bias"], method, precision)}
     return dataclasses.replace(encoder, plans=plans)
 
@@ -212,10 +238,26 @@ def features(
     Raises:
         UserError: a layer that the encoder's architecture lacks.
     """
-    check_layers(layers, encoder.architecture)
-    module = VGG(ARCHITECTURES[encoder.architecture], pooling, padding)
+    return features_and(encoder, image, layers, {}, pooling=pooling, padding=padding)[0]
+
+
+def features_and(
+    encoder: Encoder,
+    image: Image,
+    layers: Sequence[str],
+    summaries: Mapping[str, Summary],
+    *,
+    pooling: Pooling = "max",
+    padding: Padding = "zero",
+    remat: bool = False,
+) -> tuple[dict[str, Features], dict[str, Any]]:
+    """Compute the named activations, as `features` does, and `{layer: function(activation)}` for each summary.
+
+    With `remat` the backward pass computes conv1_1 again: less memory for a little time.
+    """
+    check_layers((*layers, *summaries), encoder.architecture)
+    module = VGG(ARCHITECTURES[encoder.architecture], pooling, padding, remat)
     x = preprocess(image, encoder.preprocessing)
     variables = {"params": encoder.params, "plans": encoder.plans}
-    found = module.apply(variables, x, frozenset(layers))
-    assert isinstance(found, dict)
-    return {name: found[name] for name in layers}
+    found, made = module.apply(variables, x, frozenset(layers), summaries)
+    return {name: found[name] for name in layers}, {name: made[name] for name in summaries}

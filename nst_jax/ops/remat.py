@@ -1,10 +1,42 @@
-"""Rematerialisation that XLA's CPU compiler does not undo."""
+"""When the backward pass computes what: two wrappers that XLA's compilers do not undo."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+
+S = TypeVar("S")
+
+
+def late(function: Callable[[jax.Array], S], x: jax.Array) -> tuple[jax.Array, S]:
+    """Give `(x, function(x))`, where the function's derivative waits for that of everything else made of `x`.
+
+    For a summary of activations such as a Gram matrix: its derivative, as large as the activations, could be computed
+    as soon as the summary is known, and XLA's CPU compiler does so, holding one array a layer until the backward pass
+    comes by. Here it depends on the other derivative, by `s + 0 g`: a sum that XLA may not simplify, as g might not be
+    finite.
+    """
+
+    @jax.custom_vjp
+    def run(x: jax.Array):
+        return x, function(x)
+
+    def forward(x: jax.Array):
+        summary, pull = jax.vjp(function, x)
+        return (x, summary), pull
+
+    def backward(pull, gs):
+        g, s = gs
+        s = jax.tree.map(lambda leaf: leaf + 0 * _first(g).astype(leaf.dtype), s)
+        return (g + pull(s)[0],)
+
+    run.defvjp(forward, backward)
+    return run(x)
+
+
+def _first(x: jax.Array) -> jax.Array:
+    return x[(0,) * x.ndim]
 
 
 def remat(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,7 +56,7 @@ def remat(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def backward(saved, g):
         x, constants = saved
-        first = [leaf[(0,) * leaf.ndim] for leaf in jax.tree.leaves(g)]
+        first = [_first(leaf) for leaf in jax.tree.leaves(g)]
         again = x + 0 * jnp.asarray(sum(first), x.dtype)
         _, pull = jax.vjp(lambda x: function(x, *constants), again)
         return (*pull(g), *[None] * len(constants))
