@@ -33,7 +33,8 @@ def in_the_way_of(recipe, preset: str, steps: int | None):
     from nst_jax.presets import find
 
     how = find(preset)
-    fields = ("optimizer", "lr", "steps", "scales", "coarse_steps", "scale_ratio", "style_scaling", "precision")
+    moving = ("optimizer", "lr", "lr_schedule", "ema", "steps", "precision")
+    fields = (*moving, "scales", "coarse_steps", "scale_ratio", "style_scaling")
     chosen = replace(recipe, **{name: getattr(how, name) for name in fields})
     return replace(chosen, steps=steps) if steps is not None else chosen
 
@@ -43,10 +44,11 @@ def ours(encoder, content: np.ndarray, style: np.ndarray, recipe) -> Iterator[Mo
     from nst_jax import images, optimize, problem, scales
 
     full, state = content.shape[:2], None
-    how = {"optimizer": recipe.optimizer, "precision": recipe.precision}
+    optimizer = optimize.chosen(recipe)
+    how = {"optimizer": optimizer, "precision": recipe.precision}
     for scale in scales.plan(full, style.shape[:2], recipe):
         posed = scales.pose(encoder, content, style, scale, recipe=recipe)
-        begun = scales.enlarge(state, posed, recipe.optimizer) if state else optimize.begin(posed, recipe.optimizer)
+        begun = scales.enlarge(state, posed, optimizer) if state else optimize.begin(posed, optimizer)
         steps = recipe.steps if scale.index == scale.count - 1 else recipe.coarse_steps or recipe.steps
         # One chunk of exactly the length that the race uses.
         state, _ = next(optimize.go_on(encoder, posed, begun, steps=steps, **how))
