@@ -39,11 +39,12 @@ def _read(name: str, size: int) -> np.ndarray:
         return np.asarray(file.convert("RGB").resize((size, size)), np.float32) / 255
 
 
-def ours(size: int, batch: int, precision: Precision, steps: int) -> Contender:
+def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = False) -> Contender:
     """Compile `steps` Adam steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
+    recipe = nst_jax.Recipe(remat=remat)
     content, style = pictures(size, batch)
     encoder = nst_jax.load_encoder()
-    problems = [nst_jax.pose(encoder, image, jnp.asarray(style)) for image in jnp.asarray(content)]
+    problems = [nst_jax.pose(encoder, image, jnp.asarray(style), recipe=recipe) for image in jnp.asarray(content)]
     problem = problems[0] if batch == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *problems)
     begin = optimize.begin if batch == 1 else jax.vmap(optimize.begin)
     chunk = partial(optimize.advance, length=steps, optimizer="adam", clamp=True)

@@ -54,7 +54,10 @@ def builders(size: int, batch: int, precision: str, args: argparse.Namespace) ->
     """Name every contender of one configuration, with how to build it; ours alone where PyTorch is absent."""
     from benchmarks import contenders
 
-    found: dict[str, Callable] = {"nst_jax": lambda: contenders.ours(size, batch, precision, args.steps)}  # type: ignore
+    def ours(remat: bool) -> Callable:
+        return lambda: contenders.ours(size, batch, precision, args.steps, remat)  # type: ignore
+
+    found = {"nst_jax": ours(False), "nst_jax remat": ours(True)}
     try:
         from benchmarks.torch_reference import variants
     except ImportError:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import reference
 
-from nst_jax import vgg
+import nst_jax
+from nst_jax import ops, vgg
 from nst_jax.errors import UserError
 
 # Convolution parameters of Simonyan and Zisserman's configurations A, B, D and E; the published totals of 133, 133,
@@ -129,3 +130,32 @@ def test_prepared_kernels_give_the_same_features(precision, tolerance, monkeypat
     for name in layers:
         error = jnp.linalg.norm((prepared[name] - plain[name]).ravel()) / jnp.linalg.norm(plain[name].ravel())
         assert error < tolerance, name
+
+
+def test_summaries_are_of_the_activations(tiny, run):
+    image = jnp.asarray(np.random.default_rng(5).random((16, 16, 3)), jnp.float32)
+    layers = ("conv1_1", "relu1_1", "conv1_2", "relu2_1", "relu2_2")
+
+    def look(x):
+        return vgg.features_and(tiny.encoder, x, layers[1:3], dict.fromkeys(layers, jnp.sum), remat=True)
+
+    expected = vgg.features(tiny.encoder, image, layers)
+    found, made = run(look, image)
+    assert found.keys() == set(layers[1:3])
+    for name in layers:
+        np.testing.assert_allclose(made[name], expected[name].sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_layer_computed_again_takes_less_memory():
+    encoder = vgg.prepare(nst_jax.load_encoder(), "float32", (128, 128))
+
+    def memory(remat):
+        def loss(x):
+            _, made = vgg.features_and(encoder, x, (), dict.fromkeys(("relu1_1", "relu4_1"), ops.gram), remat=remat)
+            return sum(jnp.sum(gram**2) for gram in made.values())
+
+        found = jax.jit(jax.grad(loss)).lower(jnp.zeros((128, 128, 3))).compile().memory_analysis()
+        assert found is not None
+        return found.temp_size_in_bytes
+
+    assert memory(True) < 0.95 * memory(False)
