@@ -41,7 +41,7 @@ def _read(name: str, size: int) -> np.ndarray:
 
 def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = False) -> Contender:
     """Compile `steps` Adam steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
-    recipe = nst_jax.Recipe(remat=remat)
+    recipe = nst_jax.Recipe(beta=1e3, remat=remat)  # as torch_reference.Objective has it
     content, style = pictures(size, batch)
     encoder = nst_jax.load_encoder()
     problems = [nst_jax.pose(encoder, image, jnp.asarray(style), recipe=recipe) for image in jnp.asarray(content)]
