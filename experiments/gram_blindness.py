@@ -26,9 +26,9 @@ class Config:
     content: str = "temple"
     style: str = "great_wave"
     other: str = "composition_viii"
-    size: int = 192
+    size: int = 256
     tiles: tuple[int, ...] = (64, 32, 16, 8, 4)
-    steps: int = 30
+    steps: int = 60
 
 
 def shuffled(image: np.ndarray, tile: int, seed: int = 0) -> np.ndarray:

@@ -25,8 +25,8 @@ class Config:
     """What is run: textures from noise (alpha = 0), one style layer at a time and growing sets."""
 
     style: str = "village_street_auvers"
-    size: int = 128
-    steps: int = 40
+    size: int = 256
+    steps: int = 60
     lr: float = 0.08
 
 
