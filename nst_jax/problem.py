@@ -200,7 +200,8 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
         f"content/{name}": losses.content(found[name], target, problem.content_loss)
         for name, target in problem.content.items()
     }
-    style = {f"style/{name}": _style(name, made[name], problem, image.shape[:2]) for name in problem.style}
+    h, w, _ = image.shape
+    style = {f"style/{name}": _style(name, made[name], problem, (h, w)) for name in problem.style}
     return {**content, **style, "tv": losses.total_variation(image, problem.tv_loss)}
 
 
