@@ -24,8 +24,8 @@ class Config:
 
     contents: tuple[str, ...] = ("temple", "astronaut", "chelsea")
     styles: tuple[str, ...] = ("great_wave", "village_street_auvers", "composition_viii", "summertime")
-    size: int = 160
-    steps: int = 30
+    size: int = 256
+    steps: int = 60
     beta: float = 1e4
     lr: float = 0.04
 
