@@ -5,10 +5,12 @@ import importlib
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import common, gram_blindness, layer_depth
+from experiments import common, descents, gram_blindness, layer_depth
+from nst_jax import pose, solve
 
 # all of one shape, 48x32, so that they share compiled programs
 SMALL = {
@@ -17,13 +19,15 @@ SMALL = {
     "layer_depth": {"size": 48, "style": "great_wave"},
     "gram_blindness": {"size": 48, "tiles": (16, 8)},
     "stylize_batch": {"size": 48, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
+    "optimizers": {"size": 48, "pairs": ("temple:great_wave",)},
+    "size_transfer": {"sizes": (48, 64), "factors": (0.5, 1.0)},
     "throughput": {"size": 48, "lanes": (1, 2), "rounds": 1},
 }
 FOLDER = Path(common.__file__).parent
 
 
 def test_every_experiment_is_tested_and_in_the_index():
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "common"}
+    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "common", "descents"}
     assert scripts == set(SMALL)
     index = (FOLDER / "README.md").read_text()
     for name in scripts:
@@ -76,3 +80,55 @@ def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
     wave = np.sin(2 * np.pi * 0.125 * np.arange(64))[None, :, None] * np.ones((64, 64, 3))
     frequency, power = layer_depth.spectrum(wave)
     assert abs(np.log(frequency[np.nanargmax(power)] / 0.125)) < 0.3
+
+
+def parabola(image):
+    """Give 1/2 sum c (x - 0.3)^2 with curvatures c from 1 to 100, and its gradient."""
+    c = np.linspace(1, 100, image.size).reshape(image.shape)
+    return 0.5 * float(np.sum(c * (np.asarray(image) - 0.3) ** 2)), jnp.asarray(c * (image - 0.3), jnp.float32)
+
+
+WAYS = {
+    "adam": lambda x: descents.adam(x, descents.cosine(0.1, 60)),
+    "lbfgs": lambda x: descents.guarded(x, descents.newton),
+    "diagonal": lambda x: descents.guarded(x, descents.diagonal()),
+    "anderson": lambda x: descents.guarded(x, descents.anderson),
+    "then": lambda x: descents.then(
+        descents.adam(x, descents.constant(0.02)), 9, lambda x: descents.guarded(x, descents.newton)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_finds_the_bottom_of_a_parabola(name):
+    start = np.full(48, 0.9, np.float32)
+    lowest, best = descents.follow(WAYS[name](start), lambda z: z.reshape(4, 4, 3), parabola, 60)
+    assert lowest[-1] < 1e-3 * lowest[0]
+    assert np.abs(best - 0.3).max() < 0.05
+    assert (np.diff(lowest) <= 0).all()
+
+
+def test_the_experiments_lbfgs_takes_the_steps_of_the_library(tiny):
+    rng = np.random.default_rng(0)
+    content, style = (rng.random((32, 36, 3)).astype(np.float32) for _ in range(2))
+    problem = pose(tiny.encoder, content, style)
+    solution = solve(tiny.encoder, problem, steps=7, optimizer="lbfgs")
+    script = importlib.import_module("experiments.optimizers")
+    way, drawn = script.ways(content, 8)["L-BFGS, 10 pairs"]
+    lowest, _ = descents.follow(way, drawn, lambda image: script.gradient(tiny.encoder, problem, image), 8)
+    np.testing.assert_allclose(lowest, np.minimum.accumulate(solution.history["total"]), rtol=1e-3)
+
+
+@pytest.mark.parametrize("code", [descents.pyramid, descents.fourier])
+def test_a_code_draws_the_picture_it_was_made_from(code):
+    image = np.random.default_rng(0).uniform(0.1, 0.9, (22, 17, 3)).astype(np.float32)
+    z, drawn = code(image)
+    np.testing.assert_allclose(drawn(jnp.asarray(z, jnp.float32)), image, atol=1e-3)
+
+
+def test_the_average_of_a_still_picture_is_that_picture():
+    start = np.full(48, 0.9, np.float32)
+    still = descents.adam(start, descents.constant(0.0))
+    lowest, best = descents.follow(still, lambda z: z.reshape(4, 4, 3), parabola, 3, 0.9)
+    np.testing.assert_allclose(best, 0.9, rtol=1e-6)
+    assert lowest[-1] == pytest.approx(lowest[0], rel=1e-5)
