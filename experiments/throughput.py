@@ -44,7 +44,7 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
     how = {"swept": swept, "mesh": mesh, "optimizer": "adam"}
     state = program.begin_lanes(problem, forever, **how)
     how |= {"length": steps, "clamp": True}
-    compiled = program.advance_lanes.lower(encoder, problem, state, forever, **how).compile()
+    compiled = program.advancing_lanes().lower(encoder, problem, state, forever, **how).compile()
 
     def run() -> None:
         nonlocal state
