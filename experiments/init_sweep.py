@@ -24,8 +24,8 @@ class Config:
 
     content: str = "temple"
     style: str = "village_street_auvers"
-    size: int = 128
-    steps: int = 40
+    size: int = 256
+    steps: int = 60
     inits: tuple[str, ...] = ("content", "blend:0.25", "blend:0.5", "blend:0.75", "style", "grey")
     seeds: int = 16
     lr: float = 0.04
