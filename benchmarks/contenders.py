@@ -12,6 +12,7 @@ from PIL import Image
 
 import nst_jax
 from nst_jax import compiler, optimize, vgg
+from nst_jax.batch.memory import needed_bytes
 from nst_jax.recipe import Precision
 
 ROOT = Path(__file__).parents[1]
@@ -63,16 +64,7 @@ def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = 
         state, terms = compiled(encoder, problem, state, forever)
         return float(jax.block_until_ready(terms)["total"][..., -1].sum())
 
-    return Contender(run, lambda: _peak(compiled))
-
-
-def _peak(compiled: jax.stages.Compiled) -> int | None:
-    """Add up what the compiled program holds at once: arguments, results and temporaries."""
-    found = compiled.memory_analysis()
-    if found is None:
-        return None
-    sizes = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
-    return sum(sizes) - found.alias_size_in_bytes
+    return Contender(run, lambda: needed_bytes(compiled))
 
 
 def theirs(size: int, batch: int, variant, device: str) -> Contender:

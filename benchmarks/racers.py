@@ -49,9 +49,8 @@ def ours(encoder, content: np.ndarray, style: np.ndarray, recipe) -> Iterator[Mo
     for scale in scales.plan(full, style.shape[:2], recipe):
         posed = scales.pose(encoder, content, style, scale, recipe=recipe)
         begun = scales.enlarge(state, posed, optimizer) if state else optimize.begin(posed, optimizer)
-        steps = recipe.steps if scale.index == scale.count - 1 else recipe.coarse_steps or recipe.steps
         # One chunk of exactly the length that the race uses.
-        state, _ = next(optimize.go_on(encoder, posed, begun, steps=steps, **how))
+        state, _ = next(optimize.go_on(encoder, posed, begun, steps=scale.steps(recipe), **how))
     yield Moment(0, np.asarray(problem.start(posed)))
     done, counted, current = 0.0, 0, None
     for scale, solution in scales.iterate_scales(encoder, content, style, recipe=recipe):

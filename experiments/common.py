@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from nst_jax import Sweep, cache, images, load_encoder, record, solve_batch
-from nst_jax.metrics import held_out
+from nst_jax.metrics import held_out, style_side
 from nst_jax.recipe import Optimizer
 from nst_jax.vgg import Encoder
 
@@ -130,7 +130,8 @@ def solved(
 def judged(kept: Path, encoder: Encoder, results: Sequence[Any], content: Any, style: Any) -> list[dict[str, float]]:
     """Compute the held-out metrics of each picture, once; they are kept in the file `kept`."""
     if not kept.exists():
-        found = [jax.device_get(held_out(encoder, image, content, style)) for image in results]
+        side = style_side(encoder, style)
+        found = [jax.device_get(held_out(encoder, image, content, side)) for image in results]
         write(kept, json.dumps([{k: float(v) for k, v in row.items()} for row in found]).encode())
     return json.loads(kept.read_text())
 

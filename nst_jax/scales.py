@@ -30,6 +30,10 @@ class Scale:
     content: tuple[int, int]
     style: tuple[int, int]
 
+    def steps(self, recipe: Recipe) -> int:
+        """Give the steps that a recipe takes at this scale."""
+        return recipe.steps if self.index == self.count - 1 else recipe.coarse_steps or recipe.steps
+
 
 def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFAULT) -> list[Scale]:
     """List the scales, coarsest first: side_k = side / scale_ratio^k; the last has the pictures' own sizes.
@@ -123,9 +127,7 @@ def iterate_scales(
     for scale in plan(_sides(content), _sides(style), recipe):
         posed = pose(encoder, content, style, scale, recipe=recipe, init=init)
         begun = optimize.begin(posed, how["optimizer"]) if state is None else enlarge(state, posed, how["optimizer"])
-        last = scale.index == scale.count - 1
-        steps = recipe.steps if last else recipe.coarse_steps or recipe.steps
-        for at in optimize.go_on(encoder, posed, begun, steps=steps, **how):
+        for at in optimize.go_on(encoder, posed, begun, steps=scale.steps(recipe), **how):
             state, solution = at
             yield scale, solution
 
