@@ -35,6 +35,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--presets", type=words, default=["fast", "best"], help="whose way of moving pixels is ours")
     parser.add_argument("--ours-steps", type=int, help="steps of ours at the full size; the preset's own by default")
     parser.add_argument("--torch-iterations", type=int, default=1000, help="0 leaves PyTorch out")
+    parser.add_argument("--torch-adam", action=argparse.BooleanOptionalAction, default=True, help="race its Adam too")
     parser.add_argument("--torch-precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     parser.add_argument("--torch-compile", action="store_true", help="compile the reference; eager by default")
     parser.add_argument("--out", type=Path, help="JSON file for every point of every curve")
@@ -96,7 +97,8 @@ def run_pair(pair: str, init: str, args: argparse.Namespace) -> tuple[list[Curve
     begin = np.asarray(start(problem))
     found = {p: ours(encoder, content, style, in_the_way_of(recipe, p, args.ours_steps)) for p in args.presets}
     if args.torch_iterations:
-        found |= {name: theirs(name, content, style, begin, recipe, args) for name in (LBFGS, ADAM)}
+        rivals = (LBFGS, ADAM) if args.torch_adam else (LBFGS,)
+        found |= {name: theirs(name, content, style, begin, recipe, args) for name in rivals}
     curves, images = race(found, lambda image: float(value(image)), pair, init)
     return curves, {"content": content, "style": style, **images}
 
