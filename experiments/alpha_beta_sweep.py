@@ -22,7 +22,7 @@ class Config:
 
     content: str = "temple"
     style: str = "great_wave"
-    size: int = 128
+    size: int = 256
     steps: int = 30
     factor: float = 4.0
     reach: int = 2

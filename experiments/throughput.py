@@ -28,7 +28,7 @@ from nst_jax.vgg import Encoder
 class Config:
     """What is run: a beta sweep of each number of `lanes`; an image is `whole` steps."""
 
-    size: int = 128
+    size: int = 256
     lanes: tuple[int, ...] = (1, 4, 16)
     steps: int = 1
     rounds: int = 3
