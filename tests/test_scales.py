@@ -106,10 +106,10 @@ def test_coarse_steps_are_those_of_all_scales_but_the_last(tiny, coarse, first, 
     assert [s.stopped for s in seen.values()] == ["steps"] * 3
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_each_scale_goes_on_from_the_last(tiny, optimizer):
+@pytest.mark.parametrize(("optimizer", "ema"), [("adam", 0.0), ("adam", 0.9), ("lbfgs", 0.0)])
+def test_each_scale_goes_on_from_the_picture_of_the_last(tiny, optimizer, ema):
     content, style = picture(1), picture(2)
-    recipe = replace(SHALLOW, scales=2, optimizer=optimizer)
+    recipe = replace(SHALLOW, scales=2, optimizer=optimizer, ema=ema)
     seen = dict(scales.iterate_scales(tiny.encoder, content, style, recipe=recipe))
     coarse, fine = seen
     assert seen[coarse].image.shape == (16, 20, 3)
