@@ -88,7 +88,7 @@ def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp
     make(spec, tmp_path / "run")
     path = tmp_path / "run/lanes/0001_beta=100.png"
     held = record.from_metadata(images.read_metadata(path), path)
-    recipe = record.rerun_recipe(held)
+    recipe = record.recipe_of(held)
     assert recipe == replace(RECIPE, beta=100.0)
     assert held["result"]["stopped"] == "steps"
     assert held["weights"]["sha256"] == "d" * 64
