@@ -162,8 +162,11 @@ def _check_adam(recipe: Recipe) -> None:
     if not 0 <= recipe.ema < 1:
         raise UserError(f"ema is {recipe.ema:g}: expected a decay of at least 0 and below 1, such as 0.99")
     if recipe.optimizer != "adam" and (recipe.ema or recipe.lr_schedule != "constant"):
-        name, value = ("ema", f"{recipe.ema:g}") if recipe.ema else ("lr_schedule", recipe.lr_schedule)
-        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {name} belongs to Adam; use adam")
+        name, value, none = (
+            ("ema", f"{recipe.ema:g}", 0) if recipe.ema else ("lr_schedule", recipe.lr_schedule, "constant")
+        )
+        expected = f"{name} belongs to Adam; use adam, or {name} {none}"
+        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {expected}")
 
 
 def _check_number(name: str, value: float) -> None:

@@ -37,7 +37,7 @@ REFUSED = {
     "schedule": ({"lr_schedule": "linear"}, "lr_schedule is 'linear': expected one of constant, cosine"),
     "ema one": ({"ema": 1.0, "optimizer": "adam"}, "ema is 1: expected a decay"),
     "ema nan": ({"ema": NAN, "optimizer": "adam"}, "ema is nan: expected a decay"),
-    "ema of another": ({"ema": 0.9}, "ema is 0.9 and optimizer is lbfgs: ema belongs to Adam"),
+    "ema of another": ({"ema": 0.9}, "ema is 0.9 and optimizer is lbfgs: ema belongs to Adam; use adam, or ema 0"),
     "schedule of another": ({"lr_schedule": "cosine"}, "lr_schedule is cosine and optimizer is lbfgs"),
     "pooling": ({"pooling": "l2"}, "pooling is 'l2': expected one of max, avg"),
     "padding": ({"padding": "same"}, "padding is 'same': expected one of zero"),
