@@ -34,7 +34,7 @@ def in_the_way_of(recipe, preset: str, steps: int | None):
 
     how = find(preset)
     moving = ("optimizer", "lr", "lr_schedule", "ema", "steps", "precision")
-    fields = (*moving, "scales", "coarse_steps", "scale_ratio", "style_scaling")
+    fields = (*moving, "scales", "coarse_steps", "first_steps", "scale_ratio", "min_scale", "style_scaling")
     chosen = replace(recipe, **{name: getattr(how, name) for name in fields})
     return replace(chosen, steps=steps) if steps is not None else chosen
 

@@ -43,11 +43,11 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     small, last = ([common.picture(name, size) for name in names] for size in (sizes[0], sizes[-1]))
     means = convert(replace(DEFAULT, beta=config.beta, steps=config.steps), JCJOHNSON, last[0].shape[:2])
     rows, found = [], {}
-    for k, size in enumerate(sizes):
+    for size in sizes:
         pictures = [common.picture(name, size) for name in names]
         sweep = grid(pose(encoder, *pictures, recipe=means), beta=[means.beta * f for f in config.factors])
         shown, history = common.solved(folder / f"{size}.npz", encoder, sweep, config.steps, "lbfgs")
-        scaled = replace(means, scales=k + 1, scale_ratio=(size / sizes[0]) ** (1 / k) if k else 2.0)
+        scaled = replace(means, scales="auto", min_scale=sizes[0])
         found[f"{size} px"] = shown = [*shown, solve_scales(encoder, *pictures, recipe=scaled).image]
         shrunk = [images.fit(image, small[0].shape[:2]) for image in shown]
         held, best = common.judged(folder / f"{size}-shrunk.json", encoder, shrunk, *small), history["total"].argmin(1)

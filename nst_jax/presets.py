@@ -84,8 +84,11 @@ GORDIC = Recipe(
 )
 
 # crowsonkb/style-transfer-pytorch e7e2c71, style_transfer.py. Its scale is that of torchvision's VGG-19; activations of
-# the Caffe weights are far larger. Not here: the average of the iterates (0.99), replicated padding at conv1_1 alone,
-# the scales from 128 pixels up (1000 steps, then 500 each).
+# the Caffe weights are far larger. As there: scales from 128 pixels up, each begun from the average of the last one's
+# iterates, Adam's moments resampled and its count kept, and averaged anew. Not here: replicated padding at conv1_1
+# alone; a style picture is never enlarged there; torch's bicubic kernel between scales (a = -0.75, ours -0.5); of a
+# size that is no power of sqrt 2 times 128 the coarsest scale is above 128 there; a picture of one scale takes 1000
+# steps there; its L-BFGS is averaged too.
 CROWSON = Recipe(
     alpha=0.015,
     beta=1.0,
@@ -95,9 +98,13 @@ CROWSON = Recipe(
     tv_loss="nine-point",
     layer_weights=(256 / 341, 64 / 341, 16 / 341, 4 / 341, 1 / 341),
     init="content",
+    scales="auto",
+    scale_ratio=2**0.5,
     optimizer="adam",
     lr=0.02,
-    steps=1000,
+    steps=500,
+    first_steps=1000,
+    ema=0.99,
 )
 
 # keras-io, examples/generative/neural_style_transfer.py (2020). Layers are after the ReLU. Not here: gradient descent

@@ -59,15 +59,19 @@ class Recipe:
     """Pad the content by reflection to a multiple of so many pixels a side, so that pictures of many shapes share a
     compiled program; the margin is cut off the result. 1 for none."""
     scales: Scales = 1
-    """From coarse to fine in so many scales, the last of the full size; auto for as many as leave 128 pixels a side."""
+    """From coarse to fine in so many scales, the last of the full size; auto for those from min_scale up."""
     scale_ratio: float = 2.0
-    """Ratio of the sides of one scale and the next."""
+    """Ratio of the sides of one scale and the next; with scales auto it is at most that, and even."""
+    min_scale: int = 128
+    """Longer side of the coarsest scale in pixels, with scales auto: it settles the layout, whatever the size."""
     style_scaling: StyleScaling = "tied"
     """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
     steps: int = 200
     """Steps of the optimizer, at each scale."""
     coarse_steps: int = 0
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
+    first_steps: int = 0
+    """Steps at the first, coarsest of several scales; 0 means as many as at the other coarse ones."""
     optimizer: Optimizer = "lbfgs"
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
@@ -113,11 +117,13 @@ def check(recipe: Recipe) -> None:
         raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
     if recipe.lr == 0:
         raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
-    for name in ("steps", "coarse_steps", "size", "style_size", "seed"):
+    for name in ("steps", "coarse_steps", "first_steps", "size", "style_size", "seed"):
         if getattr(recipe, name) < 0:
             raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least 0")
     if recipe.scales != "auto" and not (isinstance(recipe.scales, int) and recipe.scales >= 1):
         raise UserError(f"scales is {recipe.scales}: expected a whole number of at least 1, or auto")
+    if recipe.min_scale < 1:
+        raise UserError(f"min_scale is {recipe.min_scale}: expected a longer side in pixels, such as 128")
     if recipe.bucket < 1:
         raise UserError(f"bucket is {recipe.bucket}: expected a multiple in pixels such as 64, or 1 for no margin")
     if recipe.bucket > 1 and recipe.scales != 1:
@@ -156,8 +162,11 @@ def _check_adam(recipe: Recipe) -> None:
     if not 0 <= recipe.ema < 1:
         raise UserError(f"ema is {recipe.ema:g}: expected a decay of at least 0 and below 1, such as 0.99")
     if recipe.optimizer != "adam" and (recipe.ema or recipe.lr_schedule != "constant"):
-        name, value = ("ema", f"{recipe.ema:g}") if recipe.ema else ("lr_schedule", recipe.lr_schedule)
-        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {name} belongs to Adam; use adam")
+        name, value, none = (
+            ("ema", f"{recipe.ema:g}", 0) if recipe.ema else ("lr_schedule", recipe.lr_schedule, "constant")
+        )
+        expected = f"{name} belongs to Adam; use adam, or {name} {none}"
+        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {expected}")
 
 
 def _check_number(name: str, value: float) -> None:

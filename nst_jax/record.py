@@ -17,6 +17,7 @@ from nst_jax.recipe import Recipe
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
+    from nst_jax.scales import Scale
 
 FORMAT = 1
 KEY = "nst_jax"
@@ -74,12 +75,13 @@ def describe(recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: st
     }
 
 
-def ending(solution: "Solution") -> dict[str, Any]:
-    """Say how a run ended: why, after how many steps, and its terms at the best step."""
+def ending(solution: "Solution", scale: "Scale | None" = None) -> dict[str, Any]:
+    """Say how a run ended: why, after how many steps (of which scale, 0 the coarsest), its terms at the best step."""
     final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
     return {
         "stopped": solution.stopped,
         "steps": len(solution.history["total"]) - 1,
+        **({"scale": scale.index, "scales": scale.count} if scale else {}),
         "best_step": solution.best_step,
         "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
     }
@@ -114,9 +116,15 @@ def recipe_of(record: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
-def rerun_recipe(record: Mapping[str, Any]) -> Recipe:
-    """Rebuild the settings that make a picture again: those of the record, over the steps that were taken."""
-    recipe = recipe_of(record)
-    if record["result"]["stopped"] == "interrupted":
-        return dataclasses.replace(recipe, steps=record["result"]["steps"])
-    return recipe
+def interrupted_at(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Give the scale and its steps at which the run was interrupted; none if it came to its end.
+
+    Raises:
+        UserError: a record that does not tell which of several scales it was.
+    """
+    result = record["result"]
+    if result["stopped"] != "interrupted":
+        return None
+    if "scale" not in result and record["recipe"].get("scales", 1) != 1:
+        raise UserError("the picture was interrupted at a scale that its record does not name: paint it anew")
+    return result.get("scale", 0), result["steps"]

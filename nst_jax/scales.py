@@ -17,9 +17,6 @@ from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.types import Image, ImageLike
 from nst_jax.vgg import Encoder
 
-COARSEST = 128
-"""Longer side, in pixels, that automatic scales do not go below: deep layers would see a few positions only."""
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -32,22 +29,25 @@ class Scale:
 
     def steps(self, recipe: Recipe) -> int:
         """Give the steps that a recipe takes at this scale."""
-        return recipe.steps if self.index == self.count - 1 else recipe.coarse_steps or recipe.steps
+        if self.index == self.count - 1:
+            return recipe.steps
+        first = recipe.first_steps if self.index == 0 else 0
+        return first or recipe.coarse_steps or recipe.steps
 
 
 def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFAULT) -> list[Scale]:
-    """List the scales, coarsest first: side_k = side / scale_ratio^k; the last has the pictures' own sizes.
+    """List the scales, coarsest first: side_k = side / ratio^k; the last has the pictures' own sizes.
 
-    `recipe.scales` says how many; "auto" means as many as leave a longer side of COARSEST pixels. With
+    `recipe.scales` says how many, by `recipe.scale_ratio`. With "auto" the longer side of the coarsest is
+    `recipe.min_scale` and the ratio is evened out, at most `recipe.scale_ratio`; a picture no larger than that has one
+    scale, and scales too small for the recipe's layers, as of a thin picture, are left out. With
     `recipe.style_scaling` "tied" the style shrinks with the content, so that a brush stroke keeps its size relative to
     the picture; "fixed" shows every scale the style at its own size.
 
     Raises:
-        UserError: the coarsest scale is too small for the recipe's layers.
+        UserError: the coarsest of a given number of scales is too small for the recipe's layers.
     """
-    ratio = recipe.scale_ratio
-    most = 1 + int(np.log(max(1, max(content) / COARSEST)) / np.log(ratio) + 1e-6)
-    count = most if recipe.scales == "auto" else recipe.scales
+    count, ratio = _ladder(max(content), recipe)
     least = vgg.smallest_side((*recipe.content_layers, *recipe.style_layers))
 
     def shrunk(shape: tuple[int, int], k: int) -> tuple[int, int]:
@@ -61,6 +61,15 @@ def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFA
         h, w = found[0].content
         raise UserError(f"the coarsest of {count} scales is {w}x{h}: its layers need {least} pixels a side; use fewer")
     return found
+
+
+def _ladder(side: int, recipe: Recipe) -> tuple[int, float]:
+    """Give the number of scales of a picture with that longer side, and the ratio between them."""
+    if recipe.scales != "auto":
+        return recipe.scales, recipe.scale_ratio
+    whole = max(1, side / recipe.min_scale)
+    ratios = int(np.ceil(np.log(whole) / np.log(recipe.scale_ratio) - 1e-6))
+    return 1 + ratios, whole ** (1 / max(1, ratios))
 
 
 def pose(
@@ -119,8 +128,7 @@ def iterate_scales(
 ) -> Iterator[tuple[Scale, Solution]]:
     """Yield the scale and its solution so far after each chunk of steps; the last one is what `solve_scales` returns.
 
-    The last scale takes `recipe.steps` steps, the others `recipe.coarse_steps` or, where that is 0, as many. The
-    history and the losses are those of the scale, in its own units.
+    Each scale takes `Scale.steps(recipe)` steps. The history and the losses are those of the scale, in its own units.
     """
     how: dict[str, Any] = {"optimizer": optimize.chosen(recipe), "precision": recipe.precision}
     state: State | None = None
@@ -146,7 +154,7 @@ def solve_scales(
         encoder: the network.
         content: (h, w, 3), RGB in [0, 1], at the size of the result.
         style: (h', w', 3), RGB in [0, 1].
-        recipe: `scales`, `scale_ratio`, `style_scaling`, `steps` and `coarse_steps` say how.
+        recipe: `scales`, `scale_ratio`, `min_scale`, `style_scaling` and the three numbers of steps say how.
         init: starting image of any size, for the coarsest scale.
 
     Raises:

@@ -1,6 +1,7 @@
 """Lanes against solo runs: equal results, one compile, one copy of what they share, no lane touching another."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -194,10 +195,11 @@ def test_each_lane_is_the_solo_run_at_every_scale(encoder, optimizer) -> None:
     extras = {} if optimizer == "lbfgs" else {"lr_schedule": "cosine", "ema": 0.5, "optimizer": "adam"}
     recipe = replace(RECIPE, scales=2, steps=4, **extras)
     sweep = grid(product(encoder, contents, styles, recipe=recipe), beta=[10.0, 1e3], alpha=[1.0, 3.0])
-    results = solve_batch(encoder, sweep, steps=4, coarse_steps=3, optimizer=optimizer, lanes=2, say=quiet)
+    extra: Any = {"first_steps" if optimizer == "lbfgs" else "coarse_steps": 3}
+    results = solve_batch(encoder, sweep, steps=4, optimizer=optimizer, lanes=2, say=quiet, **extra)
     for lane, found in enumerate(results.solutions):
         settings = sweep.settings(lane)
-        own = replace(recipe, coarse_steps=3, beta=settings["beta"], alpha=settings["alpha"])
+        own = replace(recipe, **extra, beta=settings["beta"], alpha=settings["alpha"])
         alone = solve_scales(encoder, contents[settings["content_image"]], styles[0], recipe=own)
         same(found, alone, exact=False)
 
@@ -221,6 +223,14 @@ def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
     sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=replace(RECIPE, scales=2))
     (chunk,) = planning.cut([0], 3, ())
     assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=(4,))) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
+
+
+def test_first_steps_are_those_of_the_coarsest_scale(encoder) -> None:
+    sweep = product(encoder, [picture(1, 32, 16)], [picture(2)], recipe=replace(RECIPE, scales=3))
+    (chunk,) = planning.cut([0], 1, ())
+    for coarse, expected in (((4,), (3, 5, 10)), ((), (3, 10, 10))):
+        how = program.How((9,), coarse_steps=coarse, first_steps=(2,))
+        assert program.pixel_steps(sweep, chunk, how) == np.dot((8 * 4, 16 * 8, 32 * 16), expected)
 
 
 def test_lanes_of_different_numbers_of_scales_run_apart(encoder) -> None:

@@ -85,10 +85,10 @@ def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_
         assert 0 < done[lane].row["colour_distance"] < 1
         assert "ssim" in done[lane].row
         held = record.from_metadata(images.read_metadata(path), path)
-        assert record.rerun_recipe(held) == recipe
+        assert record.recipe_of(held) == recipe
         if lane == 0:
             alone = tmp_path / "alone.png"
-            painting.make(contents[0], spec.styles[0], alone, record.rerun_recipe(held), quiet=True, cache=False)
+            painting.make(contents[0], spec.styles[0], alone, record.recipe_of(held), quiet=True, cache=False)
             assert np.abs(images.read(alone).rgb - made.rgb).max() * 255 < 1.5
     snapshots = list((tmp_path / "run").rglob("*.png"))
     assert {images.shape_of(path) for path in snapshots} == set(SHAPES[:5])

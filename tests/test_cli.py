@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import images, record
+from nst_jax import images, record, scales
 from nst_jax.cli import main as cli
 from nst_jax.cli import painting
+from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Recipe
 
 # Shallow layers and few pixels: the whole path in a second.
@@ -229,7 +230,56 @@ def test_ctrl_c_keeps_the_best_picture_so_far(folder, monkeypatch):
     os.chdir(folder)
     code, out, _ = run("rerun", "out.png", "--quiet", "--no-cache")
     assert code == 0
-    np.testing.assert_allclose(images.read("out.png").rgb, images.read("out-rerun.png").rgb, atol=2 / 255)
+    assert "bit for bit" in out
+
+
+# Chunks of 41 evaluations. Stops: within the coarse scale, at its end, within the fine one.
+@pytest.mark.parametrize(("pieces", "place", "side"), [(1, (0, 40), 16), (2, (0, 80), 16), (3, (1, 40), 32)])
+def test_a_picture_interrupted_at_any_scale_is_made_again_bit_for_bit(folder, monkeypatch, pieces, place, side):
+    whole, asked = scales.iterate_scales, []
+
+    def interrupted(*args, **kwargs):
+        for found in whole(*args, **kwargs):
+            asked.append(1)
+            if len(asked) == pieces:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield found
+
+    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+    rgba = np.random.default_rng(3).integers(0, 256, (30, 40, 4), dtype=np.uint8)
+    Image.fromarray(rgba).save(folder / "alpha.png")
+    # the cosine and the average depend on how many steps are planned
+    adam = ["--optimizer", "adam", "--lr-schedule", "cosine", "--ema", "0.9", "--scales", "2", "--coarse-steps", "80"]
+    code, _, err = run("stylize", "alpha.png", "style.png", "-o", "out.png", *QUICK, "--steps", "120", *adam)
+    assert (code, f"at scale {place[0] + 1} of 2: kept the best picture" in err) == (130, True)
+    path = folder / "out.png"
+    held = record.from_metadata(images.read_metadata(path), path)
+    assert record.interrupted_at(held) == place
+    assert images.read(path).rgb.shape[1] == side
+    for old, new in (("out.png", "out-rerun.png"), ("out-rerun.png", "out-rerun-rerun.png")):
+        code, out, err = run("rerun", old, "--quiet", "--no-cache")
+        assert (code, err, "bit for bit" in out) == (0, "", True)
+        assert np.array_equal(images.read(new).rgb, images.read(path).rgb)
+
+
+def test_a_record_that_does_not_name_its_scale_is_refused():
+    held = {"recipe": {"scales": "auto"}, "result": {"stopped": "interrupted", "steps": 7}}
+    with pytest.raises(UserError, match="at a scale that its record does not name"):
+        record.interrupted_at(held)
+    assert record.interrupted_at({**held, "recipe": {}}) == (0, 7)
+
+
+def test_a_rerun_can_be_interrupted_itself(folder, monkeypatch):
+    run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "5", "--scales", "2")
+    whole = scales.iterate_scales
+
+    def interrupted(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from whole(*args, **kwargs)
+
+    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+    code, _, err = run("rerun", "out.png", "--quiet", "--no-cache")
+    assert (code, "interrupted at scale 1 of 2" in err) == (130, True)
 
 
 def test_ctrl_c_from_outside_exits_130_without_a_traceback(folder):

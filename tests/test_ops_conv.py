@@ -138,6 +138,21 @@ def test_batch_is_as_many_products_as_one_image(method):
     assert "while" not in four
 
 
+@pytest.mark.parametrize("convolve", [ops.conv, ops.conv_pool])
+def test_batch_in_strips_is_as_many_products_as_one_image_in_strips(monkeypatch, convolve):
+    x, kernel, bias, _ = _case((32, 32, 8, 8))
+    plan = _plan(kernel, bias, "winograd")
+    monkeypatch.setattr(winograd, "STRIP_BYTES", 30_000)  # two rows of one image's tiles, or one of three images'
+    lanes = jnp.stack([jnp.asarray(x * scale, jnp.float32) for scale in (1, -2, 3)])
+    step = jax.value_and_grad(lambda x: (convolve(ops.conv(x, plan), plan) ** 2).sum())
+    one, three = jax.jit(step).lower(lanes[0]).compile(), jax.jit(jax.vmap(step)).lower(lanes).compile()
+    for compiled in (one, three):
+        text = compiled.as_text() or ""
+        assert _products(text) == text.count(" while(") == 4  # each in the body of a loop over strips
+    for found, expected in zip(three(lanes), map(jnp.stack, zip(*map(one, lanes), strict=True)), strict=True):
+        assert _relative(found, np.asarray(expected, np.float64)) < 5e-6
+
+
 def _pooled_step(convolve, plan, g):
     return jax.value_and_grad(lambda x: jnp.vdot(convolve(x, plan), g))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import reference
 
-from nst_jax import losses
+from nst_jax import losses, scales
 from nst_jax import problem as problems
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, find
@@ -199,6 +199,14 @@ def test_fast_and_best_are_the_default_objective_moved_otherwise(name):
     assert replace(recipe, steps=default.steps) == default
     assert (recipe.steps <= default.steps / 2) == (name == "fast")
     assert (recipe.steps > default.steps) == (name == "best")
+
+
+def test_crowsons_sizes_and_steps_are_the_sources():
+    recipe = PRESETS["crowson"]
+    found = scales.plan((384, 512), (512, 512), recipe)
+    assert [max(scale.content) for scale in found] == [128, 181, 256, 362, 512]
+    assert [scale.steps(recipe) for scale in found] == [1000, 500, 500, 500, 500]
+    assert recipe.ema == 0.99
 
 
 def test_find_names_the_nearest():

@@ -88,7 +88,7 @@ def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp
     make(spec, tmp_path / "run")
     path = tmp_path / "run/lanes/0001_beta=100.png"
     held = record.from_metadata(images.read_metadata(path), path)
-    recipe = record.rerun_recipe(held)
+    recipe = record.recipe_of(held)
     assert recipe == replace(RECIPE, beta=100.0)
     assert held["result"]["stopped"] == "steps"
     assert held["weights"]["sha256"] == "d" * 64
@@ -186,6 +186,19 @@ def test_a_changed_run_is_refused_with_the_difference(spec, tmp_path, change, me
     assert results(tmp_path / "run") == before
 
 
+def test_a_folder_of_a_version_without_a_setting_is_gone_on_with_at_its_default(spec, tmp_path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(work.Interrupted):
+        make(spec, out, stop=lambda: True)
+    held = json.loads((out / "manifest.json").read_bytes())
+    del held["config"]["recipe"]["first_steps"]
+    (out / "manifest.json").write_text(json.dumps(held))
+    with pytest.raises(UserError, match=r"config.recipe.first_steps 0 -> 3"):
+        make(replace(spec, recipe=replace(RECIPE, first_steps=3)), out)
+    make(spec, out)
+    assert len(results(out)) > 0
+
+
 def test_a_changed_picture_is_refused(spec, tmp_path) -> None:
     make(spec, tmp_path / "run")
     draw(spec.contents[0], 9, 20, 16)
@@ -225,7 +238,7 @@ def test_sizes_and_steps_can_be_axes(spec, tmp_path) -> None:
 
 
 def test_scales_and_their_steps_are_those_of_a_picture_alone(spec, tmp_path, tiny) -> None:
-    recipe = replace(RECIPE, scales=2, coarse_steps=4, steps=6, optimizer="adam")
+    recipe = replace(RECIPE, scales=2, first_steps=4, steps=6, optimizer="adam")
     axes = (Axis(("beta", "alpha"), ((10.0, 1.0), (1000.0, 4.0))),)
     made = make(replace(spec, recipe=recipe, axes=axes), tmp_path / "run")
     content, style = (images.resize(images.read(p).rgb, 20) for p in (*spec.contents, *spec.styles))

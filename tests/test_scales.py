@@ -1,6 +1,7 @@
 """Coarse to fine: which sizes, what is carried over, and that it ends as a run at the full size would begin to."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,8 @@ def picture(seed: int, h: int = 32, w: int = 40) -> np.ndarray:
         ((384, 512), 1, 2.0, [(384, 512)]),
         ((384, 512), 3, 2.0, [(96, 128), (192, 256), (384, 512)]),
         ((384, 512), "auto", 2.0, [(96, 128), (192, 256), (384, 512)]),
-        ((384, 511), "auto", 2.0, [(192, 256), (384, 511)]),
+        ((384, 511), "auto", 2.0, [(96, 128), (192, 256), (384, 511)]),
+        ((640, 480), "auto", 2.0, [(128, 96), (219, 164), (374, 281), (640, 480)]),
         ((100, 80), "auto", 2.0, [(100, 80)]),
         ((256, 256), "auto", 2**0.5, [(128, 128), (181, 181), (256, 256)]),
         ((40, 512), "auto", 2.0, [(40, 512)]),
@@ -38,6 +40,26 @@ def test_the_sizes(size, count, ratio, expected):
     found = scales.plan(size, (600, 600), Recipe(scales=count, scale_ratio=ratio))
     assert [s.content for s in found] == expected
     assert [(s.index, s.count) for s in found] == [(i, len(expected)) for i in range(len(expected))]
+
+
+@pytest.mark.parametrize("side", [64, 100, 128, 129, 180, 256, 500, 511, 640, 1024, 3000])
+@pytest.mark.parametrize("ratio", [2**0.5, 2.0, 3.0])
+@pytest.mark.parametrize("coarsest", [64, 128])
+def test_automatic_scales_begin_at_the_coarsest_and_are_evenly_spaced(side, ratio, coarsest):
+    recipe = Recipe(scales="auto", scale_ratio=ratio, min_scale=coarsest)
+    sides = [max(s.content) for s in scales.plan((side * 3 // 4, side), (side, side), recipe)]
+    assert (sides[0], sides[-1]) == (min(coarsest, side), side)
+    ratios = [b / a for a, b in pairwise(sides)]
+    assert all(1 < r < ratio * 1.02 for r in ratios)  # rounded to pixels
+    assert max(ratios, default=1) < 1.03 * min(ratios, default=1)
+    assert len(sides) == 1 or ratio ** (len(sides) - 2) < side / coarsest
+
+
+def test_powers_of_the_ratio_are_the_sides_that_a_number_of_scales_gives():
+    for content in ((341, 512), (512, 307), (256, 171), (1024, 683)):
+        style = content[1] + 1, content[0]
+        found = scales.plan(content, style, Recipe(scales="auto"))
+        assert found == scales.plan(content, style, Recipe(scales=len(found)))
 
 
 def test_the_style_is_tied_or_fixed():
@@ -74,18 +96,20 @@ def test_alpha_makes_up_for_the_positions_that_a_coarse_scale_lacks(tiny):
         assert float(scales.pose(tiny.encoder, content, style, fine, recipe=recipe).alpha) == 1.0
 
 
-@pytest.mark.parametrize(("coarse", "expected"), [(0, [5, 5, 5]), (2, [3, 3, 5])])
-def test_coarse_steps_are_those_of_all_scales_but_the_last(tiny, coarse, expected):
-    recipe = replace(SHALLOW, scales=3, coarse_steps=coarse, optimizer="adam")
+@pytest.mark.parametrize(
+    ("coarse", "first", "expected"), [(0, 0, [5, 5, 5]), (2, 0, [3, 3, 5]), (0, 6, [7, 5, 5]), (2, 1, [2, 3, 5])]
+)
+def test_coarse_steps_are_those_of_all_scales_but_the_last(tiny, coarse, first, expected):
+    recipe = replace(SHALLOW, scales=3, coarse_steps=coarse, first_steps=first, optimizer="adam")
     seen = dict(scales.iterate_scales(tiny.encoder, picture(1), picture(2), recipe=recipe))
     assert [len(s.history["total"]) for s in seen.values()] == expected
     assert [s.stopped for s in seen.values()] == ["steps"] * 3
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_each_scale_goes_on_from_the_last(tiny, optimizer):
+@pytest.mark.parametrize(("optimizer", "ema"), [("adam", 0.0), ("adam", 0.9), ("lbfgs", 0.0)])
+def test_each_scale_goes_on_from_the_picture_of_the_last(tiny, optimizer, ema):
     content, style = picture(1), picture(2)
-    recipe = replace(SHALLOW, scales=2, optimizer=optimizer)
+    recipe = replace(SHALLOW, scales=2, optimizer=optimizer, ema=ema)
     seen = dict(scales.iterate_scales(tiny.encoder, content, style, recipe=recipe))
     coarse, fine = seen
     assert seen[coarse].image.shape == (16, 20, 3)

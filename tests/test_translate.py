@@ -10,6 +10,7 @@ from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.translate import translate
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS
+from nst_jax.scales import plan
 
 CASES = {
     "th neural_style.lua -content_image c.jpg -style_image s.jpg -gpu -1": ("jcjohnson", {}),
@@ -47,8 +48,23 @@ CASES = {
     ),
     "style_transfer c.jpg s.jpg -o o.tif -s 640 -cw 0.03 -tw 1 -ii 700 -ss 0.01 --pooling average -r 3": (
         "crowson",
-        {"size": 640, "alpha": 0.03, "tv": 1.0, "steps": 700, "lr": 0.01, "pooling": "avg", "seed": 3},
+        {
+            "size": 640, "alpha": 0.03, "tv": 1.0, "first_steps": 700, "lr": 0.01, "pooling": "avg", "seed": 3,
+            "scales": 5,
+        },
     ),
+    "style_transfer c.jpg s.jpg -ms 64 -s 1024 -i 300 -ad 0.9": (
+        "crowson",
+        {"size": 1024, "min_scale": 64, "steps": 300, "ema": 0.9},
+    ),
+    "style_transfer c.jpg s.jpg -s 100 --optimizer lbfgs --style-size 80": (
+        "crowson",
+        {
+            "size": 100, "min_scale": 100, "steps": 1000, "ema": 0.0, "optimizer": "lbfgs", "style_size": 80,
+            "style_scaling": "fixed",
+        },
+    ),
+    "style_transfer c.jpg s.jpg -s 512+ --init normal": ("crowson", {"init": "noise"}),
     "style_transfer c.jpg s.jpg --init gray --style-scale-fac 1.5": ("crowson", {"init": "grey", "style_size": 768}),
 }  # fmt: skip
 
@@ -86,14 +102,32 @@ def test_pictures_are_found():
         ("neural_style.py --content a --styles b --preserve-colors --width 400", "not the width"),
         ("neural_style.py --content a --styles b --beta2 0.99", "beta2 0.99: no equivalent"),
         ("neural_style_transfer.py", "its height is --size"),
-        ("style_transfer a b --min-scale 64 --avg-decay 0.9", "min_scale 64: one scale only"),
-        ("style_transfer a b -i 300", "with the steps of the first"),
+        ("style_transfer a b", "a style smaller than a scale is not enlarged"),
+        ("style_transfer a b --optimizer lbfgs", "avg_decay 0.99: only Adam's iterates are averaged"),
+        ("style_transfer a b --end-scale 640+", "end_scale 640+: with +, the area"),
+        ("style_transfer a b --init style_stats", "init style_stats: noise is uniform"),
+        ("style_transfer a b --pooling average", "averages are not rescaled"),
         ("neural_style.py", "it uses VGG-19"),
         ("neural_style.py", "faint noise is grey"),
     ],
 )
 def test_what_has_no_equivalent_is_said(command, said):
     assert any(said in note for note in translate(command).notes)
+
+
+@pytest.mark.parametrize("command", ["-ms 64 -ad 0.9", "-i 300 -ii 400", "-s 300 --pooling max --init uniform"])
+def test_crowsons_scales_and_average_need_no_note(command):
+    assert len(translate(f"style_transfer c.jpg s.jpg {command}").notes) == 2  # of every command: style, network
+
+
+@pytest.mark.parametrize(("size", "least"), [(512, 128), (640, 128), (724, 64), (500, 90), (100, 128)])
+def test_crowsons_scales_are_the_sources(size, least):
+    recipe = translate(f"style_transfer c.jpg s.jpg -s {size} -ms {least}").recipe
+    found = [max(scale.content) for scale in plan((size, size), (size, size), recipe)]
+    sides, i = [], 0
+    while (side := round(size / pow(2, i / 2))) >= min(least, size):
+        sides, i = [side, *sides], i + 1
+    assert found == sides
 
 
 def test_nothing_is_said_of_what_does_not_change_the_picture():

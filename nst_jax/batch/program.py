@@ -25,7 +25,8 @@ from nst_jax.vgg import Encoder
 class How:
     """The static choices of a run: steps of each lane, and what `solve` is given.
 
-    `coarse_steps` are those of each lane at every scale but the last; nothing means as many as at the last.
+    `coarse_steps` are those of each lane at every scale but the last, `first_steps` those at the first of several;
+    nothing means as many as at the last, or as at the other coarse ones.
     `snapshots` asks for a stop at each multiple of so many steps; 0 for none.
     """
 
@@ -35,6 +36,7 @@ class How:
     clamp: bool = True
     snapshots: int = 0
     coarse_steps: tuple[int, ...] = ()
+    first_steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def _scales(sweep: Sweep, chunk: Chunk) -> int:
 
 def _wanted(sweep: Sweep, chunk: Chunk, how: How, scale: int) -> tuple[int, ...]:
     """Give the steps of every lane of the sweep at a scale of the chunk."""
-    return how.steps if scale == _scales(sweep, chunk) - 1 else how.coarse_steps or how.steps
+    if scale == _scales(sweep, chunk) - 1:
+        return how.steps
+    return (how.first_steps if scale == 0 else ()) or how.coarse_steps or how.steps
 
 
 def pixel_steps(sweep: Sweep, chunk: Chunk, how: How) -> int:

@@ -31,6 +31,7 @@ def solve_batch(
     *,
     steps: int | Sequence[int] = DEFAULT.steps,
     coarse_steps: int = DEFAULT.coarse_steps,
+    first_steps: int = DEFAULT.first_steps,
     optimizer: Optimizer | optax.GradientTransformation = DEFAULT.optimizer,
     precision: Precision = DEFAULT.precision,
     clamp: bool | None = None,
@@ -48,6 +49,7 @@ def solve_batch(
             `pairs` were given.
         steps: updates of the image, for all lanes or for each.
         coarse_steps: updates at every scale but the last of a sweep over several; 0 means `steps`.
+        first_steps: updates at the first of several scales; 0 means as many as at the other coarse ones.
         optimizer, precision, clamp: as for `solve`.
         lanes: how many run together; by default as many as the memory holds.
         say: what to do with lines on lanes, chunks and memory.
@@ -57,8 +59,8 @@ def solve_batch(
     """
     clamp = optimize.clamps(optimizer) if clamp is None else clamp
     each = (steps,) * len(sweep) if isinstance(steps, int) else tuple(steps)
-    coarse = (coarse_steps,) * len(sweep) if coarse_steps else each
-    how = How(each, optimizer, precision, clamp, coarse_steps=coarse)
+    coarse, first = ((n,) * len(sweep) if n else () for n in (coarse_steps, first_steps))
+    how = How(each, optimizer, precision, clamp, coarse_steps=coarse, first_steps=first)
     found: dict[int, Solution] = {}
 
     def work(chunk: Chunk) -> None:

@@ -1,5 +1,6 @@
 """Options of other style transfer programs, read into a recipe: one function for each."""
 
+import math
 from dataclasses import replace
 
 from nst_jax.errors import UserError
@@ -141,20 +142,40 @@ def gordic(given: Options, recipe: Recipe) -> Recipe:
 
 
 def crowson(given: Options, recipe: Recipe) -> Recipe:
-    """Read the options of style_transfer."""
+    """Read the options of style_transfer; those that are said only nearly stay, for the notes."""
+    near = {
+        k: v for k, v in given.items() if v and (v[0].endswith("+") or v[0] in ("normal", "style_stats", "average"))
+    }
+    if "end_scale" in near:
+        given["end_scale"] = [near["end_scale"][0].rstrip("+")]
+    if (optimizer := take(given, "optimizer", recipe.optimizer)) == "adam":
+        recipe = numbers(given, recipe, avg_decay="ema")
+    else:
+        recipe, near["avg_decay"] = replace(recipe, ema=0.0), given.get("avg_decay", ["0.99"])
+    least, factor = int(_number(given, "min_scale", 128)), _number(given, "style_scale_fac", 1.0)
     recipe = numbers(
         given, recipe,
-        content_weight="alpha", tv_weight="tv", end_scale="size", initial_iterations="steps", step_size="lr",
-        random_seed="seed", style_size="style_size",
+        content_weight="alpha", tv_weight="tv", end_scale="size", step_size="lr", random_seed="seed",
+        iterations="steps", initial_iterations="first_steps", style_size="style_size",
     )  # fmt: skip
-    scale = _number(given, "style_scale_fac", 1.0)
-    kinds = {"gray": "grey", "uniform": "noise", "normal": "noise", "random": "noise"}
-    kind = take(given, "init", "content")
-    pooling = {"average": "avg"}.get(name := take(given, "pooling", "max"), name)
+    kinds = {"gray": "grey", "uniform": "noise", "normal": "noise", "random": "noise", "style_stats": "noise"}
+    kind, pooling = take(given, "init", "content"), take(given, "pooling", "max")
+    given |= near
     return replace(
-        recipe,
-        style_size=recipe.style_size or (0 if scale == 1 else round(scale * recipe.size)),
+        _crowson_scales(recipe, least),
+        style_size=recipe.style_size or (0 if factor == 1 else round(factor * recipe.size)),
+        style_scaling="fixed" if recipe.style_size else "tied",
         init=kinds.get(kind, kind),
-        optimizer=take(given, "optimizer", recipe.optimizer),  # type: ignore[arg-type]
-        pooling=pooling,  # type: ignore[arg-type]
+        optimizer=optimizer,  # type: ignore[arg-type]
+        pooling="avg" if pooling == "average" else pooling,  # type: ignore[arg-type]
     )
+
+
+def _crowson_scales(recipe: Recipe, least: int) -> Recipe:
+    """Choose the scales of style_transfer: its size divided by powers of sqrt 2, down to `least` pixels."""
+    least = min(least, recipe.size)
+    sides = [side for i in range(64) if (side := round(recipe.size / 2 ** (i / 2))) >= least]
+    if len(sides) == 1:  # the first, with the steps of the first
+        recipe = replace(recipe, steps=recipe.first_steps)
+    exact = math.isclose(recipe.size, least * 2 ** ((len(sides) - 1) / 2))
+    return replace(recipe, min_scale=least) if exact else replace(recipe, scales=len(sides))

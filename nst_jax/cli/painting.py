@@ -16,18 +16,29 @@ from nst_jax.recipe import Recipe, check, init_file
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
+    from nst_jax.scales import Scale
     from nst_jax.vgg import Encoder
 
 
 @dataclass(frozen=True)
 class Made:
-    """A finished picture: where it is, what the run found, and the pictures it was made from (h, w, 3)."""
+    """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3)."""
 
     output: Path
+    scale: "Scale"
     solution: "Solution"
     content: np.ndarray
     style: np.ndarray
     seconds: float
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Tell where the run ended: the scale, 0 being the coarsest, and its steps."""
+        return _place(self.scale, self.solution)
+
+
+def _place(scale: "Scale", solution: "Solution") -> tuple[int, int]:
+    return scale.index, len(solution.history["total"]) - 1
 
 
 def make(
@@ -39,6 +50,7 @@ def make(
     quiet: bool = False,
     cache: bool = True,
     expected: Mapping[str, str] | None = None,
+    until: tuple[int, int] | None = None,
 ) -> Made:
     """Read two pictures, solve, and write the result with its recipe; nothing is written if anything is wrong.
 
@@ -50,6 +62,7 @@ def make(
         quiet: show no progress.
         cache: keep compiled programs in the user's cache directory.
         expected: sha256 that `content`, `style`, `init` and `weights` must have.
+        until: scale and its steps at which to stop as if interrupted.
 
     Raises:
         UserError: anything a user can put right.
@@ -71,13 +84,14 @@ def make(
         sources = {name: record.source(p.path, p.sha256) for name, p in pictures.items()}
         made_from = record.describe(recipe, sources, encoder.digest)
         began = time.perf_counter()
-        solution = optimise(solutions, recipe, stop, quiet=quiet)
+        scale, solution = optimise(solutions, recipe, stop, until=until, quiet=quiet)
         seconds = time.perf_counter() - began
-    metadata = record.as_metadata({**made_from, "result": record.ending(solution)})
+    metadata = record.as_metadata({**made_from, "result": record.ending(solution, scale)})
     alpha = pictures["content"].alpha
-    alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
-    images.save(output, np.asarray(solution.image), alpha=alpha, metadata=metadata)
-    return Made(output, solution, c, s, seconds)
+    image = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
+    alpha = None if alpha is None else images.fit(alpha, image.shape[:2])
+    images.save(output, image, alpha=alpha, metadata=metadata)
+    return Made(output, scale, solution, c, s, seconds)
 
 
 def scaled(image: np.ndarray, size: int) -> np.ndarray:
@@ -106,30 +120,41 @@ def _load(recipe: Recipe, cache: bool, expected: Mapping[str, str] | None) -> "E
     return encoder
 
 
-def optimise(solutions: "Iterable[Solution]", recipe: Recipe, stop: Callable[[], bool], *, quiet: bool) -> "Solution":
-    """Follow the solutions with a progress bar; once `stop()` return the best so far, `stopped` 'interrupted'."""
+def optimise(
+    solutions: "Iterable[tuple[Scale, Solution]]",
+    recipe: Recipe,
+    stop: Callable[[], bool],
+    *,
+    until: tuple[int, int] | None,
+    quiet: bool,
+) -> "tuple[Scale, Solution]":
+    """Follow the solutions with a progress bar; once `stop()`, or at `until`, the best so far is 'interrupted'."""
     latest = None
     with Progress(recipe.steps, quiet=quiet) as bar:
         for latest in solutions:
-            bar.show(latest.history)
-            if stop() and latest.stopped == "running":
-                return replace(latest, stopped="interrupted")
+            scale, solution = latest
+            bar.show(solution.history, scale.steps(recipe))
+            more = scale.index < scale.count - 1 or solution.stopped == "running"
+            if more and (stop() or (until is not None and _place(*latest) >= until)):
+                return scale, replace(solution, stopped="interrupted")
     assert latest is not None
     return latest
 
 
 def _solutions(
     encoder: "Encoder", content: np.ndarray, style: np.ndarray, init: np.ndarray | None, recipe: Recipe
-) -> "Iterator[Solution]":
+) -> "Iterator[tuple[Scale, Solution]]":
     """Solve at one scale, or from coarse to fine; what is wrong with the pictures or the recipe is said at once."""
     from nst_jax.optimize import chosen, iterate
     from nst_jax.problem import pose
-    from nst_jax.scales import iterate_scales
+    from nst_jax.scales import iterate_scales, plan
 
     if recipe.scales != 1:
-        return (found for _, found in iterate_scales(encoder, content, style, recipe=recipe, init=init))
+        return iterate_scales(encoder, content, style, recipe=recipe, init=init)
     problem = pose(encoder, content, style, recipe=recipe, init=init)
-    return iterate(encoder, problem, steps=recipe.steps, optimizer=chosen(recipe), precision=recipe.precision)
+    (scale,) = plan(content.shape[:2], style.shape[:2], recipe)
+    how = {"steps": recipe.steps, "optimizer": chosen(recipe), "precision": recipe.precision}
+    return ((scale, solution) for solution in iterate(encoder, problem, **how))
 
 
 def summary(made: Made) -> str:

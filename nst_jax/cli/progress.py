@@ -37,14 +37,14 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def show(self, history: Mapping[str, np.ndarray]) -> None:
-        """Move the bar to the end of `history`."""
+    def show(self, history: Mapping[str, np.ndarray], steps: int) -> None:
+        """Move the bar to the end of `history`, of a scale of so many steps."""
         done, now = len(history["total"]), time.perf_counter()
         # The first chunk compiles: the rate counts from its end. A history that is shorter again is the next scale's.
         if not self._began[1] or done < self._began[1]:
             self._began = (now, done)
-        since, steps = now - self._began[0], done - self._began[1]
-        rate = f"{steps / since:.1f} it/s" if steps else "compiled"
+        since, taken = now - self._began[0], done - self._began[1]
+        rate = f"{taken / since:.1f} it/s" if taken else "compiled"
         shown = ("total", "content", "style")
         terms = " ".join(f"{name} {history[name][-1]:.3g}" for name in shown)
-        self._bar.update(self._task, completed=min(done, self._bar.tasks[0].total or done), rate=rate, terms=terms)
+        self._bar.update(self._task, total=steps, completed=min(done, steps), rate=rate, terms=terms)

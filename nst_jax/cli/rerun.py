@@ -18,8 +18,8 @@ from nst_jax.recipe import init_file
 class Rerun:
     """Make PICTURE again from the recipe inside it, and compare.
 
-    On the same processor with the same versions the new picture is the same bit for bit. Refuses if an input or
-    the weights have changed since.
+    On the same processor with the same versions the new picture is the same bit for bit, also where Ctrl-C stopped
+    the old one. Refuses if an input or the weights have changed since.
     """
 
     picture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURE")]
@@ -38,7 +38,7 @@ class Rerun:
         output = self.output or self.picture.with_stem(f"{self.picture.stem}-rerun")
         if output.resolve() == self.picture.resolve():
             raise UserError(f"{output} is the picture to compare with: give another name with -o")
-        inputs = old["inputs"]
+        inputs, until = old["inputs"], record.interrupted_at(old)
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{self.picture} does not say which starting image it had: expected an 'init' input")
         expected = {name: entry["sha256"] for name, entry in inputs.items()}
@@ -46,14 +46,17 @@ class Rerun:
             Path(inputs["content"]["path"]),
             Path(inputs["style"]["path"]),
             output,
-            record.rerun_recipe(old),
+            recipe,
             quiet=self.quiet,
             cache=self.cache,
             expected={**expected, "weights": old["weights"]["sha256"]},
+            until=until,
         )
-        code = report(made)
+        if made.solution.stopped == "interrupted" and (until is None or made.place < until):
+            return report(made)
+        print(painting.summary(made))
         self._compare(output, old)
-        return code
+        return 0
 
     def _compare(self, output: Path, old: dict) -> None:
         before, after = images.read(self.picture), images.read(output)

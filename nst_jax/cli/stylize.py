@@ -43,7 +43,8 @@ def report(made: painting.Made) -> int:
     """Say where the picture is and how the run ended; return the exit code."""
     print(painting.summary(made))
     if made.solution.stopped == "interrupted":
-        print(f"interrupted: kept the best picture; go on with --init {made.output}", file=sys.stderr)
+        where = f" at scale {made.scale.index + 1} of {made.scale.count}" if made.scale.count > 1 else ""
+        print(f"interrupted{where}: kept the best picture; go on with --init {made.output}", file=sys.stderr)
         return 130
     if made.solution.stopped == "stalled":
         print("converged: no step in float32 lowers the loss any more", file=sys.stderr)

@@ -30,9 +30,10 @@ REASONS = {
     "normalize_gradients": "gradients are not normalized",
     "lbfgs_num_correction": "L-BFGS keeps its own number of corrections",
     "content_weight_blend": "content layers share one weight",
-    "min_scale": "one scale only",
-    "iterations": "one scale only, with the steps of the first",
-    "avg_decay": "iterates are not averaged",
+    "avg_decay": "only Adam's iterates are averaged",
+    "end_scale": "with +, the area there is that of a square: set --size for your picture",
+    "init": "noise is uniform here",
+    "pooling": "averages are not rescaled here",
     "width": "--size is the longer side, not the width: set it for your picture",
 }
 
@@ -68,7 +69,13 @@ TOOLS: dict[str, tuple[Callable[[Options, Recipe], Recipe], str, str, str, str]]
         "output",
         "its height is --size, the longer side",
     ),
-    "crowson": (dialects.crowson, "", "styles", "output", "its scales and its average of iterates are one scale here"),
+    "crowson": (
+        dialects.crowson,
+        "",
+        "styles",
+        "output",
+        "there, a style smaller than a scale is not enlarged",
+    ),
 }
 """For each preset: who reads its options, the names of content, style and output, and what differs from the start."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from nst_jax import record
 from nst_jax.axis import plain
 from nst_jax.errors import UserError
+from nst_jax.recipe import DEFAULT
 from nst_jax.runs.folder import write_whole
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
 
@@ -82,7 +83,7 @@ def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:
         UserError: the folder holds another run, with the difference.
     """
     path = folder / "manifest.json"
-    fresh = json.loads(json.dumps(manifest, allow_nan=False))
+    fresh = _plain(manifest)
     old = _existing(path)
     if old is None:
         write_whole(path, lambda file: file.write((json.dumps(fresh, indent=1) + "\n").encode()))
@@ -99,11 +100,24 @@ def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:
 def _existing(path: Path) -> dict[str, Any] | None:
     try:
         old = json.loads(path.read_bytes())
-        return old if isinstance(old, dict) else {}
+        return _completed(old) if isinstance(old, dict) else {}
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"'{path}' is not readable ({error}): give another --out") from error
+
+
+def _completed(old: dict[str, Any]) -> dict[str, Any]:
+    """Put settings that an older version did not have at their defaults: what it did then."""
+    try:
+        config = old["config"]
+        return {**old, "config": {**config, "recipe": {**_plain(dataclasses.asdict(DEFAULT)), **config["recipe"]}}}
+    except (KeyError, TypeError):
+        return old  # no manifest of a run: the comparison says so
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(value, allow_nan=False))
 
 
 def differences(name: str, old: Any, new: Any) -> list[str]:

@@ -56,7 +56,8 @@ def prepare(spec: Spec, out: Path) -> Ready:
     snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
     steps = tuple(lane.recipe.steps for lane in lanes)
     coarse = tuple(lane.recipe.coarse_steps or lane.recipe.steps for lane in lanes)
-    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, coarse)
+    first = tuple(lane.recipe.first_steps or n for lane, n in zip(lanes, coarse, strict=True))
+    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, coarse, first)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     return Ready(out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs), mine, jax.process_index())
