@@ -8,7 +8,7 @@ import pytest
 from run_files import draw
 
 import nst_jax
-from nst_jax import images, optimize, record
+from nst_jax import images, metrics, optimize, record
 from nst_jax.cli import batch, painting
 from nst_jax.cli.main import parse
 from nst_jax.errors import UserError
@@ -27,9 +27,9 @@ def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 1, (*shape, 3)).astype(np.float32)
 
 
-def compiled(caplog) -> int:
+def compiled(caplog, program: str = "advance_lanes") -> int:
     lines = [r.getMessage() for r in caplog.records]
-    return len([line for line in lines if line.startswith("Finished XLA compilation of jit(advance_lanes)")])
+    return len([line for line in lines if line.startswith(f"Finished XLA compilation of jit({program})")])
 
 
 def test_padding_reflects_below_and_on_the_right() -> None:
@@ -93,6 +93,20 @@ def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_
     snapshots = list((tmp_path / "run").rglob("*.png"))
     assert {images.shape_of(path) for path in snapshots} == set(SHAPES[:5])
     assert len(snapshots) == 5 + 5 * 3
+
+
+def test_metrics_of_eight_shapes_are_two_programs_and_those_of_the_pictures(tiny, caplog) -> None:
+    pictures = [(picture(i, shape), picture(20 + i, shape)) for i, shape in enumerate(SHAPES)]
+    styles = [picture(40 + i, SHAPES[i]) for i in (0, 1, 2)]
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        sides = [metrics.style_side(tiny.encoder, style, bucket=16) for style in styles]
+        found = [metrics.held_out(tiny.encoder, *p, sides[i % 3], bucket=16) for i, p in enumerate(pictures)]
+    assert compiled(caplog, "_style_side") == 1
+    assert compiled(caplog, "_held_out") == 2
+    for i in (0, 7):
+        plain = metrics.held_out(tiny.encoder, *pictures[i], styles[i % 3])
+        for name, value in plain.items():
+            np.testing.assert_allclose(found[i][name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def asked(*words: str) -> Recipe:

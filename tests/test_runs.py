@@ -79,7 +79,7 @@ def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
 
 def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch) -> None:
     asked, real = [], ready.style_side
-    monkeypatch.setattr(ready, "style_side", lambda *args: asked.append(1) or real(*args))
+    monkeypatch.setattr(ready, "style_side", lambda *args, **how: asked.append(1) or real(*args, **how))
     make(spec, tmp_path / "run")
     assert len(asked) == 1
 
