@@ -120,8 +120,6 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"scales is {recipe.scales}: expected a whole number of at least 1, or auto")
     if recipe.bucket < 1:
         raise UserError(f"bucket is {recipe.bucket}: expected a multiple in pixels such as 64, or 1 for no margin")
-    if recipe.bucket > 1 and recipe.scales != 1:
-        raise UserError(f"bucket is {recipe.bucket} and scales is {recipe.scales}: use one scale, or a bucket of 1")
     if not 1 < recipe.scale_ratio < math.inf:
         raise UserError(f"scale_ratio is {recipe.scale_ratio:g}: expected a number above 1, such as 2")
     if recipe.seed >= 2**32:
