@@ -75,8 +75,9 @@ def make(
         seconds = time.perf_counter() - began
     metadata = record.as_metadata({**made_from, "result": record.ending(solution)})
     alpha = pictures["content"].alpha
-    alpha = None if alpha is None else images.fit(alpha, c.shape[:2])
-    images.save(output, np.asarray(solution.image), alpha=alpha, metadata=metadata)
+    found = np.asarray(solution.image)  # smaller than the content if Ctrl-C came at a coarse scale
+    alpha = None if alpha is None else images.fit(alpha, (found.shape[0], found.shape[1]))
+    images.save(output, found, alpha=alpha, metadata=metadata)
     return Made(output, solution, c, s, seconds)
 
 
