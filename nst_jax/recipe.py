@@ -1,7 +1,7 @@
 """Every choice that makes a picture, with its one default. Imports nothing heavy: the command line starts here."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from nst_jax.errors import UserError
@@ -176,3 +176,19 @@ def _check_init(init: str) -> None:
 def init_file(init: str) -> str | None:
     """Give the path if the starting image is a file, else None."""
     return None if init in ("content", "style", "noise", "grey") or init.startswith("blend:") else init
+
+
+def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
+    """Give the options of the command line that turn `base` into `recipe`, with their values: `{"--beta": ["100"]}`."""
+    found = {}
+    for field in fields(Recipe):
+        value = getattr(recipe, field.name)
+        if value != getattr(base, field.name):
+            values = value if isinstance(value, tuple) else (value,)
+            found[f"--{field.name.replace('_', '-')}"] = [_text(v) for v in values]
+    return found
+
+
+def _text(value: str | float) -> str:
+    # every digit, but 100 rather than 100.0
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

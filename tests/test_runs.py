@@ -307,6 +307,7 @@ def test_the_command_of_a_lane_makes_its_recipe() -> None:
     spec = Spec((Path("a b.png"),), (Path("s.png"),), recipe, (axis,), show_pictures=False)
     lane = lanes(spec)[1]
     words = shlex.split(command(spec, lane))
+    assert words[words.index("--beta") + 1] == "20"  # as on the command line, not 20.0
     parsed = parse(words[1:])
     assert isinstance(parsed, Stylize)
     assert (parsed.content, parsed.recipe) == (Path("a b.png"), lane.recipe)
