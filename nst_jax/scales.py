@@ -32,7 +32,12 @@ class Scale:
 
     def steps(self, recipe: Recipe) -> int:
         """Give the steps that a recipe takes at this scale."""
-        return recipe.steps if self.index == self.count - 1 else recipe.coarse_steps or recipe.steps
+        return steps_at(self.index, self.count, recipe.steps, recipe.coarse_steps)
+
+
+def steps_at(scale: int, count: int, steps: int, coarse_steps: int) -> int:
+    """Give the steps at a scale among so many: `coarse_steps` at all but the last; where that is 0, `steps`."""
+    return steps if scale == count - 1 else coarse_steps or steps
 
 
 def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFAULT) -> list[Scale]:

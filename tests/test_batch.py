@@ -220,7 +220,7 @@ def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) 
 def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
     sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=replace(RECIPE, scales=2))
     (chunk,) = planning.cut([0], 3, ())
-    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=(4,))) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
+    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=4)) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
 
 
 def test_lanes_of_different_numbers_of_scales_run_apart(encoder) -> None:

@@ -17,7 +17,7 @@ from nst_jax.batch.sweep import Sweep, collate
 from nst_jax.optimize import Optimizer, Solution, State
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Precision
-from nst_jax.scales import balance
+from nst_jax.scales import balance, steps_at
 from nst_jax.vgg import Encoder
 
 
@@ -25,7 +25,7 @@ from nst_jax.vgg import Encoder
 class How:
     """The static choices of a run: steps of each lane, and what `solve` is given.
 
-    `coarse_steps` are those of each lane at every scale but the last; nothing means as many as at the last.
+    `coarse_steps` are those at every scale but the last; 0 means as many as at the last.
     `snapshots` asks for a stop at each multiple of so many steps; 0 for none.
     """
 
@@ -34,7 +34,7 @@ class How:
     precision: Precision = DEFAULT.precision
     clamp: bool = True
     snapshots: int = 0
-    coarse_steps: tuple[int, ...] = ()
+    coarse_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _scales(sweep: Sweep, chunk: Chunk) -> int:
 
 def _wanted(sweep: Sweep, chunk: Chunk, how: How, scale: int) -> tuple[int, ...]:
     """Give the steps of every lane of the sweep at a scale of the chunk."""
-    return how.steps if scale == _scales(sweep, chunk) - 1 else how.coarse_steps or how.steps
+    return tuple(steps_at(scale, _scales(sweep, chunk), steps, how.coarse_steps) for steps in how.steps)
 
 
 def pixel_steps(sweep: Sweep, chunk: Chunk, how: How) -> int:

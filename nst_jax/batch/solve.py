@@ -57,8 +57,7 @@ def solve_batch(
     """
     clamp = optimize.clamps(optimizer) if clamp is None else clamp
     each = (steps,) * len(sweep) if isinstance(steps, int) else tuple(steps)
-    coarse = (coarse_steps,) * len(sweep) if coarse_steps else each
-    how = How(each, optimizer, precision, clamp, coarse_steps=coarse)
+    how = How(each, optimizer, precision, clamp, coarse_steps=coarse_steps)
     found: dict[int, Solution] = {}
 
     def work(chunk: Chunk) -> None:

@@ -55,8 +55,7 @@ def prepare(spec: Spec, out: Path) -> Ready:
     recipe = spec.recipe
     snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
     steps = tuple(lane.recipe.steps for lane in lanes)
-    coarse = tuple(lane.recipe.coarse_steps or lane.recipe.steps for lane in lanes)
-    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, coarse)
+    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, recipe.coarse_steps)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     return Ready(
