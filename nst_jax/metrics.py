@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.pixels import check_same_size, colour_distance, ssim, total_variation
-from nst_jax.types import Features, Image, ImageLike, Scalar
-from nst_jax.vgg import ARCHITECTURES, Encoder, features
+from nst_jax import images, ops
+from nst_jax.pixels import check_comparable, colour_distance, ssim, total_variation
+from nst_jax.types import Features, Image, ImageLike, Scalar, Sides
+from nst_jax.vgg import ARCHITECTURES, Encoder, features, positions
 
 CONTENT_LAYER = "relu3_2"
 """Where content is compared: not the relu4_2 that the presets optimise."""
@@ -62,11 +63,17 @@ class Spread(NamedTuple):
     trace: Scalar
 
 
-def _spread(x: jax.Array) -> Spread:
-    """Summarise (positions, c)."""
-    mean = x.mean(0)
-    centred = (x - mean[None]) / jnp.sqrt(jnp.float32(x.shape[0]))
+def _spread(x: jax.Array, inside: jax.Array | None = None) -> Spread:
+    """Summarise (positions, c), or only those that are `inside` (positions,)."""
+    count = _count(x, inside)
+    mean = x.sum(0, where=None if inside is None else inside[:, None]) / count
+    centred = (x - mean[None]) / jnp.sqrt(jnp.float32(count))
+    centred = centred if inside is None else jnp.where(inside[:, None], centred, 0)
     return Spread(mean, jnp.linalg.qr(centred, mode="r"), jnp.sum(centred**2))
+
+
+def _count(x: jax.Array, inside: jax.Array | None) -> int | jax.Array:
+    return x.shape[0] if inside is None else inside.sum()
 
 
 def _bures(x: Spread, y: Spread) -> Scalar:
@@ -90,89 +97,147 @@ def sliced_distance(
     Source: Bonneel et al. (2015), Sliced and Radon Wasserstein barycenters of measures; for textures, Heitz
     et al. (2021), A sliced Wasserstein loss for neural texture synthesis.
     """
-    x, y = (_slices(_positions(f), projections, positions, seed) for f in (found, target))
+    x, y = (_slices(_positions(f), None, projections, positions, seed) for f in (found, target))
     return _sliced(x, y, jnp.mean(_positions(target) ** 2))
 
 
-def _slices(x: jax.Array, projections: int = 64, positions: int = 16384, seed: int = 0) -> jax.Array:
-    """Project (positions, c) along random unit directions, and sort: (projections, positions)."""
+class Slices(NamedTuple):
+    """Projected features, sorted: (projections, positions), of which only the first `count` count, if it is given."""
+
+    ordered: jax.Array
+    count: jax.Array | None
+
+
+def _slices(
+    x: jax.Array, inside: jax.Array | None = None, projections: int = 64, positions: int = 16384, seed: int = 0
+) -> Slices:
+    """Project (positions, c), or only those that are `inside` (positions,), along random unit directions."""
     key_v, key_draw = jax.random.split(jax.random.key(seed))
     v = jax.random.normal(key_v, (x.shape[1], projections))
     v = v / jnp.linalg.norm(v, axis=0, keepdims=True)
-    return jnp.sort(jnp.einsum("nc,cp->pn", _draw(key_draw, x, positions), v, precision="highest"), axis=1)
+    if x.shape[0] > positions:
+        # Sorting the quarter million of relu1_2 at 512x512 takes seconds on a CPU. A random draw, because every
+        # k-th position of a picture may fall into few columns.
+        places = _draw(key_draw, x.shape[0], inside, positions)
+        x, inside = x[places], None if inside is None else inside[places]
+    slices = jnp.einsum("nc,cp->pn", x, v, precision="highest")
+    slices = slices if inside is None else jnp.where(inside[None], slices, jnp.inf)
+    return Slices(jnp.sort(slices, axis=1), None if inside is None else inside.sum())
 
 
-def _sliced(x: jax.Array, y: jax.Array, energy: Scalar) -> Scalar:
-    levels = max(x.shape[1], y.shape[1])
-    gap = _quantiles(x, levels) - _quantiles(y, levels)
+def _draw(key: jax.Array, size: int, inside: jax.Array | None, most: int) -> jax.Array:
+    """Choose `most` of `size` places; of those `inside` (size,) the ones chosen if they were all there is."""
+    if inside is None:
+        return jax.random.choice(key, size, (most,), replace=False)
+    # `choice` for a number of places that is traced: the two rounds that it makes of 1626 to 2.6 million places (a
+    # third beyond is another draw, as good), random bits of a longer array beginning with those of a shorter one.
+    # What is outside stays behind.
+    places, first = jnp.argsort(~inside), jnp.arange(size) < inside.sum()
+    for _ in range(2):
+        key, key_bits = jax.random.split(key)
+        bits = jnp.where(first, jax.random.bits(key_bits, (size,)), jnp.uint32(2**32 - 1))
+        places = jax.lax.sort_key_val(bits, places)[1]
+    return places[:most]
+
+
+def _sliced(x: Slices, y: Slices, energy: Scalar) -> Scalar:
+    most = levels = max(x.ordered.shape[1], y.ordered.shape[1])
+    if x.count is not None or y.count is not None:
+        levels = jnp.maximum(*(s.ordered.shape[1] if s.count is None else s.count for s in (x, y)))
+    gap = _quantiles(x, levels, most) - _quantiles(y, levels, most)
+    squares = gap**2 if levels is most else jnp.where(np.arange(most)[None] < levels, gap**2, 0)
     # E over directions of (v . y)^2 is |y|^2 / c, the `energy`: what blank features would score.
-    return jnp.mean(gap**2) / energy
+    return jnp.sum(squares) / (gap.shape[0] * levels) / energy
 
 
-def _draw(key: jax.Array, x: jax.Array, most: int) -> jax.Array:
-    """Keep at most `most` of the positions of (positions, c)."""
-    # Sorting the quarter million of relu1_2 at 512x512 takes seconds on a CPU. A random draw, because every
-    # k-th position of a picture may fall into few columns.
-    return x if x.shape[0] <= most else x[jax.random.choice(key, x.shape[0], (most,), replace=False)]
-
-
-def _quantiles(ordered: jax.Array, levels: int) -> jax.Array:
-    """Give the quantiles (projections, levels) at (k + 1/2) / levels."""
-    return ordered[:, (2 * np.arange(levels) + 1) * ordered.shape[1] // (2 * levels)]
+def _quantiles(x: Slices, levels: int | jax.Array, most: int) -> jax.Array:
+    """Give the quantiles (projections, most) at (k + 1/2) / levels; the first `levels` mean something."""
+    count = x.ordered.shape[1] if x.count is None else x.count
+    return x.ordered[:, (2 * np.arange(most) + 1) * count // (2 * levels)]
 
 
 class StyleSide(NamedTuple):
     """What one layer of a style is compared by: far less than its features, and nothing that depends on a result."""
 
     spread: Spread
-    slices: jax.Array
+    slices: Slices
     energy: Scalar
 
 
+def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[str, StyleSide]:
+    """Summarise a style (h, w, 3) by layer, once for all the pictures that `held_out` compares with it.
+
+    With a `bucket`, styles of many sizes share a compiled program, as in `held_out`.
+    """
+    (style,), sides = _framed(bucket, style)
+    return _style_side(encoder, style, sides)
+
+
 @jax.jit
-def style_side(encoder: Encoder, style: Image) -> dict[str, StyleSide]:
-    """Summarise a style (h, w, 3) by layer, once for all the pictures that `held_out` compares with it."""
-    found = _features(encoder, style, held_out_layers(encoder.architecture))
-    return {name: _side(f) for name, f in found.items()}
+def _style_side(encoder: Encoder, style: Image, sides: Sides | None) -> dict[str, StyleSide]:
+    found = _features(encoder, style, held_out_layers(encoder.architecture), sides)
+    return {name: _side(name, f, sides) for name, f in found.items()}
 
 
-def _side(found: Features) -> StyleSide:
+def _side(name: str, found: Features, sides: Sides | None) -> StyleSide:
     x = _positions(found)
-    return StyleSide(_spread(x), _slices(x), jnp.mean(x**2))
+    inside = None if sides is None else ops.inside(found.shape, positions(name, sides)).reshape(-1)
+    energy = jnp.sum(x**2) / x.shape[1] / _count(x, inside)  # one by one: their product may not fit into an int32
+    return StyleSide(_spread(x, inside), _slices(x, inside), energy)
 
 
-def _features(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, Features]:
+def _features(encoder: Encoder, image: Image, layers: tuple[str, ...], sides: Sides | None) -> dict[str, Features]:
     # Always float32, max pooling and zero padding, so that numbers compare between devices and recipes.
-    return features(dataclasses.replace(encoder, plans={}), image, layers)
+    return features(dataclasses.replace(encoder, plans={}), image, layers, sides=sides)
+
+
+def _framed(bucket: int, *pictures: ImageLike) -> tuple[tuple[ImageLike, ...], Sides | None]:
+    """Extend pictures of one size to multiples of `bucket` pixels, and say how large they were; 1 for none."""
+    if bucket == 1:
+        return pictures, None
+    rows, columns, _ = pictures[0].shape
+    return tuple(images.pad(picture, bucket) for picture in pictures), (np.int32(rows), np.int32(columns))
 
 
 def held_out(
-    encoder: Encoder, image: ImageLike, content: ImageLike, style: ImageLike | Mapping[str, StyleSide]
+    encoder: Encoder,
+    image: ImageLike,
+    content: ImageLike,
+    style: ImageLike | Mapping[str, StyleSide],
+    *,
+    bucket: int = 1,
 ) -> dict[str, Scalar]:
     """Compute every metric of a result (h, w, 3) against its content (h, w, 3) and its style (any size).
 
     Keys: content_distance, style_bures, style_sliced (0 is equal), ssim (1 is equal), colour_distance and
-    total_variation. The style can also be its `style_side`, computed once for many results. Batch with `vmap`. A
-    non-finite picture has no finite metric.
+    total_variation. The style can also be its `style_side`, computed once for many results. A non-finite picture has
+    no finite metric.
+
+    With a `bucket` above 1 the pictures get a margin to the next multiples of so many pixels, so that many sizes share
+    a compiled program. The numbers are those of the pictures themselves, to float32 rounding: at each layer of the
+    network the margin is zeros, as what is beyond a border is, and no metric counts it. Without one, batch with `vmap`.
 
     Raises:
         UserError: a result that is not as large as its content, or smaller than SSIM's window.
     """
-    side = style if isinstance(style, Mapping) else style_side(encoder, style)
-    return _held_out(encoder, image, content, dict(side))
+    check_comparable(image, content)
+    side = style if isinstance(style, Mapping) else style_side(encoder, style, bucket=bucket)
+    (image, content), sides = _framed(bucket, image, content)
+    return _held_out(encoder, image, content, dict(side), sides)
 
 
 @jax.jit
-def _held_out(encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide]) -> dict[str, Scalar]:
-    check_same_size(image, content)
-    found = _features(encoder, image, tuple(dict.fromkeys((CONTENT_LAYER, *style))))
-    original = _features(encoder, content, (CONTENT_LAYER,))
-    pairs = [(_side(found[name]), side) for name, side in style.items()]
+def _held_out(
+    encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide], sides: Sides | None
+) -> dict[str, Scalar]:
+    found = _features(encoder, image, tuple(dict.fromkeys((CONTENT_LAYER, *style))), sides)
+    original = _features(encoder, content, (CONTENT_LAYER,), sides)
+    pairs = [(_side(name, found[name], sides), side) for name, side in style.items()]
     return {
         "content_distance": content_distance(found[CONTENT_LAYER], original[CONTENT_LAYER]),
         "style_bures": jnp.stack([_bures(x.spread, y.spread) for x, y in pairs]).mean(),
         "style_sliced": jnp.stack([_sliced(x.slices, y.slices, y.energy) for x, y in pairs]).mean(),
-        "ssim": ssim(image, content),
-        "colour_distance": colour_distance(image, content),
-        "total_variation": total_variation(image),
+        "ssim": ssim(image, content, sides=sides),
+        "colour_distance": colour_distance(image, content, sides=sides),
+        "total_variation": total_variation(image, sides=sides),
     }

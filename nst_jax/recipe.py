@@ -1,7 +1,7 @@
 """Every choice that makes a picture, with its one default. Imports nothing heavy: the command line starts here."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from nst_jax.errors import UserError
@@ -126,8 +126,6 @@ def check(recipe: Recipe) -> None:
         raise UserError(f"min_scale is {recipe.min_scale}: expected a longer side in pixels, such as 128")
     if recipe.bucket < 1:
         raise UserError(f"bucket is {recipe.bucket}: expected a multiple in pixels such as 64, or 1 for no margin")
-    if recipe.bucket > 1 and recipe.scales != 1:
-        raise UserError(f"bucket is {recipe.bucket} and scales is {recipe.scales}: use one scale, or a bucket of 1")
     if not 1 < recipe.scale_ratio < math.inf:
         raise UserError(f"scale_ratio is {recipe.scale_ratio:g}: expected a number above 1, such as 2")
     if recipe.seed >= 2**32:
@@ -187,3 +185,19 @@ def _check_init(init: str) -> None:
 def init_file(init: str) -> str | None:
     """Give the path if the starting image is a file, else None."""
     return None if init in ("content", "style", "noise", "grey") or init.startswith("blend:") else init
+
+
+def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
+    """Give the options of the command line that turn `base` into `recipe`, with their values: `{"--beta": ["100"]}`."""
+    found = {}
+    for field in fields(Recipe):
+        value = getattr(recipe, field.name)
+        if value != getattr(base, field.name):
+            values = value if isinstance(value, tuple) else (value,)
+            found[f"--{field.name.replace('_', '-')}"] = [_text(v) for v in values]
+    return found
+
+
+def _text(value: str | float) -> str:
+    # every digit, but 100 rather than 100.0
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

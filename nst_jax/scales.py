@@ -29,10 +29,17 @@ class Scale:
 
     def steps(self, recipe: Recipe) -> int:
         """Give the steps that a recipe takes at this scale."""
-        if self.index == self.count - 1:
-            return recipe.steps
-        first = recipe.first_steps if self.index == 0 else 0
-        return first or recipe.coarse_steps or recipe.steps
+        return steps_at(self.index, self.count, recipe.steps, recipe.coarse_steps, recipe.first_steps)
+
+
+def steps_at(scale: int, count: int, steps: int, coarse_steps: int, first_steps: int) -> int:
+    """Give the steps at a scale among so many: `steps` at the last, `first_steps` at the first of several.
+
+    Those between take `coarse_steps`; where a number is 0, the next later one holds.
+    """
+    if scale == count - 1:
+        return steps
+    return (first_steps if scale == 0 else 0) or coarse_steps or steps
 
 
 def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFAULT) -> list[Scale]:
@@ -44,9 +51,13 @@ def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFA
     `recipe.style_scaling` "tied" the style shrinks with the content, so that a brush stroke keeps its size relative to
     the picture; "fixed" shows every scale the style at its own size.
 
+    Where there are several, they are those of the content with the margin of `recipe.bucket`, so that contents of one
+    bucket have equal scales.
+
     Raises:
         UserError: the coarsest of a given number of scales is too small for the recipe's layers.
     """
+    own, content = content, _framed(content, recipe)
     count, ratio = _ladder(max(content), recipe)
     least = vgg.smallest_side((*recipe.content_layers, *recipe.style_layers))
 
@@ -55,6 +66,7 @@ def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe = DEFA
 
     while recipe.scales == "auto" and count > 1 and min(shrunk(content, count - 1) + shrunk(style, count - 1)) < least:
         count -= 1
+    content = own if count == 1 else content  # problem.pose adds the margin
     tied = recipe.style_scaling == "tied"
     found = [Scale(count - 1 - k, count, shrunk(content, k), shrunk(style, k * tied)) for k in reversed(range(count))]
     if min(found[0].content + found[0].style) < least and count > 1:
@@ -86,9 +98,39 @@ def pose(
     A content loss that is a sum over positions shrinks with the picture while a Gram matrix does not: at a coarse
     scale alpha is multiplied by the ratio of positions, so that content and style are balanced as at the finest.
     """
-    c, s = images.fit(content, scale.content), images.fit(style, scale.style)
-    start = None if init is None else images.fit(np.asarray(init), scale.content)
-    return balance(problem.pose(encoder, c, s, recipe=recipe, init=start), _sides(content))
+    posed = pose_unbalanced(encoder, content, style, scale, recipe=recipe, init=init)
+    return balance(posed, _framed(_sides(content), recipe))
+
+
+def pose_unbalanced(
+    encoder: Encoder,
+    content: ImageLike,
+    style: ImageLike,
+    scale: Scale,
+    *,
+    recipe: Recipe = DEFAULT,
+    init: ImageLike | None = None,
+) -> Problem:
+    """Pose a problem at one scale with the recipe's own alpha; arguments are those of `pose`.
+
+    With a `recipe.bucket` and several scales what is shrunk is the picture with its margin, and the margin with it.
+    """
+    sides = None
+    if recipe.bucket > 1 and scale.count > 1:
+        (h, w), bucket = _sides(content), recipe.bucket
+        content, recipe = images.pad(content, bucket), replace(recipe, bucket=1)
+        init = None if init is None else images.pad(_fitted(init, (h, w)), bucket)
+        share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
+        sides = np.array((round(h * share[0]), round(w * share[1])), np.int32)
+    start = None if init is None else _fitted(init, scale.content)
+    c, s = _fitted(content, scale.content), _fitted(style, scale.style)
+    posed = problem.pose(encoder, c, s, recipe=recipe, init=start)
+    return posed if sides is None else replace(posed, sides=sides)
+
+
+def _fitted(picture: ImageLike, shape: tuple[int, int]) -> ImageLike:
+    # What has its size already is not fetched from a device.
+    return picture if np.shape(picture)[:2] == shape else images.fit(np.asarray(picture), shape)
 
 
 def balance(posed: Problem, finest: tuple[int, int]) -> Problem:
@@ -162,6 +204,12 @@ def solve_scales(
     """
     *_, (_, solution) = iterate_scales(encoder, content, style, recipe=recipe, init=init)
     return solution
+
+
+def _framed(shape: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
+    """Give the shape (h, w) with the margin of the recipe's bucket."""
+    h, w = shape
+    return h + -h % recipe.bucket, w + -w % recipe.bucket
 
 
 def _sides(image: ImageLike) -> tuple[int, int]:

@@ -4,6 +4,8 @@ h, w    height and width in pixels (of an image) or positions (of a feature map)
 c       channels; c c is a channel-by-channel matrix
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -20,3 +22,6 @@ Gram = Float[Array, "c c"]
 """Second moment of one layer's channels, divided by the number of positions."""
 
 Scalar = Float[Array, ""]
+
+Sides = tuple[Any, Any]
+"""Rows and columns of what counts of a picture, the rest being a margin: numbers, or traced."""

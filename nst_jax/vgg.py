@@ -19,7 +19,7 @@ from flax import struct
 from nst_jax import ops
 from nst_jax.errors import UserError
 from nst_jax.recipe import Padding, Pooling, Precision
-from nst_jax.types import Features, Image
+from nst_jax.types import Features, Image, Sides
 
 ARCHITECTURES: dict[str, tuple[int, ...]] = {
     "vgg11": (1, 1, 2, 2, 2),
@@ -149,7 +149,11 @@ class VGG(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Features, layers: frozenset[str], summaries: Mapping[str, Summary]
+        self,
+        x: Features,
+        layers: frozenset[str],
+        summaries: Mapping[str, Summary],
+        sides: Sides | None = None,
     ) -> tuple[dict[str, Features], dict[str, Any]]:
         wanted = layers | summaries.keys()
         seen: dict[str, tuple[Features, Any]] = {}
@@ -164,6 +168,7 @@ class VGG(nn.Module):
                 # A layer that nobody asked for is pooled as it is made.
                 pooled = index == count and self.pooling == "max" and shown not in wanted
                 module = Conv(CHANNELS[block - 1], self.padding, name=conv)
+                x = _blank(x, conv, sides)
                 again = self.remat and number == "1_1"  # the layer that is largest and cheapest to compute again
                 seen[shown] = module(x, relu=shown == relu, pool=pooled, summary=summaries.get(shown), remat=again)
                 x, _ = seen[shown]
@@ -172,8 +177,14 @@ class VGG(nn.Module):
                     seen[relu] = ops.late(summaries[relu], x) if relu in summaries else (x, None)
                     x, _ = seen[relu]
                 if wanted <= seen.keys():
-                    return {name: seen[name][0] for name in layers}, {name: seen[name][1] for name in summaries}
+                    found = {name: _blank(seen[name][0], name, sides) for name in layers}
+                    return found, {name: seen[name][1] for name in summaries}
         raise AssertionError(f"{wanted - seen.keys()} passed check_layers")
+
+
+def _blank(x: Features, name: str, sides: Sides | None) -> Features:
+    """Put zeros, what a convolution sees beyond the border, where a layer shows the margin around `sides` pixels."""
+    return x if sides is None else jnp.where(ops.inside(x.shape, positions(name, sides))[..., None], x, 0)
 
 
 @struct.dataclass
@@ -230,15 +241,19 @@ def features(
     *,
     pooling: Pooling = "max",
     padding: Padding = "zero",
+    sides: Sides | None = None,
 ) -> dict[str, Features]:
     """Compute the named activations, each (h / 2^(block - 1), w / 2^(block - 1), c), of one image (h, w, 3).
 
-    Layers deeper than the deepest name are not computed.
+    Layers deeper than the deepest name are not computed. With `sides` (rows, columns), traced or not, the image is
+    only the upper left part of so many pixels, whatever is beyond: its activations are those of this part alone, zero
+    padded, and 0 elsewhere. So images of many sizes share a compiled program.
 
     Raises:
         UserError: a layer that the encoder's architecture lacks.
     """
-    return features_and(encoder, image, layers, {}, pooling=pooling, padding=padding)[0]
+    assert sides is None or padding == "zero"
+    return _apply(encoder, image, layers, {}, VGG(ARCHITECTURES[encoder.architecture], pooling, padding), sides)[0]
 
 
 def features_and(
@@ -255,9 +270,19 @@ def features_and(
 
     With `remat` the backward pass computes conv1_1 again: less memory for a little time.
     """
+    return _apply(encoder, image, layers, summaries, VGG(ARCHITECTURES[encoder.architecture], pooling, padding, remat))
+
+
+def _apply(
+    encoder: Encoder,
+    image: Image,
+    layers: Sequence[str],
+    summaries: Mapping[str, Summary],
+    module: VGG,
+    sides: Sides | None = None,
+) -> tuple[dict[str, Features], dict[str, Any]]:
     check_layers((*layers, *summaries), encoder.architecture)
-    module = VGG(ARCHITECTURES[encoder.architecture], pooling, padding, remat)
     x = preprocess(image, encoder.preprocessing)
     variables = {"params": encoder.params, "plans": encoder.plans}
-    found, made = module.apply(variables, x, frozenset(layers), summaries)
+    found, made = module.apply(variables, x, frozenset(layers), summaries, sides)
     return {name: found[name] for name in layers}, {name: made[name] for name in summaries}

@@ -222,14 +222,14 @@ def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) 
 def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
     sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=replace(RECIPE, scales=2))
     (chunk,) = planning.cut([0], 3, ())
-    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=(4,))) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
+    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=4)) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
 
 
 def test_first_steps_are_those_of_the_coarsest_scale(encoder) -> None:
     sweep = product(encoder, [picture(1, 32, 16)], [picture(2)], recipe=replace(RECIPE, scales=3))
     (chunk,) = planning.cut([0], 1, ())
-    for coarse, expected in (((4,), (3, 5, 10)), ((), (3, 10, 10))):
-        how = program.How((9,), coarse_steps=coarse, first_steps=(2,))
+    for coarse, expected in ((4, (3, 5, 10)), (0, (3, 10, 10))):
+        how = program.How((9,), coarse_steps=coarse, first_steps=2)
         assert program.pixel_steps(sweep, chunk, how) == np.dot((8 * 4, 16 * 8, 32 * 16), expected)
 
 

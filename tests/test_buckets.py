@@ -8,7 +8,7 @@ import pytest
 from run_files import draw
 
 import nst_jax
-from nst_jax import images, optimize, record
+from nst_jax import images, metrics, optimize, record, scales
 from nst_jax.cli import batch, painting
 from nst_jax.cli.main import parse
 from nst_jax.errors import UserError
@@ -27,9 +27,9 @@ def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 1, (*shape, 3)).astype(np.float32)
 
 
-def compiled(caplog) -> int:
+def compiled(caplog, program: str = "advance_lanes") -> int:
     lines = [r.getMessage() for r in caplog.records]
-    return len([line for line in lines if line.startswith("Finished XLA compilation of jit(advance_lanes)")])
+    return len([line for line in lines if line.startswith(f"Finished XLA compilation of jit({program})")])
 
 
 def test_padding_reflects_below_and_on_the_right() -> None:
@@ -95,6 +95,75 @@ def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_
     assert len(snapshots) == 5 + 5 * 3
 
 
+def test_each_scale_of_a_bucket_is_one_program_and_each_lane_is_the_solo_run(tiny, caplog) -> None:
+    recipe = replace(RECIPE, scales=2, coarse_steps=2)
+    contents, style = [picture(1, (20, 31)), picture(2, (25, 17))], picture(9, (24, 20))
+    sweep = nst_jax.product(tiny.encoder, contents, [style], recipe=recipe)
+    how = {"steps": 4, "coarse_steps": 2, "optimizer": "adam"}
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        found = nst_jax.solve_batch(tiny.encoder, sweep, **how, lanes=2, say=lambda _: None)
+    assert compiled(caplog) == 2
+    for content, solution in zip(contents, found.solutions, strict=True):
+        alone = scales.solve_scales(tiny.encoder, content, style, recipe=recipe)
+        assert solution.image.shape == alone.image.shape == content.shape
+        np.testing.assert_allclose(solution.image, alone.image, atol=1e-5)
+        np.testing.assert_allclose(solution.history["total"], alone.history["total"], rtol=1e-4)
+    larger = scales.solve_scales(tiny.encoder, images.pad(contents[0], 16), style, recipe=replace(recipe, bucket=1))
+    found = dict(scales.iterate_scales(tiny.encoder, contents[0], style, recipe=recipe))
+    coarse, fine = found.values()
+    np.testing.assert_array_equal(fine.image, larger.image[:20, :31])
+    assert coarse.image.shape == (10, 16, 3)
+
+
+@pytest.mark.parametrize("init", ["content", "style", "noise"])
+def test_automatic_scales_that_are_one_are_one_scale(tiny, init) -> None:
+    recipe = replace(RECIPE, init=init)
+    content, style = picture(1, (20, 31)), picture(2, (24, 20))
+    posed = nst_jax.pose(tiny.encoder, content, style, recipe=recipe)
+    for scaled in (recipe, replace(recipe, scales="auto")):
+        (lane,) = nst_jax.product(tiny.encoder, [content], [style], recipe=scaled).problems
+        np.testing.assert_array_equal(lane.init, posed.init)
+        (scale,) = scales.plan((20, 31), (24, 20), scaled)
+        alone = scales.pose(tiny.encoder, content, style, scale, recipe=scaled)
+        np.testing.assert_array_equal(alone.init, posed.init)
+        assert float(alone.alpha) == recipe.alpha
+
+
+def test_a_stopped_run_of_padded_scales_goes_on_to_the_same_pictures(tiny, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(painting, "_load", lambda *_: replace(tiny.encoder, digest="d" * 64))
+    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 3)
+    contents = tuple(draw(tmp_path / f"in/{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES[:3]))
+    recipe = replace(RECIPE, scales=2, init=str(draw(tmp_path / "init.png", 7, 30, 26)))
+    spec = Spec(contents, (draw(tmp_path / "s.png", 9),), recipe, metrics=False)
+    work.make(ready.prepare(spec, tmp_path / "whole"), say=lambda _: None)
+    asked = iter([False, False, True])  # two pieces of the coarse scale, one of the fine
+    with pytest.raises(work.Interrupted):
+        work.make(ready.prepare(spec, tmp_path / "stopped"), say=lambda _: None, stop=lambda: next(asked))
+    work.make(ready.prepare(spec, tmp_path / "stopped"), say=lambda _: None)
+    for lane, path in enumerate(sorted((tmp_path / "whole/lanes").glob("*.png"))):
+        assert (tmp_path / "stopped/lanes" / path.name).read_bytes() == path.read_bytes()
+        assert images.shape_of(path) == SHAPES[lane]
+    alone = tmp_path / "alone.png"
+    painting.make(contents[0], spec.styles[0], alone, recipe, quiet=True, cache=False)
+    made = images.read(min((tmp_path / "whole/lanes").glob("*.png"))).rgb
+    assert np.abs(images.read(alone).rgb - made).max() * 255 < 1.5
+
+
+def test_metrics_of_eight_shapes_are_two_programs_and_those_of_the_pictures(tiny, caplog) -> None:
+    pictures = [(picture(i, shape), picture(20 + i, shape)) for i, shape in enumerate(SHAPES)]
+    styles = [picture(40 + i, SHAPES[i]) for i in (0, 1, 2)]
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        sides = [metrics.style_side(tiny.encoder, style, bucket=16) for style in styles]
+        found = [metrics.held_out(tiny.encoder, *p, sides[i % 3], bucket=16) for i, p in enumerate(pictures)]
+    assert compiled(caplog, "_style_side") == 1
+    assert compiled(caplog, "_held_out") == 2
+    for i in (0, 7):
+        plain = metrics.held_out(tiny.encoder, *pictures[i], styles[i % 3])
+        for name, value in plain.items():
+            np.testing.assert_allclose(found[i][name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def asked(*words: str) -> Recipe:
     command = parse(["batch", "in", "--styles", "s.png", "-o", "out", *words])
     assert isinstance(command, batch.Batch)
@@ -110,14 +179,11 @@ def test_batch_chooses_a_bucket_by_the_shapes(tmp_path) -> None:
     assert batch.bucketed(small, paths, said.append) == replace(DEFAULT, size=31, bucket=64)
     assert said == ["contents of 7 shapes: padded to multiples of 64 pixels and cut again; --bucket 1 for none"]
     assert batch.bucketed(unset, paths[:4], said.append) == DEFAULT
-    assert batch.bucketed(replace(unset, scales=2), paths, said.append).bucket == 1
+    assert batch.bucketed(replace(small, scales=2), paths, said.append).bucket == 64
     assert batch.bucketed(asked("--bucket", "1"), paths, said.append) == DEFAULT
-    assert len(said) == 1
+    assert len(said) == 2
 
 
-@pytest.mark.parametrize(
-    ("values", "message"), [({"bucket": 0}, "bucket is 0"), ({"bucket": 8, "scales": 2}, "use one scale")]
-)
-def test_buckets_that_cannot_be_are_refused(values, message) -> None:
-    with pytest.raises(UserError, match=message):
-        check(replace(RECIPE, **values))
+def test_a_bucket_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UserError, match="bucket is 0"):
+        check(replace(RECIPE, bucket=0))

@@ -207,6 +207,26 @@ def test_alpha_goes_through_to_the_output(folder):
     assert alpha[:, -1].min() == 1
 
 
+def test_ctrl_c_at_a_coarse_scale_keeps_a_transparent_picture(folder, monkeypatch):
+    from nst_jax import scales
+
+    whole = scales.iterate_scales
+
+    def interrupted(*args, **kwargs):
+        for scale, solution in whole(*args, **kwargs):
+            os.kill(os.getpid(), signal.SIGINT)
+            yield scale, dataclasses.replace(solution, stopped="running")
+
+    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+    Image.new("LA", (32, 24), (128, 77)).save("alpha.png")
+    code, _, _ = run("stylize", "alpha.png", "style.png", "-o", "out.png", *QUICK, "--scales", "2")
+    assert code == 130
+    made = images.read("out.png")
+    assert made.rgb.shape == (12, 16, 3)
+    assert made.alpha is not None
+    np.testing.assert_allclose(made.alpha, 77 / 255, atol=1e-6)
+
+
 def test_ctrl_c_keeps_the_best_picture_so_far(folder, monkeypatch):
     from nst_jax import optimize
 

@@ -268,6 +268,16 @@ def test_held_out_at_the_targets_and_over_lanes(encoder) -> None:
         assert found[name][1] == pytest.approx(float(alone[name]), rel=1e-4)
 
 
+def test_a_margin_changes_no_number_where_positions_are_drawn(encoder) -> None:
+    image, content, style = _picture(131, 129), _picture(131, 129), _picture(133, 150)  # more than 16384 positions
+    plain = metrics.held_out(encoder, image, content, style)
+    padded = metrics.held_out(encoder, image, content, style, bucket=64)
+    for name in NAMES:
+        assert padded[name] == pytest.approx(float(plain[name]), rel=1e-5, abs=1e-6), name
+    broken = metrics.held_out(encoder, image.at[3, 3, 0].set(jnp.nan), content, style, bucket=64)
+    assert [name for name in NAMES if np.isfinite(broken[name])] == []
+
+
 def test_held_out_refuses_a_result_of_another_size(encoder) -> None:
     with pytest.raises(UserError, match="resize one"):
         metrics.held_out(encoder, _picture(32, 32), _picture(32, 48), _picture(32, 32))

@@ -79,7 +79,7 @@ def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
 
 def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch) -> None:
     asked, real = [], ready.style_side
-    monkeypatch.setattr(ready, "style_side", lambda *args: asked.append(1) or real(*args))
+    monkeypatch.setattr(ready, "style_side", lambda *args, **how: asked.append(1) or real(*args, **how))
     make(spec, tmp_path / "run")
     assert len(asked) == 1
 
@@ -320,6 +320,7 @@ def test_the_command_of_a_lane_makes_its_recipe() -> None:
     spec = Spec((Path("a b.png"),), (Path("s.png"),), recipe, (axis,), show_pictures=False)
     lane = lanes(spec)[1]
     words = shlex.split(command(spec, lane))
+    assert words[words.index("--beta") + 1] == "20"  # as on the command line, not 20.0
     parsed = parse(words[1:])
     assert isinstance(parsed, Stylize)
     assert (parsed.content, parsed.recipe) == (Path("a b.png"), lane.recipe)

@@ -12,11 +12,11 @@ import pytest
 from nst_jax import losses
 from nst_jax import problem as problems
 from nst_jax.cli.main import main, parse
-from nst_jax.cli.options import expand_preset, options
+from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.stylize import Stylize
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, find
-from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.recipe import DEFAULT, Recipe, options
 from nst_jax.units import SQUARES, convert
 
 RNG = np.random.default_rng(7)

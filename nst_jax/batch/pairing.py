@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from nst_jax import images
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
-from nst_jax.problem import Problem, pose
+from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
-from nst_jax.scales import plan
+from nst_jax.scales import Scale, plan, pose_unbalanced
 from nst_jax.types import ImageLike
 from nst_jax.vgg import Encoder
 
@@ -84,26 +83,20 @@ def poser(
 
     def posed(i: int, j: int) -> tuple[Problem, ...]:
         (h, w, _), (style_h, style_w, _) = np.shape(contents[i]), np.shape(styles[j])
-        return tuple(at(i, j, scale.content, scale.style) for scale in plan((h, w), (style_h, style_w), recipe))
+        return tuple(at(i, j, scale) for scale in plan((h, w), (style_h, style_w), recipe))
 
-    def at(i: int, j: int, content: tuple[int, int], style: tuple[int, int]) -> Problem:
-        kept, first = by_content.get((i, content)), by_style.get((j, style))
+    def at(i: int, j: int, scale: Scale) -> Problem:
+        kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style))
         if kept and first and recipe.init != "style":
             return replace(kept, style=first.style)
-        c, s = _fitted(contents[i], content), _fitted(styles[j], style)
-        init = _fitted(inits[i], content) if inits else None
-        new = pose(encoder, c, s, recipe=recipe, init=init)
-        first = by_style.setdefault((j, style), new)
-        kept = by_content.setdefault((i, content), new)
+        init = inits[i] if inits else None
+        new = pose_unbalanced(encoder, contents[i], styles[j], scale, recipe=recipe, init=init)
+        first = by_style.setdefault((j, scale.style), new)
+        kept = by_content.setdefault((i, scale.content), new)
         # Only the starting image can depend on both pictures.
         return replace(kept, init=kept.init if recipe.init != "style" else new.init, style=first.style)
 
     return posed
-
-
-def _fitted(picture: ImageLike, shape: tuple[int, int]) -> ImageLike:
-    # What has its size already is not fetched from a device.
-    return picture if np.shape(picture)[:2] == shape else images.fit(picture, shape)
 
 
 def _some(contents: Sequence[ImageLike], styles: Sequence[ImageLike]) -> None:

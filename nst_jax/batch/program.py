@@ -17,7 +17,7 @@ from nst_jax.batch.sweep import Sweep, collate
 from nst_jax.optimize import Optimizer, Solution, State
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Precision
-from nst_jax.scales import balance
+from nst_jax.scales import balance, steps_at
 from nst_jax.vgg import Encoder
 
 
@@ -25,8 +25,8 @@ from nst_jax.vgg import Encoder
 class How:
     """The static choices of a run: steps of each lane, and what `solve` is given.
 
-    `coarse_steps` are those of each lane at every scale but the last, `first_steps` those at the first of several;
-    nothing means as many as at the last, or as at the other coarse ones.
+    `coarse_steps` are those at every scale but the last, `first_steps` those at the first of several; 0 means as many
+    as at the last, or as at the other coarse ones.
     `snapshots` asks for a stop at each multiple of so many steps; 0 for none.
     """
 
@@ -35,8 +35,8 @@ class How:
     precision: Precision = DEFAULT.precision
     clamp: bool = True
     snapshots: int = 0
-    coarse_steps: tuple[int, ...] = ()
-    first_steps: tuple[int, ...] = ()
+    coarse_steps: int = 0
+    first_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,8 @@ def _scales(sweep: Sweep, chunk: Chunk) -> int:
 
 def _wanted(sweep: Sweep, chunk: Chunk, how: How, scale: int) -> tuple[int, ...]:
     """Give the steps of every lane of the sweep at a scale of the chunk."""
-    if scale == _scales(sweep, chunk) - 1:
-        return how.steps
-    return (how.first_steps if scale == 0 else ()) or how.coarse_steps or how.steps
+    count = _scales(sweep, chunk)
+    return tuple(steps_at(scale, count, steps, how.coarse_steps, how.first_steps) for steps in how.steps)
 
 
 def pixel_steps(sweep: Sweep, chunk: Chunk, how: How) -> int:

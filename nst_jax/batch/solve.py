@@ -59,8 +59,7 @@ def solve_batch(
     """
     clamp = optimize.clamps(optimizer) if clamp is None else clamp
     each = (steps,) * len(sweep) if isinstance(steps, int) else tuple(steps)
-    coarse, first = ((n,) * len(sweep) if n else () for n in (coarse_steps, first_steps))
-    how = How(each, optimizer, precision, clamp, coarse_steps=coarse, first_steps=first)
+    how = How(each, optimizer, precision, clamp, coarse_steps=coarse_steps, first_steps=first_steps)
     found: dict[int, Solution] = {}
 
     def work(chunk: Chunk) -> None:

@@ -71,7 +71,7 @@ def bucketed(recipe: Recipe, contents: Sequence[Path], say: Callable[[str], obje
     """
     if recipe.bucket != UNSET.bucket:
         return recipe
-    shapes = {images.resized(images.shape_of(path), recipe.size) for path in contents} if recipe.scales == 1 else ()
+    shapes = {images.resized(images.shape_of(path), recipe.size) for path in contents}
     if len(shapes) <= SHAPES:
         return replace(recipe, bucket=1)
     say(f"contents of {len(shapes)} shapes: padded to multiples of {BUCKET} pixels and cut again; --bucket 1 for none")

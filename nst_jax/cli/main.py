@@ -11,7 +11,7 @@ import tyro
 
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
-from nst_jax.cli.options import expand_preset
+from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand

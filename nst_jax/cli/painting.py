@@ -88,9 +88,9 @@ def make(
         seconds = time.perf_counter() - began
     metadata = record.as_metadata({**made_from, "result": record.ending(solution, scale)})
     alpha = pictures["content"].alpha
-    image = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
-    alpha = None if alpha is None else images.fit(alpha, image.shape[:2])
-    images.save(output, image, alpha=alpha, metadata=metadata)
+    found = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
+    alpha = None if alpha is None else images.fit(alpha, (found.shape[0], found.shape[1]))
+    images.save(output, found, alpha=alpha, metadata=metadata)
     return Made(output, scale, solution, c, s, seconds)
 
 

@@ -10,10 +10,9 @@ import tyro
 
 from nst_jax.cli import dialects
 from nst_jax.cli.dialects import Options
-from nst_jax.cli.options import options
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS
-from nst_jax.recipe import Recipe, check
+from nst_jax.recipe import Recipe, check, options
 
 SILENT = {
     *("gpu", "multigpu_strategy", "multidevice_strategy", "backend", "cudnn_autotune", "proto_file", "disable_check"),

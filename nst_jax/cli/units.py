@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from nst_jax.cli.options import options
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, find
-from nst_jax.recipe import DEFAULT
+from nst_jax.recipe import DEFAULT, options
 
 
 @dataclass(frozen=True, kw_only=True)

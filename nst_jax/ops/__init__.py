@@ -2,10 +2,11 @@
 
 from nst_jax.ops.conv import Method, Plan, Precision, choose, conv, conv_pool, plan_conv
 from nst_jax.ops.gram import gram
+from nst_jax.ops.margin import inside
 from nst_jax.ops.pool import avg_pool, max_pool
 from nst_jax.ops.remat import late, remat
 
 __all__ = [
-    "Method", "Plan", "Precision", "avg_pool", "choose", "conv", "conv_pool", "gram", "late", "max_pool", "plan_conv",
-    "remat",
+    "Method", "Plan", "Precision", "avg_pool", "choose", "conv", "conv_pool", "gram", "inside", "late", "max_pool",
+    "plan_conv", "remat",
 ]  # fmt: skip

@@ -33,5 +33,5 @@ def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) 
     side = ready.style_side(lane.style, style_size(lane.recipe))
     if side is None:
         return {}
-    found = jax.device_get(held_out(ready.encoder, solution.image, content, side))
+    found = jax.device_get(held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket))
     return {name: float(f"{float(x):.9g}") for name, x in found.items()}

@@ -55,20 +55,23 @@ def prepare(spec: Spec, out: Path) -> Ready:
     recipe = spec.recipe
     snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
     steps = tuple(lane.recipe.steps for lane in lanes)
-    coarse = tuple(lane.recipe.coarse_steps or lane.recipe.steps for lane in lanes)
-    first = tuple(lane.recipe.first_steps or n for lane, n in zip(lanes, coarse, strict=True))
-    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, coarse, first)
+    at_scales = recipe.coarse_steps, recipe.first_steps
+    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, *at_scales)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
-    return Ready(out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs), mine, jax.process_index())
+    return Ready(
+        out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs, recipe.bucket), mine, jax.process_index()
+    )
 
 
-def _sides(encoder: Encoder, inputs: Inputs) -> Callable[[int, int], Any]:
+def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, int], Any]:
     """Summarise each style once, however many lanes ask; of many styles the last ones are kept."""
 
     @lru_cache(maxsize=32)
     def side(style: int, size: int) -> Any:
         picture = inputs.styles[style].rgb[size]
-        return jax.device_get(style_side(encoder, picture)) if min(picture.shape[:2]) >= SMALLEST else None
+        if min(picture.shape[:2]) < SMALLEST:
+            return None
+        return jax.device_get(style_side(encoder, picture, bucket=bucket))
 
     return side

@@ -5,13 +5,13 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nst_jax.axis import PICTURES, Axis, at
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, Recipe, check
+from nst_jax.recipe import DEFAULT, Recipe, check, options
 
 DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights")
 """Settings that lanes of one compiled program can differ in."""
@@ -134,9 +134,5 @@ def command(spec: Spec, lane: Lane) -> str:
     """Write the command that makes one lane alone."""
     words = ["nst-jax", "stylize", str(spec.contents[lane.content]), str(spec.styles[lane.style])]
     words += ["-o", Path(lane.image).name]
-    for field in fields(Recipe):
-        value = getattr(lane.recipe, field.name)
-        if value != getattr(DEFAULT, field.name):
-            flag = f"--{field.name.replace('_', '-')}"
-            words += [flag, *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    words += [word for key, values in options(lane.recipe).items() for word in (key, *values)]
     return shlex.join(words)

@@ -1,29 +1,11 @@
-"""Write a recipe as command-line options, and read `--preset NAME` as the options it stands for."""
-
-from dataclasses import fields
+"""Read `--preset NAME` as the options it stands for."""
 
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, find
-from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.recipe import options
 
 WITH_RECIPE = ("stylize", "sweep", "batch")
 """Commands that take the options of a recipe."""
-
-
-def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
-    """Give the options, each with its values, that turn `base` into `recipe`: `{"--beta": ["100"], ...}`."""
-    found = {}
-    for field in fields(Recipe):
-        value = getattr(recipe, field.name)
-        if value != getattr(base, field.name):
-            values = value if isinstance(value, tuple) else (value,)
-            found[f"--{field.name.replace('_', '-')}"] = [_text(v) for v in values]
-    return found
-
-
-def _text(value: str | float) -> str:
-    # every digit, but 100 rather than 100.0
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def expand_preset(argv: list[str]) -> list[str]:
