@@ -2,7 +2,7 @@
 
 Command: python -m experiments.alpha_beta_sweep
     --size 512 --steps 300 where a GPU is at hand.
-Cost: 14 minutes (235 s of processor time) on two cores of an AMD EPYC that were busy with other programs.
+Cost: 17 minutes (12 of processor time) on two cores of an AMD EPYC that were busy with other programs.
 Expected: Adam forgets the scale of a loss, so pictures of one beta / alpha are equal: bit for bit, because the grid's
     factors are powers of two. Two numbers that do not scale along break this: tv, and Adam's epsilon of 1e-8, once
     the gradients are as small.
