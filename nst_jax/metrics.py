@@ -126,18 +126,15 @@ def _slices(
 
 
 def _draw(key: jax.Array, size: int, inside: jax.Array | None, most: int) -> jax.Array:
-    """Choose `most` of `size` places; of those `inside` (size,) the ones chosen if they were all there is."""
-    if inside is None:
-        return jax.random.choice(key, size, (most,), replace=False)
-    # `choice` for a number of places that is traced: the two rounds that it makes of 1626 to 2.6 million places (a
-    # third beyond is another draw, as good), random bits of a longer array beginning with those of a shorter one.
-    # What is outside stays behind.
-    places, first = jnp.argsort(~inside), jnp.arange(size) < inside.sum()
-    for _ in range(2):
-        key, key_bits = jax.random.split(key)
-        bits = jnp.where(first, jax.random.bits(key_bits, (size,)), jnp.uint32(2**32 - 1))
-        places = jax.lax.sort_key_val(bits, places)[1]
-    return places[:most]
+    """Choose `most` of `size` places without repetition; if some are `inside` (size,), those come first.
+
+    Which of them are chosen depends on their number and order alone, not on the places outside.
+    """
+    places, bits = jnp.arange(size), jax.random.bits(key, (size,))  # a longer array of bits begins with a shorter one's
+    if inside is not None:
+        bits = jnp.where(places < inside.sum(), bits, jnp.uint32(2**32 - 1))
+        places = jnp.argsort(~inside)
+    return jax.lax.sort_key_val(bits, places)[1][:most]
 
 
 def _sliced(x: Slices, y: Slices, energy: Scalar) -> Scalar:
