@@ -2,7 +2,7 @@
 
 Command: XLA_FLAGS=--xla_force_host_platform_device_count=2 python -m experiments.throughput
     (the flag makes two devices of one CPU); --size 512 --lanes 1 4 16 64 --steps 50 on GPUs, without the flag.
-Cost: 2 minutes on two cores of an AMD EPYC that were busy with other programs.
+Cost: 2 minutes on two cores of an AMD EPYC that did nothing else.
 Expected: on a CPU, whose cores one lane keeps busy, all three are about equal and memory grows with the lanes.
 """
 
