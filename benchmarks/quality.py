@@ -146,6 +146,7 @@ def draw(path: Path, curves: Sequence[Curve], caption: str) -> None:
                 label = curve.name if kind == "saved" else None
                 panel.plot(x, y, style, lw=1.2, color=f"C{names.index(curve.name)}", label=label)
             panel.set(xscale="log", yscale="log", xlabel=unit)
+            panel.xaxis.set_minor_formatter("")
             panel.set_title(f"{curve.pair.replace(':', ' + ')}, from {curve.init}", fontsize=8)
     axes[0, 0].legend(frameon=False, fontsize=7)
     common.save(path, made, caption)
