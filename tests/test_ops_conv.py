@@ -173,6 +173,15 @@ def test_pooling_in_the_convolution_is_pooling_after_it(monkeypatch, shape, meth
             np.testing.assert_allclose(each, expected, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_one_pooled_image_may_be_many(method):
+    x, kernel, bias, _ = _case((9, 8, 4, 4))
+    plan = _plan(kernel, bias, method)
+    _, back = jax.vjp(lambda x: ops.conv_pool(x, plan), jnp.asarray(x, jnp.float32))
+    gs = jnp.asarray(np.random.default_rng(5).normal(size=(3, 4, 4, 4)), jnp.float32)
+    np.testing.assert_allclose(jax.vmap(back)(gs)[0], jnp.stack([back(g)[0] for g in gs]), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_pooling_in_the_convolution_keeps_a_byte_a_window(method):
     plan = _plan(*_case((32, 32, 8, 8))[1:3], method)

@@ -136,6 +136,9 @@ def _conv_pool_forward(x: jax.Array, plan: Plan, size: tuple[int, int]):
 
 def _conv_pool_backward(size: tuple[int, int], saved, g: jax.Array):
     taken, plan = saved
+    if plan.method == "winograd":
+        back = _images_as_lanes(partial(winograd.convolve_unpool, size=size))
+        return back((g[None], taken[None]), plan.forward)[0], None
     return _backward(pool.max_unpool(taken, g, size), plan), None
 
 
@@ -183,15 +186,16 @@ def _images_as_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
     run = jax.custom_batching.custom_vmap(function)
 
     @run.def_vmap
-    def _(axis_size: int, batched: list[bool], x: jax.Array, *network: jax.Array):
+    def _(axis_size: int, batched: list[Any], x: Any, *network: jax.Array):
+        def widen(leaf: jax.Array, has_lanes: bool) -> jax.Array:
+            return leaf if has_lanes else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
+
         if any(batched[1:]):
-            leaves = [
-                leaf if has_lanes else jnp.broadcast_to(leaf, (axis_size, *leaf.shape))
-                for leaf, has_lanes in zip((x, *network), batched, strict=True)
-            ]
-            y = jax.lax.map(lambda lane: run(*lane), tuple(leaves))
+            lanes = jax.tree.map(widen, (x, *network), tuple(batched))
+            y = jax.lax.map(lambda lane: run(*lane), lanes)
         else:
-            y = run(x.reshape(-1, *x.shape[2:]), *network)
+            x = jax.tree.map(widen, x, batched[0])
+            y = run(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), x), *network)
             y = jax.tree.map(lambda y: y.reshape(axis_size, -1, *y.shape[1:]), y)
         return y, jax.tree.map(lambda _: True, y)
 

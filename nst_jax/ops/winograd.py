@@ -51,7 +51,11 @@ def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> j
     bias (c_out,) and floor (0 for a ReLU, -inf for none) are applied while the strip is there. -> (n, h, w, c_out).
     """
     _, h, w, _ = x.shape
-    return _in_strips(x, u, lambda x: jnp.maximum(_tiles(x, u, False) + bias[None, None, None], floor))[:, :h, :w]
+
+    def strip(x: jax.Array) -> jax.Array:
+        return jnp.maximum(_tiles(x, u, False) + bias[None, None, None], floor)
+
+    return _in_strips(x, u, (h, w), strip)[:, :h, :w]
 
 
 def convolve_pool(x: jax.Array, u: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -64,7 +68,7 @@ def convolve_pool(x: jax.Array, u: jax.Array, bias: jax.Array) -> tuple[jax.Arra
         return jax.vmap(pool.max_pool_taken)(jnp.maximum(_tiles(x, u, False) + bias[None, None, None], 0))
 
     _, h, w, _ = x.shape
-    y, taken = _in_strips(x, u, strip)
+    y, taken = _in_strips(x, u, (h, w), strip)
     return y[:, : h // 2, : w // 2], taken[:, : h // 2, : w // 2]
 
 
@@ -75,17 +79,42 @@ def convolve_back(g: jax.Array, u: jax.Array) -> jax.Array:
     the columns of B^T and the rows of A^T in reverse. So both directions share one `u`. -> (n, h, w, c_in).
     """
     _, h, w, _ = g.shape
-    return _in_strips(g, u, lambda g: _tiles(g, u, True))[:, :h, :w]
+    return _in_strips(g, u, (h, w), lambda g: _tiles(g, u, True))[:, :h, :w]
 
 
-def _in_strips(x: jax.Array, u: jax.Array, function: Callable[[jax.Array], Any]) -> Any:
-    """Pad (n, h, w, c) with zeros to whole tiles and strips, and apply a function of padded strips to each."""
-    n, h, w, _ = x.shape
-    rows, columns = -(-h // TILE), -(-w // TILE)  # tiles, the last one perhaps hanging over the edge
+def convolve_unpool(pooled: tuple[jax.Array, jax.Array], u: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Compute `convolve_back(max_unpool(taken, g))` strip by strip: what is unpooled is never written out.
+
+    `pooled` is the gradient and the places, (n, h // 2, w // 2, c_out) each, of a layer of `size` (h, w).
+    -> (n, h, w, c_in).
+    """
+
+    def strip(pooled: tuple[jax.Array, jax.Array]) -> jax.Array:
+        g, taken = pooled
+        wide = (2 * g.shape[1], 2 * g.shape[2])
+        g = jax.vmap(lambda taken, g: pool.max_unpool(taken, g, wide))(taken, g)
+        # Behind the barrier the strip is unpooled once; else once for each of the rows of B^T that read it.
+        return _tiles(jax.lax.optimization_barrier(g[:, 1:-1, 1:-1]), u, True)
+
+    h, w = size
+    return _in_strips(pooled, u, size, strip, TILE // 2)[:, :h, :w]
+
+
+def _in_strips(x: Any, u: jax.Array, size: tuple[int, int], function: Callable[[Any], Any], tile: int = TILE) -> Any:
+    """Pad arrays (n, rows, columns, c) with zeros to whole tiles and strips, and apply a function of padded strips.
+
+    The tiles cover `size` (h, w) outputs; `tile` is the side of one in `x`, half of TILE where `x` is pooled.
+    """
+    n = jax.tree.leaves(x)[0].shape[0]
+    rows, columns = -(-size[0] // TILE), -(-size[1] // TILE)  # tiles, the last one perhaps hanging over the edge
     step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
     rows = -(-rows // step) * step
-    x = jnp.pad(x, ((0, 0), (1, rows * TILE - h + 1), (1, columns * TILE - w + 1), (0, 0)))
-    return _by_strips(x, step * TILE, function)
+
+    def pad(x: jax.Array) -> jax.Array:
+        below, right = tile * rows + 1 - x.shape[1], tile * columns + 1 - x.shape[2]
+        return jnp.pad(x, ((0, 0), (1, below), (1, right), (0, 0)))
+
+    return _by_strips(jax.tree.map(pad, x), step * tile, function)
 
 
 def _strip_height(rows: int, row_bytes: int) -> int:
@@ -94,27 +123,31 @@ def _strip_height(rows: int, row_bytes: int) -> int:
     return min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
 
 
-def _by_strips(x: jax.Array, step: int, function: Callable[[jax.Array], Any]) -> Any:
-    """Apply a 3x3 operation to (n, count * step + 2, w + 2, c), padded by the caller.
+def _by_strips(x: Any, step: int, function: Callable[[Any], Any]) -> Any:
+    """Apply a 3x3 operation to arrays (n, count * step + 2, w + 2, c), padded by the caller.
 
     `function` sees `step + 2` rows of all images; the arrays (n, rows, ...) that it returns are put below one another
     and are all that is kept.
     """
-    count = (x.shape[1] - 2) // step
+    first = jax.tree.leaves(x)[0]
+    count = (first.shape[1] - 2) // step
     if count == 1:
         return function(x)
 
+    def take(start: jax.Array | int) -> Any:
+        return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, step + 2, 1), x)
+
     def body(i: jax.Array, whole: Any) -> Any:
-        parts = function(jax.lax.dynamic_slice_in_dim(x, i * step, step + 2, 1))
+        parts = function(take(i * step))
         put = jax.lax.dynamic_update_slice_in_dim
         return jax.tree.map(lambda y, part: put(y, part, i * part.shape[1], 1), whole, parts)
 
     def blank(part: jax.ShapeDtypeStruct) -> jax.Array:
         # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
         n, rows, *rest = part.shape
-        return jnp.full((n, count * rows, *rest), x[0, 1, 1, 0].astype(part.dtype))
+        return jnp.full((n, count * rows, *rest), first[0, 1, 1, 0].astype(part.dtype))
 
-    one = jax.eval_shape(function, jax.lax.slice_in_dim(x, 0, step + 2, axis=1))
+    one = jax.eval_shape(lambda: function(take(0)))
     return jax.lax.fori_loop(0, count, body, jax.tree.map(blank, one))
 
 
