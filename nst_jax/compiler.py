@@ -17,7 +17,10 @@ KEPT_BLOCK = 2**25 - 2**13
 
 @cache
 def options() -> dict[str, str]:
-    """Give the compiler options for the default backend: none where its compiler does not know them."""
+    """Give the compiler options for the default backend: none where its compiler does not know them.
+
+    Every program of a solver passes here once, so this is also where a CPU's freed memory begins to be kept.
+    """
     if jax.default_backend() != "cpu":
         return {}
     _keep_freed_memory()
