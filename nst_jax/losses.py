@@ -70,12 +70,20 @@ class Moments:
     root: Gram
 
 
-def mean_covariance(features: Features) -> tuple[jax.Array, Gram]:
-    """Compute mean (c,) and covariance (c, c) of (h, w, c), the diagonal raised by EPS."""
+def mean_covariance(features: Features, centre: jax.Array | None = None) -> tuple[jax.Array, Gram]:
+    """Compute mean (c,) and covariance (c, c) of (h, w, c), the diagonal raised by EPS.
+
+    The covariance is about `centre` (c,), by default the mean.
+    """
     x = features.astype(jnp.float32)
     mean = jnp.mean(x, (0, 1))
+    centre = mean if centre is None else centre
     # Centred before the product: the difference of a second moment and mean mean^T need not be positive in float32.
-    return mean, ops.gram(x - mean[None, None]) + EPS * jnp.eye(x.shape[-1])
+    return mean, ops.gram(x - centre[None, None]) + EPS * jnp.eye(x.shape[-1])
+
+
+MEAN_COVARIANCE = ops.Summary(mean_covariance, lambda rows, made: mean_covariance(rows, made[0]))
+"""`mean_covariance` and, as the derivative towards the mean that it is about is zero, that of some rows."""
 
 
 def moments(features: Features) -> Moments:

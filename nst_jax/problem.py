@@ -186,7 +186,7 @@ def strong(problem: Problem) -> Problem:
 
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     """Compute every unweighted loss of an image (h, w, 3), by the formulas the problem names."""
-    summary = losses.mean_covariance if problem.style_loss == "w2" else ops.gram
+    summary = losses.MEAN_COVARIANCE if problem.style_loss == "w2" else ops.GRAM
     found, made = vgg.features_and(
         encoder,
         image,

@@ -7,7 +7,7 @@ Layers carry the field's names: `conv4_2` is the second convolution of block 4 b
 import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -106,10 +106,6 @@ def check_layers(layers: Sequence[str], architecture: str) -> None:
             raise UserError(f"layer '{name}' is not in {architecture}: {hint}")
 
 
-Summary = Callable[[Features], Any]
-"""What to make of a layer, such as its Gram matrix."""
-
-
 class Conv(nn.Module):
     """One 3x3 convolution with its bias; `plans` holds its kernel prepared for the device, if someone prepared it."""
 
@@ -118,7 +114,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Features, *, relu: bool, pool: bool, summary: Summary | None, remat: bool
+        self, x: Features, *, relu: bool, pool: bool, summary: ops.Summary | None, remat: bool
     ) -> tuple[Features, Any]:
         """Give the activation, and the summary of it if one is asked for; `pool` asks for the pooled one instead."""
         shape = (3, 3, x.shape[-1], self.channels)
@@ -127,13 +123,12 @@ class Conv(nn.Module):
         plan = self.get_variable("plans", "plan") if self.has_variable("plans", "plan") else None
         plan = ops.plan_conv(kernel, bias) if plan is None else plan
 
-        def layer(x: Features, plan: ops.Plan) -> tuple[Features, Any]:
-            if pool:
-                return ops.conv_pool(x, plan, padding=self.padding), None
-            y = ops.conv(x, plan, relu=relu, padding=self.padding)
-            return ops.late(summary, y) if summary else (y, None)
-
-        return (ops.remat(layer) if remat else layer)(x, plan)
+        if pool:
+            return ops.conv_pool(x, plan, padding=self.padding), None
+        if remat or plan.method == "banded":
+            return ops.conv_in_bands(x, plan, summary, relu=relu, padding=self.padding, keep=not remat)
+        y = ops.conv(x, plan, relu=relu, padding=self.padding)
+        return ops.late(summary.whole, y) if summary else (y, None)
 
 
 class VGG(nn.Module):
@@ -152,7 +147,7 @@ class VGG(nn.Module):
         self,
         x: Features,
         layers: frozenset[str],
-        summaries: Mapping[str, Summary],
+        summaries: Mapping[str, ops.Summary],
         sides: Sides | None = None,
     ) -> tuple[dict[str, Features], dict[str, Any]]:
         wanted = layers | summaries.keys()
@@ -174,7 +169,7 @@ class VGG(nn.Module):
                 x, _ = seen[shown]
                 if shown == conv:
                     x = jnp.maximum(x, 0)
-                    seen[relu] = ops.late(summaries[relu], x) if relu in summaries else (x, None)
+                    seen[relu] = ops.late(summaries[relu].whole, x) if relu in summaries else (x, None)
                     x, _ = seen[relu]
                 if wanted <= seen.keys():
                     found = {name: _blank(seen[name][0], name, sides) for name in layers}
@@ -260,7 +255,7 @@ def features_and(
     encoder: Encoder,
     image: Image,
     layers: Sequence[str],
-    summaries: Mapping[str, Summary],
+    summaries: Mapping[str, ops.Summary],
     *,
     pooling: Pooling = "max",
     padding: Padding = "zero",
@@ -277,7 +272,7 @@ def _apply(
     encoder: Encoder,
     image: Image,
     layers: Sequence[str],
-    summaries: Mapping[str, Summary],
+    summaries: Mapping[str, ops.Summary],
     module: VGG,
     sides: Sides | None = None,
 ) -> tuple[dict[str, Features], dict[str, Any]]:

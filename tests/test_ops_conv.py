@@ -12,7 +12,7 @@ import pytest
 from nst_jax import ops
 from nst_jax.ops import winograd
 
-METHODS = ("reference", "direct", "winograd")
+METHODS = ("reference", "direct", "banded", "winograd")
 SHAPES = ((7, 5, 3, 4), (1, 1, 2, 3), (2, 3, 4, 2), (8, 12, 4, 4), (13, 9, 5, 6))
 
 
@@ -60,7 +60,7 @@ def test_padding(method, padding):
     assert _relative(y, _plain(x, kernel, bias, padding=padding)) < 5e-6
 
 
-@pytest.mark.parametrize("method", ["direct", "winograd"])
+@pytest.mark.parametrize("method", METHODS[1:])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("padding", ["zero", "replicate"])
 def test_gradient_is_that_of_the_reference(shape, method, padding):
@@ -227,7 +227,7 @@ def test_bfloat16_keeps_two_digits(method):
 
 
 def test_choice():
-    assert ops.choose("cpu", 3, 64, (256, 256)) == "direct"
+    assert ops.choose("cpu", 3, 64, (256, 256)) == "banded"
     assert ops.choose("cpu", 64, 64, (256, 256)) == "winograd"
     assert ops.choose("cpu", 512, 512, (4, 4)) == "direct"
     assert ops.choose("gpu", 256, 256, (64, 64)) == "direct"

@@ -1,10 +1,14 @@
 """Computing again, or later, gives the same numbers in less memory."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from nst_jax import ops
+from nst_jax import losses, ops
+from nst_jax.ops import bands
 
 
 def _case(size=32):
@@ -14,28 +18,44 @@ def _case(size=32):
     return jnp.asarray(rng.normal(size=(size, size, 3)), jnp.float32), plans
 
 
-def _block(x, plans):
-    gram = jnp.zeros((16, 16))
-    for plan in plans:
-        x = ops.conv(x, plan)
-        gram += ops.gram(x)
-    return ops.max_pool(x), gram
+SUMMARIES = {"none": None, "gram": ops.GRAM, "moments": losses.MEAN_COVARIANCE}
 
 
-def _loss(block):
+def _loss(layer, summary):
     def loss(x, plans):
-        y, gram = block(x, plans)
-        return (y**2).mean() + (gram**2).sum()
+        y, made = layer(x, plans[0], summary)
+        return (ops.conv(y, plans[1]) ** 2).mean() + sum((leaf**2).sum() for leaf in jax.tree.leaves(made))
 
     return loss
 
 
-def test_same_numbers_plain_and_vmapped():
+def _once(x, plan, summary, **how):
+    y = ops.conv(x, plan, **how)
+    return y, summary.whole(y) if summary else None
+
+
+@pytest.mark.parametrize("summary", SUMMARIES)
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
+@pytest.mark.parametrize("band", [1, 2, 5, 13, 100])
+def test_a_layer_computed_again_has_the_same_derivative(run, monkeypatch, summary, padding, band):
+    # 13 rows in bands of `band`: single rows, a last band that overlaps, all at once
+    monkeypatch.setattr(bands, "BAND_BYTES", band * 9 * 16 * 4)
+    x, plans = _case(13)
+    x = x[:, :9]
+    layers = [partial(layer, relu=padding == "zero", padding=padding) for layer in (ops.conv_in_bands, _once)]
+    found, expected = (run(jax.value_and_grad(_loss(layer, SUMMARIES[summary])), x, plans) for layer in layers)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_same_numbers_for_lanes(monkeypatch):
+    monkeypatch.setattr(bands, "BAND_BYTES", 5 * 16 * 16 * 4)
     x, plans = _case(16)
     lanes = jnp.stack([x, -x])
-    steps = [jax.jit(jax.vmap(jax.value_and_grad(_loss(b)), (0, None))) for b in (_block, ops.remat(_block))]
-    for found, expected in zip(steps[1](lanes, plans), steps[0](lanes, plans), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    layers = (ops.conv_in_bands, _once)
+    steps = [jax.jit(jax.vmap(jax.value_and_grad(_loss(layer, ops.GRAM)), (0, None))) for layer in layers]
+    for found, expected in zip(*(step(lanes, plans) for step in steps), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def _summaries(x, plans, late):
@@ -66,23 +86,7 @@ def test_late_derivatives_wait():
     assert memory(True) < 0.98 * memory(False)
 
 
-def test_constants_have_no_gradient():
+def test_plans_have_no_gradient():
     x, plans = _case(8)
-    found = jax.grad(lambda plans: _loss(ops.remat(_block))(x, plans))(plans)
+    found = jax.grad(lambda plan: _loss(ops.conv_in_bands, ops.GRAM)(x, [plan, plans[1]]))(plans[0])
     assert not any(leaf.any() for leaf in jax.tree.leaves(found))
-
-
-def test_less_memory():
-    x, plans = _case(64)
-
-    def two(block):
-        def loss(x, plans):
-            y, first = block(x, plans)
-            z, second = _block(y, plans[1:])
-            return (z**2).sum() + (first**2).sum() + (second**2).sum()
-
-        memory = jax.jit(jax.value_and_grad(loss)).lower(x, plans).compile().memory_analysis()
-        assert memory is not None
-        return memory.temp_size_in_bytes
-
-    assert two(ops.remat(_block)) < 0.95 * two(_block)

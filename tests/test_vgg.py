@@ -137,13 +137,13 @@ def test_summaries_are_of_the_activations(tiny, run):
     layers = ("conv1_1", "relu1_1", "conv1_2", "relu2_1", "relu2_2")
 
     def look(x):
-        return vgg.features_and(tiny.encoder, x, layers[1:3], dict.fromkeys(layers, jnp.sum), remat=True)
+        return vgg.features_and(tiny.encoder, x, layers[1:3], dict.fromkeys(layers, ops.GRAM), remat=True)
 
     expected = vgg.features(tiny.encoder, image, layers)
     found, made = run(look, image)
     assert found.keys() == set(layers[1:3])
     for name in layers:
-        np.testing.assert_allclose(made[name], expected[name].sum(), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(made[name], ops.gram(expected[name]), rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_layer_computed_again_takes_less_memory():
@@ -151,11 +151,11 @@ def test_the_first_layer_computed_again_takes_less_memory():
 
     def memory(remat):
         def loss(x):
-            _, made = vgg.features_and(encoder, x, (), dict.fromkeys(("relu1_1", "relu4_1"), ops.gram), remat=remat)
+            _, made = vgg.features_and(encoder, x, (), dict.fromkeys(("relu1_1", "relu4_1"), ops.GRAM), remat=remat)
             return sum(jnp.sum(gram**2) for gram in made.values())
 
         found = jax.jit(jax.grad(loss)).lower(jnp.zeros((128, 128, 3))).compile().memory_analysis()
         assert found is not None
         return found.temp_size_in_bytes
 
-    assert memory(True) < 0.95 * memory(False)
+    assert memory(True) < 0.8 * memory(False)

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from flax import struct
 
 from nst_jax.ops import narrow, pool, winograd
+from nst_jax.ops.bands import for_bands
 from nst_jax.types import Features
 
-Method = Literal["reference", "direct", "narrow", "winograd"]
+Method = Literal["reference", "direct", "narrow", "banded", "winograd"]
 """`reference`: plain XLA, differentiated by JAX, the judge of the others. `direct`: XLA's convolution forward and,
-with the flipped kernel, backward. `narrow`: for three input channels on matrix units. `winograd`: F(4x4, 3x3)."""
+with the flipped kernel, backward. `narrow`: for three input channels on matrix units. `banded`: for few input channels
+on a CPU, by bands of rows that stay in the cache. `winograd`: F(4x4, 3x3)."""
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """`float32`: true float32 products everywhere. `tf32`: the device's default. `bfloat16`: activations as well."""
@@ -47,6 +49,8 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precisio
     """
     if platform == "cpu" and min(c_in, c_out) >= 64 and min(size) >= 8 and precision != "bfloat16":
         return "winograd"
+    if platform == "cpu" and c_in == narrow.COLOURS:
+        return "banded"
     if platform == "gpu" and c_in == narrow.COLOURS:
         return "narrow"
     return "direct"
@@ -58,8 +62,10 @@ def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", pre
     if method == "winograd":
         return Plan(winograd.transform_kernel(kernel).astype(dtype), None, bias.astype(dtype), method, precision)
     forward, backward = kernel, kernel[::-1, ::-1].swapaxes(2, 3)
+    if method in ("narrow", "banded"):
+        backward = narrow.backward_kernel(kernel)
     if method == "narrow":
-        forward, backward = narrow.forward_kernel(kernel), narrow.backward_kernel(kernel)
+        forward = narrow.forward_kernel(kernel)
     return Plan(forward.astype(dtype), backward.astype(dtype), bias.astype(dtype), method, precision)
 
 
@@ -71,10 +77,15 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
     """
     x = x.astype(plan.forward.dtype)
     if padding != "zero":
-        mode = {"reflect": "reflect", "replicate": "edge"}[padding]
-        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
+        x = pad(x, padding)
     y: jax.Array = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
     return y if padding == "zero" else y[1:-1, 1:-1]
+
+
+def pad(x: Features, padding: str) -> Features:
+    """Put a border one pixel wide around an image (h, w, c)."""
+    mode = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}[padding]
+    return jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
 
 
 def conv_pool(x: Features, plan: Plan, *, padding: str = "zero") -> Features:
@@ -97,6 +108,8 @@ def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
 def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
     if plan.method == "winograd":  # bias and ReLU inside, while a strip is in the cache
         return _winograd(x[None], plan.forward, plan.bias, jnp.asarray(0 if relu else -jnp.inf, x.dtype))[0]
+    if plan.method == "banded":
+        return _banded(x, plan, relu)
     y = _forward(x, plan) + plan.bias[None, None]
     if not relu:
         return y
@@ -113,9 +126,11 @@ def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
 
 def _conv_backward(relu: bool, saved, g: jax.Array):
     y, plan = saved
+    if plan.method == "winograd":
+        return _winograd_back((g[None], y[None] if relu else None), plan.forward)[0], None
     if relu:
         g = jnp.where(y > 0, g, 0)
-    return _backward(g, plan), None
+    return conv_back(g, plan), None
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
@@ -139,10 +154,24 @@ def _conv_pool_backward(size: tuple[int, int], saved, g: jax.Array):
     if plan.method == "winograd":
         back = _images_as_lanes(partial(winograd.convolve_unpool, size=size))
         return back((g[None], taken[None]), plan.forward)[0], None
-    return _backward(pool.max_unpool(taken, g, size), plan), None
+    return conv_back(pool.max_unpool(taken, g, size), plan), None
 
 
 _conv_pool.defvjp(_conv_pool_forward, _conv_pool_backward)
+
+
+def _banded(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
+    """Convolve band by band, adding bias and ReLU to each while it is in the cache."""
+    h, w, _ = x.shape
+    padded = pad(x, "zero")
+
+    def band(whole: jax.Array, start: jax.Array, height: int, new: jax.Array) -> jax.Array:
+        y = _direct(jax.lax.dynamic_slice_in_dim(padded, start, height + 2)[None], plan.forward, plan.precision)[0]
+        y = y[1:-1, 1:-1] + plan.bias[None, None]
+        return jax.lax.dynamic_update_slice_in_dim(whole, jnp.maximum(y, 0) if relu else y, start, 0)
+
+    blank = jnp.full((h, w, *plan.bias.shape), x[0, 0, 0])  # not a constant: see winograd.py
+    return for_bands(h, w * plan.bias.nbytes, band, blank)
 
 
 def _forward(x: jax.Array, plan: Plan) -> jax.Array:
@@ -152,13 +181,15 @@ def _forward(x: jax.Array, plan: Plan) -> jax.Array:
     return _direct(x[None], plan.forward, plan.precision)[0]
 
 
-def _backward(g: jax.Array, plan: Plan) -> jax.Array:
+def conv_back(g: jax.Array, plan: Plan) -> jax.Array:
     """Carry the gradient (h, w, c_out) to the input (h, w, c_in)."""
     if plan.method == "winograd":
-        return _winograd_back(g[None], plan.forward)[0]
+        return _winograd_back((g[None], None), plan.forward)[0]
     assert plan.backward is not None
     if plan.method == "narrow":
         return narrow.backward(g, plan.backward, _products(plan.precision))
+    if plan.method == "banded":
+        return narrow.backward(g, plan.backward, _products(plan.precision), plan.forward.shape[2])
     return _direct(g[None], plan.backward, plan.precision)[0]
 
 

@@ -1,5 +1,8 @@
 """Gram matrix with its own derivative."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -29,3 +32,19 @@ def _backward(features: Features, g: Gram):
 
 
 gram.defvjp(_forward, _backward)
+
+
+class Summary(NamedTuple):
+    """What to make of activations (h, w, c): a mean over positions, such as a Gram matrix.
+
+    Attributes:
+        whole: the summary of all rows.
+        part: the summary of some of the rows, the whole being known; over all parts of equal height the mean of its
+            derivatives is the whole's.
+    """
+
+    whole: Callable[[Features], Any]
+    part: Callable[[Features, Any], Any]
+
+
+GRAM = Summary(gram, lambda rows, _: gram(rows))

@@ -1,8 +1,9 @@
-"""The first layer on a GPU: a 3x3 convolution of the three colour channels, in shapes that the matrix units take.
+"""The first layer: a 3x3 convolution of the three colour channels, in shapes that matrix units take.
 
 cuDNN pads three channels to eight and runs an older kernel, in both directions slower than the memory it moves. Here
 the forward convolution sees the three horizontal taps side by side as 9 channels, padded to 16, and a 3x1 window;
-the input gradient is one matmul to all 27 taps, padded to 32, whose results are then shifted and added.
+the input gradient is one matmul to all 27 taps, padded to 32, whose results are then shifted and added. A CPU gains
+by the latter too, while the taps stay in its cache.
 """
 
 import jax
@@ -13,7 +14,7 @@ TAPS = 3
 CHANNELS = 16
 """Width of the forward convolution's input: 3 taps x 3 colours, padded to what the matrix units like."""
 COLUMNS = 32
-"""Width of the gradient's matmul: 9 taps x 3 colours, padded."""
+"""Width of the gradient's matmul, or a multiple of it: 9 taps x 3 colours, padded."""
 
 
 def forward_kernel(kernel: jax.Array) -> jax.Array:
@@ -23,9 +24,9 @@ def forward_kernel(kernel: jax.Array) -> jax.Array:
 
 
 def backward_kernel(kernel: jax.Array) -> jax.Array:
-    """Rearrange (3, 3, 3, c_out) into (c_out, 32): one column for each tap and colour."""
-    columns = kernel.reshape(TAPS * TAPS * COLOURS, -1).T
-    return jnp.pad(columns, ((0, 0), (0, COLUMNS - TAPS * TAPS * COLOURS)))
+    """Rearrange (3, 3, c_in, c_out) into (c_out, 32): one column for each tap and colour, those of three."""
+    columns = kernel.reshape(-1, kernel.shape[3]).T
+    return jnp.pad(columns, ((0, 0), (0, -columns.shape[1] % COLUMNS)))
 
 
 def forward(x: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> jax.Array:
@@ -46,15 +47,15 @@ def forward(x: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> ja
     )[0]
 
 
-def backward(g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> jax.Array:
-    """Carry the gradient (h, w, c_out) back to the input (h, w, 3): `dx_u = sum_q W_q g_(u-q)`, in float32 sums."""
+def backward(g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision, colours: int = COLOURS) -> jax.Array:
+    """Carry the gradient (h, w, c_out) to the input (h, w, colours): `dx_u = sum_q W_q g_(u-q)`, in float32 sums."""
     h, w, _ = g.shape
     z = jnp.einsum("hwd,dk->hwk", g, kernel, precision=precision)
     # Behind the barrier XLA fuses the ReLU's mask into the matmul's input, and the nine shifts into one sum.
     z = jnp.pad(jax.lax.optimization_barrier(z), ((1, 1), (1, 1), (0, 0)))
     taps = [(i, j) for i in range(TAPS) for j in range(TAPS)]
     shifted = [
-        jax.lax.slice(z, (2 - i, 2 - j, k * COLOURS), (2 - i + h, 2 - j + w, (k + 1) * COLOURS)).astype(jnp.float32)
+        jax.lax.slice(z, (2 - i, 2 - j, k * colours), (2 - i + h, 2 - j + w, (k + 1) * colours)).astype(jnp.float32)
         for k, (i, j) in enumerate(taps)
     ]
     return sum(shifted[1:], start=shifted[0]).astype(g.dtype)

@@ -72,14 +72,21 @@ def convolve_pool(x: jax.Array, u: jax.Array, bias: jax.Array) -> tuple[jax.Arra
     return y[:, : h // 2, : w // 2], taken[:, : h // 2, : w // 2]
 
 
-def convolve_back(g: jax.Array, u: jax.Array) -> jax.Array:
+def convolve_back(masked: tuple[jax.Array, jax.Array | None], u: jax.Array) -> jax.Array:
     """Convolve (n, h, w, c_out) with the flipped, transposed kernel of which `u` is the forward transform.
 
-    Flipping the kernel is flipping what goes in and what comes out, `g * flip(k) = flip(flip(g) * k)`, tile by tile:
-    the columns of B^T and the rows of A^T in reverse. So both directions share one `u`. -> (n, h, w, c_in).
+    `masked` is the gradient and the output of the ReLU behind the convolution, None without one: the gradient is masked
+    strip by strip. Flipping the kernel is flipping what goes in and what comes out, `g * flip(k) = flip(flip(g) * k)`,
+    tile by tile: the columns of B^T and the rows of A^T in reverse. So both directions share one `u`.
+    -> (n, h, w, c_in).
     """
-    _, h, w, _ = g.shape
-    return _in_strips(g, u, (h, w), lambda g: _tiles(g, u, True))[:, :h, :w]
+    _, h, w, _ = masked[0].shape
+
+    def strip(masked: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+        g, y = masked
+        return _tiles(g if y is None else jnp.where(y > 0, g, 0), u, True)
+
+    return _in_strips(masked, u, (h, w), strip)[:, :h, :w]
 
 
 def convolve_unpool(pooled: tuple[jax.Array, jax.Array], u: jax.Array, size: tuple[int, int]) -> jax.Array:
@@ -93,28 +100,51 @@ def convolve_unpool(pooled: tuple[jax.Array, jax.Array], u: jax.Array, size: tup
         g, taken = pooled
         wide = (2 * g.shape[1], 2 * g.shape[2])
         g = jax.vmap(lambda taken, g: pool.max_unpool(taken, g, wide))(taken, g)
-        # Behind the barrier the strip is unpooled once; else once for each of the rows of B^T that read it.
-        return _tiles(jax.lax.optimization_barrier(g[:, 1:-1, 1:-1]), u, True)
+        return _tiles(g[:, 1:-1, 1:-1], u, True)
 
     h, w = size
     return _in_strips(pooled, u, size, strip, TILE // 2)[:, :h, :w]
 
 
 def _in_strips(x: Any, u: jax.Array, size: tuple[int, int], function: Callable[[Any], Any], tile: int = TILE) -> Any:
-    """Pad arrays (n, rows, columns, c) with zeros to whole tiles and strips, and apply a function of padded strips.
+    """Apply a function of padded strips to arrays (n, rows, columns, c), zero padded to whole tiles and strips.
 
-    The tiles cover `size` (h, w) outputs; `tile` is the side of one in `x`, half of TILE where `x` is pooled.
+    The tiles cover `size` (h, w) outputs; `tile` is the side of one in `x`, half of TILE where `x` is pooled. What the
+    function returns, arrays (n, rows, ...), is put below one another and is all that is kept: the inputs are padded
+    strip by strip, and never written out again.
     """
-    n = jax.tree.leaves(x)[0].shape[0]
+    first = jax.tree.leaves(x)[0]
+    n = first.shape[0]
     rows, columns = -(-size[0] // TILE), -(-size[1] // TILE)  # tiles, the last one perhaps hanging over the edge
     step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
-    rows = -(-rows // step) * step
+    count = -(-rows // step)
 
-    def pad(x: jax.Array) -> jax.Array:
-        below, right = tile * rows + 1 - x.shape[1], tile * columns + 1 - x.shape[2]
-        return jnp.pad(x, ((0, 0), (1, below), (1, right), (0, 0)))
+    def strip(i: jax.Array | int) -> Any:
+        height = step * tile
+        return function(jax.tree.map(lambda x: _take(x, i * height - 1, height + 2, height * count, columns * tile), x))
 
-    return _by_strips(jax.tree.map(pad, x), step * tile, function)
+    if count == 1:
+        return strip(0)
+
+    def body(i: jax.Array, whole: Any) -> Any:
+        put = jax.lax.dynamic_update_slice_in_dim
+        return jax.tree.map(lambda y, part: put(y, part, i * part.shape[1], 1), whole, strip(i))
+
+    def blank(part: jax.ShapeDtypeStruct) -> jax.Array:
+        # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
+        n, rows, *rest = part.shape
+        return jnp.full((n, count * rows, *rest), first[0, 0, 0, 0].astype(part.dtype))
+
+    return jax.lax.fori_loop(0, count, body, jax.tree.map(blank, jax.eval_shape(strip, 0)))
+
+
+def _take(x: jax.Array, start: jax.Array | int, height: int, rows: int, columns: int) -> jax.Array:
+    """Take `height` rows from `start` on of (n, h, w, c), zero padded to so many rows and columns and a border."""
+    whole = min(height, x.shape[1])
+    inside = jnp.clip(start, 0, x.shape[1] - whole)
+    found = jax.lax.dynamic_slice_in_dim(x, inside, whole, 1)
+    found = jnp.pad(found, ((0, 0), (1, rows + 1 - x.shape[1]), (1, columns + 1 - x.shape[2]), (0, 0)))
+    return jax.lax.dynamic_slice_in_dim(found, start - inside + 1, height, 1)
 
 
 def _strip_height(rows: int, row_bytes: int) -> int:
@@ -123,38 +153,12 @@ def _strip_height(rows: int, row_bytes: int) -> int:
     return min(range(most, most // 2, -1), key=lambda step: -(-rows // step) * step)
 
 
-def _by_strips(x: Any, step: int, function: Callable[[Any], Any]) -> Any:
-    """Apply a 3x3 operation to arrays (n, count * step + 2, w + 2, c), padded by the caller.
-
-    `function` sees `step + 2` rows of all images; the arrays (n, rows, ...) that it returns are put below one another
-    and are all that is kept.
-    """
-    first = jax.tree.leaves(x)[0]
-    count = (first.shape[1] - 2) // step
-    if count == 1:
-        return function(x)
-
-    def take(start: jax.Array | int) -> Any:
-        return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, step + 2, 1), x)
-
-    def body(i: jax.Array, whole: Any) -> Any:
-        parts = function(take(i * step))
-        put = jax.lax.dynamic_update_slice_in_dim
-        return jax.tree.map(lambda y, part: put(y, part, i * part.shape[1], 1), whole, parts)
-
-    def blank(part: jax.ShapeDtypeStruct) -> jax.Array:
-        # Any content would do. Zeros are a constant, which XLA moves out of the solver's loop: memory for every layer.
-        n, rows, *rest = part.shape
-        return jnp.full((n, count * rows, *rest), first[0, 1, 1, 0].astype(part.dtype))
-
-    one = jax.eval_shape(lambda: function(take(0)))
-    return jax.lax.fori_loop(0, count, body, jax.tree.map(blank, one))
-
-
 def _tiles(x: jax.Array, u: jax.Array, back: bool) -> jax.Array:
     """Convolve (n, 4 rows + 2, 4 columns + 2, c), padded by the caller, -> (n, 4 rows, 4 columns, d)."""
     n, h, w, _ = x.shape
     rows, columns = (h - 2) // TILE, (w - 2) // TILE
+    # Behind the barrier what makes the strip runs once; else once for each of the rows of B^T that read it.
+    x = jax.lax.optimization_barrier(x)
     b_t, a_t = ([row[::-1] for row in B_T], A_T[::-1]) if back else (B_T, A_T)
     v = _apply(b_t, [_every_fourth(x, i, rows, axis=1) for i in range(6)], 0)  # (6, n, rows, w, c)
     v = _apply(b_t, [_every_fourth(v, j, columns, axis=3) for j in range(6)], 1)  # (6, 6, n, rows, columns, c)
