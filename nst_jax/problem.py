@@ -122,7 +122,7 @@ def _check_image(what: str, image: ImageLike, layers: tuple[str, ...]) -> None:
             f"the {what} image is {shape[1]}x{shape[0]}: the deepest of {', '.join(layers)} needs at least "
             f"{least} pixels a side; use a larger picture or size, or shallower layers"
         )
-    low, high = float(jnp.min(jnp.asarray(image))), float(jnp.max(jnp.asarray(image)))
+    low, high = float(np.min(image)), float(np.max(image))
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise UserError(f"the {what} image has values from {low:g} to {high:g}: expected floats in [0, 1]")
 
@@ -141,11 +141,10 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
         if np.shape(given) != content.shape:
             raise UserError(f"the starting image has shape {np.shape(given)}: expected the content's {content.shape}")
         return jnp.asarray(given, jnp.float32), 0.0
-    grey = jnp.full_like(content, 0.5)
     if kind == "style":
         return jax.image.resize(style, content.shape, "cubic").clip(0, 1), 0.0
     if kind in ("grey", "noise"):
-        return grey, blend_fraction(kind)
+        return jnp.asarray(np.full(content.shape, 0.5, np.float32)), blend_fraction(kind)
     if kind == "content" or kind.startswith("blend:"):
         return content, blend_fraction(kind)
     raise UserError(f"the starting image is a file, '{kind}': read it and hand it to pose(..., init=image)")

@@ -117,11 +117,12 @@ class Conv(nn.Module):
         self, x: Features, *, relu: bool, pool: bool, summary: ops.Summary | None, remat: bool
     ) -> tuple[Features, Any]:
         """Give the activation, and the summary of it if one is asked for; `pool` asks for the pooled one instead."""
-        shape = (3, 3, x.shape[-1], self.channels)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.channels,))
-        plan = self.get_variable("plans", "plan") if self.has_variable("plans", "plan") else None
-        plan = ops.plan_conv(kernel, bias) if plan is None else plan
+        if self.has_variable("plans", "plan"):
+            plan = self.get_variable("plans", "plan")
+        else:
+            shape = (3, 3, x.shape[-1], self.channels)
+            kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+            plan = ops.plan_conv(kernel, self.param("bias", nn.initializers.zeros_init(), shape[-1:]))
 
         if pool:
             return ops.conv_pool(x, plan, padding=self.padding), None

@@ -328,6 +328,17 @@ def test_help_teaches_every_setting_in_under_a_second(folder):
     assert seconds < 3  # under one on an idle machine; room for a busy one
 
 
+@pytest.mark.parametrize("words", [("--help",), ("stylize", "--help"), ("units",)])
+def test_a_reader_that_stops_reading_is_no_error(words):
+    with subprocess.Popen(
+        [sys.executable, "-m", "nst_jax", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, "")
+
+
 def test_the_command_line_has_the_recipes_defaults(folder):
     parsed = cli.parse(["stylize", "a.png", "b.png", "-o", "c.png"])
     assert isinstance(parsed, cli.Stylize)

@@ -72,9 +72,15 @@ def _one_line(message: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C."""
+    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C, 141 where nobody reads on, as under `head`."""
     try:
-        return parse(sys.argv[1:] if argv is None else argv).run()
+        try:
+            return parse(sys.argv[1:] if argv is None else argv).run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        return 141
     except UserError as error:
         print(f"nst-jax: {error}", file=sys.stderr)
         return 2

@@ -233,6 +233,6 @@ def _images_as_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-_winograd = _images_as_lanes(winograd.convolve)
-_winograd_pool = _images_as_lanes(winograd.convolve_pool)
-_winograd_back = _images_as_lanes(winograd.convolve_back)
+_winograd = _images_as_lanes(jax.jit(winograd.convolve))
+_winograd_pool = _images_as_lanes(jax.jit(winograd.convolve_pool))
+_winograd_back = _images_as_lanes(jax.jit(winograd.convolve_back))

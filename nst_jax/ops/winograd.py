@@ -5,10 +5,12 @@ section 4.3: `y = A^T ((G k G^T) * (B^T x B)) A` for every 4x4 tile y of the out
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nst_jax.ops import pool
 
@@ -39,8 +41,8 @@ A_T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 
 
 def transform_kernel(kernel: jax.Array) -> jax.Array:
     """Compute `G k G^T` of (3, 3, c_in, c_out) -> (36, c_in, c_out)."""
-    g = jnp.asarray(G, kernel.dtype)
-    u = jnp.einsum("ia,abcd,jb->ijcd", g, kernel, g, precision=jax.lax.Precision.HIGHEST)
+    u = _apply(G, [kernel[i] for i in range(3)], 0)  # (6, 3, c_in, c_out)
+    u = _apply(G, [u[:, j] for j in range(3)], 1)
     return u.reshape(-1, *kernel.shape[2:])
 
 
@@ -195,5 +197,10 @@ def _apply(matrix: Sequence[Sequence[float]], parts: Sequence[jax.Array], axis: 
 
 
 def _combine(row: Sequence[float], parts: Sequence[jax.Array]) -> jax.Array:
-    first, *rest = [part if factor == 1 else factor * part for factor, part in zip(row, parts, strict=True) if factor]
-    return sum(rest, start=first)
+    # `lax`, because a program has a thousand of these and `*` and `+` take longer to trace.
+    terms = [
+        part if factor == 1 else jax.lax.mul(part, np.asarray(factor, part.dtype))
+        for factor, part in zip(row, parts, strict=True)
+        if factor
+    ]
+    return reduce(jax.lax.add, terms)

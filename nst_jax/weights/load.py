@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
 import platformdirs
 
 from nst_jax import packaged
@@ -69,7 +69,7 @@ def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
     if name in (EMBEDDED, *FETCHED) and held.architecture != want:
         raise UserError(f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`")
     return Encoder(
-        params={conv: {k: jnp.asarray(a) for k, a in leaves.items()} for conv, leaves in held.params.items()},
+        params=jax.device_put(held.params),  # jnp.asarray would compile a copy for each shape
         architecture=held.architecture,
         preprocessing=held.preprocessing,
         digest=sha256(path),
