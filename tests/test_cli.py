@@ -333,7 +333,8 @@ def test_a_reader_that_stops_reading_is_no_error(words):
     with subprocess.Popen(
         [sys.executable, "-m", "nst_jax", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (141, "")

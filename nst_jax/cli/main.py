@@ -72,7 +72,7 @@ def _one_line(message: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C, 141 where nobody reads on, as under `head`."""
+    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C, 141 if nobody reads on (`| head`)."""
     try:
         try:
             return parse(sys.argv[1:] if argv is None else argv).run()
