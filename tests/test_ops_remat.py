@@ -11,10 +11,13 @@ from nst_jax import losses, ops
 from nst_jax.ops import bands
 
 
-def _case(size=32):
+def _case(size=32, first: ops.Method = "direct"):
     rng = np.random.default_rng(0)
     kernels = [rng.normal(size=(3, 3, c_in, 16)) / np.sqrt(9 * c_in) for c_in in (3, 16, 16)]
-    plans = [ops.plan_conv(jnp.asarray(k, jnp.float32), jnp.full(16, 0.1)) for k in kernels]
+    methods: list[ops.Method] = [first, "direct", "direct"]
+    plans = [
+        ops.plan_conv(jnp.asarray(k, jnp.float32), jnp.full(16, 0.1), m) for k, m in zip(kernels, methods, strict=True)
+    ]
     return jnp.asarray(rng.normal(size=(size, size, 3)), jnp.float32), plans
 
 
@@ -48,11 +51,13 @@ def test_a_layer_computed_again_has_the_same_derivative(run, monkeypatch, summar
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_same_numbers_for_lanes(monkeypatch):
+@pytest.mark.parametrize("method", ["reference", "direct", "narrow", "banded"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_same_numbers_for_lanes(monkeypatch, method, keep):
     monkeypatch.setattr(bands, "BAND_BYTES", 5 * 16 * 16 * 4)
-    x, plans = _case(16)
+    x, plans = _case(16, method)
     lanes = jnp.stack([x, -x])
-    layers = (ops.conv_in_bands, _once)
+    layers = (partial(ops.conv_in_bands, keep=keep), _once)
     steps = [jax.jit(jax.vmap(jax.value_and_grad(_loss(layer, ops.GRAM)), (0, None))) for layer in layers]
     for found, expected in zip(*(step(lanes, plans) for step in steps), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
