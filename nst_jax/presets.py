@@ -124,8 +124,9 @@ KERAS = Recipe(
     size=400,
 )
 
-# From the content, 100 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's; ten at half the side first
-# lower it by 4 % more at equal cost and lose the content (docs/optimizers.md).
+# From the content, 100 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's on four of six pairs (the cat
+# takes 184, docs/speed.md); ten at half the side first lower it by 4 % more at equal cost and lose the content
+# (docs/optimizers.md).
 FAST = replace(DEFAULT, steps=100)
 BEST = replace(DEFAULT, steps=500)
 
