@@ -124,8 +124,8 @@ KERAS = Recipe(
     size=400,
 )
 
-# From the content, 100 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's on four of six pairs (the cat
-# takes 184, docs/speed.md); ten at half the side first lower it by 4 % more at equal cost and lose the content
+# From the content, 100 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's on four of six pairs (184 on
+# the others, docs/speed.md); ten at half the side first lower it by 4 % more at equal cost and lose the content
 # (docs/optimizers.md).
 FAST = replace(DEFAULT, steps=100)
 BEST = replace(DEFAULT, steps=500)
