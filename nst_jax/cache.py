@@ -12,5 +12,5 @@ def enable(folder: Path | None = None) -> Path:
         return Path(chosen)
     path = folder or Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "compiled"
     jax.config.update("jax_compilation_cache_dir", str(path))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return path
