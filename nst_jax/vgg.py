@@ -262,7 +262,7 @@ def features_and(
     padding: Padding = "zero",
     remat: bool = False,
 ) -> tuple[dict[str, Features], dict[str, Any]]:
-    """Compute the named activations, as `features` does, and `{layer: function(activation)}` for each summary.
+    """Compute the named activations, as `features` does, and `{layer: summary.whole(activation)}` for each summary.
 
     With `remat` the backward pass computes conv1_1 again: less memory for a little time.
     """
