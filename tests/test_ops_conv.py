@@ -109,7 +109,7 @@ def test_vmap_is_one_image_at_a_time(method):
     lanes = jnp.stack([jnp.asarray(x * scale, jnp.float32) for scale in (1, -2, 3)])
     step = jax.value_and_grad(lambda x: (ops.conv(x, plan) ** 2).sum())
     for found, expected in zip(jax.jit(jax.vmap(step))(lanes), jax.lax.map(step, lanes), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5)
+        np.testing.assert_allclose(found, expected, rtol=5e-5, atol=2e-5)
     nested = jax.vmap(jax.vmap(lambda x: ops.conv(x, plan)))(lanes[:, None])
     np.testing.assert_allclose(nested[:, 0], jax.vmap(lambda x: ops.conv(x, plan))(lanes), rtol=1e-5, atol=1e-5)
 
