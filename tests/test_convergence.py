@@ -13,7 +13,8 @@ def test_adam_takes_the_same_first_steps():
     solution = nst_jax.solve(encoder, problem, steps=4, optimizer="adam", precision="float32")
     # Adam's first step is a sign. One of these 36864 values has a gradient 3e-5 of the mean, at the edge of float32:
     # which way it goes moves the next loss by 3e-5, and that of the fourth step by 4e-4.
-    np.testing.assert_allclose(solution.history["total"], golden["adam"][:5], rtol=1e-3)
+    np.testing.assert_allclose(solution.history["total"][:4], golden["adam"][:4], rtol=2e-4)
+    np.testing.assert_allclose(solution.history["total"][4], golden["adam"][4], rtol=1e-3)
 
 
 def test_the_stored_losses_are_those_of_the_embedded_weights():

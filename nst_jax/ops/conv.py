@@ -126,11 +126,7 @@ def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
 
 def _conv_backward(relu: bool, saved, g: jax.Array):
     y, plan = saved
-    if plan.method == "winograd":
-        return _winograd_back((g[None], y[None] if relu else None), plan.forward)[0], None
-    if relu:
-        g = jnp.where(y > 0, g, 0)
-    return conv_back(g, plan), None
+    return conv_back(g, plan, y), None
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
@@ -181,10 +177,12 @@ def _forward(x: jax.Array, plan: Plan) -> jax.Array:
     return _direct(x[None], plan.forward, plan.precision)[0]
 
 
-def conv_back(g: jax.Array, plan: Plan) -> jax.Array:
-    """Carry the gradient (h, w, c_out) to the input (h, w, c_in)."""
+def conv_back(g: jax.Array, plan: Plan, y: jax.Array | None = None) -> jax.Array:
+    """Carry the gradient (h, w, c_out) to the input (h, w, c_in), masked first by the ReLU whose output is `y`."""
     if plan.method == "winograd":
-        return _winograd_back((g[None], None), plan.forward)[0]
+        return _winograd_back((g[None], None if y is None else y[None]), plan.forward)[0]
+    if y is not None:
+        g = jnp.where(y > 0, g, 0)
     assert plan.backward is not None
     if plan.method == "narrow":
         return narrow.backward(g, plan.backward, _products(plan.precision))
