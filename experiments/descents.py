@@ -4,12 +4,13 @@ Plain NumPy on flat arrays, one evaluation a step, so that ways can be compared 
 """
 
 from collections.abc import Callable, Generator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.lbfgs import FIRST, FORGET, LONGEST, SHRINK
+from nst_jax.lbfgs import COARSEST, FORGET, LONGEST, MEMORY, SHRINK
 
 Way = Generator[np.ndarray, tuple[float, np.ndarray], None]
 Bounds = tuple[float, float]
@@ -37,13 +38,19 @@ def constant(rate: float) -> Callable[[int], float]:
 
 
 def guarded(
-    x: np.ndarray, direction: Callable | None = None, bounds: Bounds = BOX, memory: int = 10, first: float = FIRST
+    x: np.ndarray,
+    direction: Callable | None = None,
+    bounds: Bounds = BOX,
+    memory: int = MEMORY,
+    longest: float = LONGEST,
+    smooth: Callable[[np.ndarray], np.ndarray] = lambda g: g,
 ) -> Way:
-    """Go along `direction(g, s, y)`, by default L-BFGS's, as nst_jax.lbfgs does.
+    """Go along `direction(g, s, y)`, by default L-BFGS's from H0 = gamma `smooth`, as nst_jax.lbfgs does.
 
     A rise is taken back and the next step goes a quarter as far. s and y are lists of the last `memory` differences of
     accepted points and of their gradients, newest last.
     """
+    direction = direction or partial(newton, smooth=smooth)
     best, loss_best, g_best, bad, trial = x, np.inf, np.zeros_like(x), 0, x
     s: list[np.ndarray] = []
     y: list[np.ndarray] = []
@@ -58,22 +65,35 @@ def guarded(
             s, y = ([], []) if bad >= FORGET else (s, y)
         free = ((best > bounds[0]) | (g_best < 0)) & ((best < bounds[1]) | (g_best > 0))
         masked = np.where(free, g_best, 0)
-        step = (direction or newton)(masked, s, y) if s else -first * masked / max(np.abs(masked).mean(), 1e-30)
-        step = np.where(free, step, 0)
-        size = min(1, LONGEST * first / FIRST / max(np.sqrt(np.mean(step**2)), 1e-30)) * SHRINK**bad
+        step = np.where(free, direction(masked, s, y) if s else -smooth(masked), 0)
+        size = longest / max(np.sqrt(np.mean(step**2)), 1e-30)
+        size = (min(1, size) if s else size) * SHRINK**bad
         trial = np.clip(best + size * step, *bounds)
 
 
-def newton(g: np.ndarray, s: list, y: list, scale: float | np.ndarray = 1.0) -> np.ndarray:
-    """Give -H g by the two loops of L-BFGS from H0 = gamma diag(scale): Nocedal and Wright (2006), algorithm 7.4."""
+def newton(g: np.ndarray, s: list, y: list, smooth: Callable[[np.ndarray], np.ndarray] = lambda g: g) -> np.ndarray:
+    """Give -H g by the two loops of L-BFGS from H0 = gamma P: Nocedal and Wright (2006), algorithm 7.4."""
     q, alphas = g.copy(), []
     for a, b in zip(reversed(s), reversed(y), strict=True):
         alphas.append(a @ q / (a @ b))
         q -= alphas[-1] * b
-    q *= scale * (s[-1] @ y[-1]) / (y[-1] @ (scale * y[-1]))
+    q = smooth(q) * (s[-1] @ y[-1]) / (y[-1] @ smooth(y[-1]))
     for a, b, alpha in zip(s, y, reversed(alphas), strict=True):
         q += (alpha - b @ q / (a @ b)) * a
     return -q
+
+
+def smoother(shape: tuple[int, ...], power: float = 0.5) -> Callable[[np.ndarray], np.ndarray]:
+    """Give what multiplies a flat image of `shape` by (f^2 + COARSEST^2)^(-power/2) at each frequency f."""
+    h, w, _ = shape
+    squares = np.fft.fftfreq(h)[:, None] ** 2 + np.fft.rfftfreq(w)[None] ** 2
+    factor = (squares + COARSEST**2)[..., None] ** (-power / 2)
+
+    def smooth(g: np.ndarray) -> np.ndarray:
+        spectrum = np.fft.rfft2(g.reshape(shape), axes=(0, 1))
+        return np.fft.irfft2(spectrum * factor, s=(h, w), axes=(0, 1)).ravel()
+
+    return smooth
 
 
 def diagonal() -> Callable:
@@ -83,7 +103,7 @@ def diagonal() -> Callable:
     def direction(g: np.ndarray, s: list, y: list) -> np.ndarray:
         squares[0] = squares[0] + g**2
         size = np.sqrt(squares[0])
-        return newton(g, s, y, 1 / (size + 0.1 * size.mean()))
+        return newton(g, s, y, lambda v: v / (size + 0.1 * size.mean()))
 
     return direction
 
@@ -179,3 +199,27 @@ def fourier(image: np.ndarray) -> Code:
         return jax.nn.sigmoid(jnp.einsum("hwc,dc->hwd", x, COLOURS, precision="highest"))
 
     return np.stack([z.real, z.imag]).ravel().astype(np.float32), drawn
+
+
+def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
+    """Name each way down, with what draws the picture from its point."""
+    x, falling, smooth = image.ravel(), cosine(0.1, steps), smoother(image.shape)
+
+    plain = {
+        "Adam 0.02": adam(x, constant(0.02)),
+        "Adam 0.02, average": adam(x, constant(0.02)),
+        "Adam 0.1, cosine": adam(x, falling),
+        **{f"L-BFGS, {m} pairs": guarded(x, memory=m) for m in (5, 10, 20)},
+        **{f"L-BFGS, {m} pairs, smoothed": guarded(x, memory=m, smooth=smooth) for m in (10, 20, 40)},
+        "L-BFGS, 20 pairs, smoother": guarded(x, smooth=smoother(image.shape, 1.0)),
+        "20 of Adam, then L-BFGS": then(adam(x, falling), min(20, steps), guarded),
+        "L-BFGS, diagonal scaling": guarded(x, diagonal()),
+        "Anderson, 10 pairs": guarded(x, anderson),
+    }
+    found: dict[str, tuple[Way, Drawn]] = {k: (way, lambda z: z.reshape(image.shape)) for k, way in plain.items()}
+    # The slope of a sigmoid is 1/4 at most: four times the steps; but what the four levels of a pyramid do adds up.
+    for name, code, rate in (("pyramid", pyramid, 0.1), ("Fourier", fourier, 0.4)):
+        z, drawn = code(image)
+        found[f"Adam {rate}, cosine, {name}"] = adam(z, cosine(rate, steps), FREE), drawn
+        found[f"L-BFGS, {name}"] = guarded(z, bounds=FREE, longest=4 * LONGEST), drawn
+    return found

@@ -8,13 +8,13 @@ Expected: L-BFGS, whatever its memory; another way to write the picture helps Ad
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from experiments import common, descents
-from experiments.descents import FREE, Drawn, Way
 from nst_jax import DEFAULT, pose, total
 from nst_jax.problem import Problem
 from nst_jax.vgg import Encoder
@@ -30,28 +30,6 @@ class Config:
     average: float = 0.9
 
 
-def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
-    """Name each way down, with what draws the picture from its point."""
-    x, falling, lbfgs = image.ravel(), descents.cosine(0.1, steps), descents.guarded
-
-    plain = {
-        "Adam 0.02": descents.adam(x, descents.constant(0.02)),
-        "Adam 0.02, average": descents.adam(x, descents.constant(0.02)),
-        "Adam 0.1, cosine": descents.adam(x, falling),
-        **{f"L-BFGS, {m} pairs": lbfgs(x, memory=m) for m in (5, 10, 20)},
-        "20 of Adam, then L-BFGS": descents.then(descents.adam(x, falling), min(20, steps), lbfgs),
-        "L-BFGS, diagonal scaling": lbfgs(x, descents.diagonal()),
-        "Anderson, 10 pairs": lbfgs(x, descents.anderson),
-    }
-    found: dict[str, tuple[Way, Drawn]] = {k: (way, lambda z: z.reshape(image.shape)) for k, way in plain.items()}
-    # The slope of a sigmoid is 1/4 at most: four times the steps; but what the four levels of a pyramid do adds up.
-    for name, code, rate in (("pyramid", descents.pyramid, 0.1), ("Fourier", descents.fourier, 0.4)):
-        z, drawn = code(image)
-        found[f"Adam {rate}, cosine, {name}"] = descents.adam(z, descents.cosine(rate, steps), FREE), drawn
-        found[f"L-BFGS, {name}"] = lbfgs(z, bounds=FREE, first=0.04), drawn
-    return found
-
-
 @jax.jit
 def gradient(encoder: Encoder, problem: Problem, image: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Give the objective and its gradient, in one program for all pairs of one shape."""
@@ -65,7 +43,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     for pair in config.pairs:
         content, style = (common.picture(name, config.size) for name in pair.split(":"))
         value_grad = partial(gradient, encoder, pose(encoder, content, style, recipe=DEFAULT))
-        for name, made in ways(content, config.steps).items():
+        for name, made in descents.ways(content, config.steps).items():
             lowest, images[pair, name] = descents.follow(
                 *made, value_grad, config.steps, config.average * name.endswith("average")
             )
@@ -81,9 +59,9 @@ def draw(config: Config, folder: Path, curves: dict, images: dict) -> None:
     """Draw the first pair's pictures above, and the lowest loss so far of every pair below."""
     made, above, below = common.halves(9, 7, (1, 1.3))
     shown = {name: image for (pair, name), image in images.items() if pair == config.pairs[0]}
-    for panel, name in zip(np.ravel(above.subplots(3, 5)), [*shown, "", ""], strict=True):
+    for panel, name in zip_longest(np.ravel(above.subplots(3, 6)), shown):
         common.show(panel, shown.get(name, np.ones((2, 3, 3))))
-        panel.set_title(name, fontsize=7)
+        panel.set_title(name or "", fontsize=7)
     panels = np.ravel(below.subplots(1, len(config.pairs), squeeze=False))
     for panel, pair in zip(panels, config.pairs, strict=True):
         for k, name in enumerate(shown):

@@ -160,13 +160,20 @@ def _step(encoder, problem, steps, optimizer, clamp, state: State) -> tuple[Stat
         best=jnp.where(better, state.image, state.best),
         best_loss=jnp.where(better, loss, state.best_loss),
         best_step=jnp.where(better, state.step, state.best_step),
-        opt=jax.tree.map(partial(jnp.where, moving), opt, state.opt),
+        opt=_held(opt, state.opt, moving),
         average=jax.tree.map(partial(jnp.where, moving), average, state.average),
         step=state.step + active,
         evaluations=state.evaluations + active + moving * optax.tree.get(opt, "num_linesearch_steps", 0),
         stopped=jnp.where(active, stopped, state.stopped),
     )
     return new, {name: jnp.where(active, x, jnp.nan) for name, x in terms.items()}
+
+
+def _held(opt: Any, old: Any, moving: jax.Array) -> Any:
+    """Give the optimizer's new state where the lane moves, else the old one."""
+    if isinstance(opt, lbfgs.State):
+        return opt.held(old, moving)
+    return jax.tree.map(partial(jnp.where, moving), opt, old)
 
 
 def _rate(optimizer: Optimizer | optax.GradientTransformation, lr: Scalar, done: jax.Array) -> Scalar:

@@ -90,12 +90,11 @@ def parabola(image):
 
 WAYS = {
     "adam": lambda x: descents.adam(x, descents.cosine(0.1, 60)),
-    "lbfgs": lambda x: descents.guarded(x, descents.newton),
+    "lbfgs": lambda x: descents.guarded(x),
+    "smoothed": lambda x: descents.guarded(x, smooth=descents.smoother((4, 4, 3))),
     "diagonal": lambda x: descents.guarded(x, descents.diagonal()),
     "anderson": lambda x: descents.guarded(x, descents.anderson),
-    "then": lambda x: descents.then(
-        descents.adam(x, descents.constant(0.02)), 9, lambda x: descents.guarded(x, descents.newton)
-    ),
+    "then": lambda x: descents.then(descents.adam(x, descents.constant(0.02)), 9, descents.guarded),
 }
 
 
@@ -114,7 +113,7 @@ def test_the_experiments_lbfgs_takes_the_steps_of_the_library(tiny):
     problem = pose(tiny.encoder, content, style)
     solution = solve(tiny.encoder, problem, steps=7, optimizer="lbfgs")
     script = importlib.import_module("experiments.optimizers")
-    way, drawn = script.ways(content, 8)["L-BFGS, 10 pairs"]
+    way, drawn = descents.ways(content, 8)["L-BFGS, 20 pairs, smoothed"]
     lowest, _ = descents.follow(way, drawn, lambda image: script.gradient(tiny.encoder, problem, image), 8)
     np.testing.assert_allclose(lowest, np.minimum.accumulate(solution.history["total"]), rtol=1e-3)
 
