@@ -109,7 +109,7 @@ def transformation(optimizer: Optimizer | optax.GradientTransformation, lr: Scal
     if optimizer == "lbfgs":
         return lbfgs.guarded()
     if optimizer == "lbfgs-zoom":
-        return optax.lbfgs(memory_size=lbfgs.MEMORY)
+        return optax.lbfgs()
     assert isinstance(optimizer, optax.GradientTransformation)
     return optax.with_extra_args_support(optimizer)
 
