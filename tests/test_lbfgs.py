@@ -1,5 +1,6 @@
 """The guarded L-BFGS: its matrix against optax's, its bounds, what it does with a bad step, and lanes."""
 
+import re
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import lbfgs
+from nst_jax import lbfgs, optimize
 
 SHAPE = (3, 4, 3)
 CURVATURES = jnp.linspace(1.0, 30.0, 36).reshape(SHAPE)
@@ -189,3 +190,31 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
     assert float(both.loss[0]) == pytest.approx(float(alone.loss), rel=1e-4, abs=1e-9)
     np.testing.assert_allclose(both.point[0], alone.point, atol=1e-5)
     assert float(both.point[1].min()) > 0.6
+
+
+@pytest.mark.parametrize("lanes", [0, 2])
+def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
+    solver, shape = lbfgs.guarded(), (16, 20, 3)
+
+    def steps(image, state, moving):
+        def step(carry, _):
+            image, state = carry
+            loss, grad = jax.value_and_grad(lambda x: jnp.sum((x - 0.3) ** 2))(image)
+            updates, new = solver.update(grad, state, image, value=loss)
+            return (image + updates, optimize._held(new, state, moving)), loss
+
+        return jax.lax.scan(step, (image, state), length=3)
+
+    def all_lanes(image):
+        return jax.vmap(steps)(image, jax.vmap(solver.init)(image), jnp.array([True, False]))
+
+    def alone(image):
+        return steps(image, solver.init(image), jnp.bool_(True))
+
+    image = jnp.full((lanes, *shape) if lanes else shape, 0.8)
+    compiled = jax.jit(all_lanes if lanes else alone).lower(image)
+    text = (compiled.compile().as_text() or "").split("ENTRY")[0]  # what comes before is done in the loop
+    pairs = re.compile(r"= f32\[(\d+,)?21,960\]\S* (\S+?)\(")
+    made = {match[2] for match in pairs.finditer(text)}
+    assert made & {"scatter", "dynamic-update-slice"}
+    assert not made & {"copy", "select"}
