@@ -192,6 +192,7 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
     assert float(both.point[1].min()) > 0.6
 
 
+@pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="XLA of older jax copies the pairs of a single picture")
 @pytest.mark.parametrize("lanes", [0, 2])
 def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
     solver, shape = lbfgs.guarded(), (16, 20, 3)
