@@ -2,8 +2,8 @@
 
 Command: python -m experiments.optimizers
     --size 256 --steps 300 where a GPU is at hand.
-Cost: 11 minutes (9 of processor time) on two cores of an AMD EPYC that were busy with other programs.
-Expected: L-BFGS, whatever its memory; another way to write the picture helps Adam more than L-BFGS.
+Cost: 7 minutes on two cores of an AMD EPYC.
+Expected: L-BFGS, whatever its memory, smoothed or not; another way to write the picture helps Adam more than L-BFGS.
 """
 
 from dataclasses import dataclass
