@@ -110,18 +110,20 @@ def _judge(state: State, image: Image, loss: Scalar, grad: Image, accepted: jax.
     kept = accepted & jnp.isfinite(state.loss) & sound
     scale = jax.lax.rsqrt(jnp.where(kept, curvature, 1))
     # Also a pair that is not kept is written, as zeros: what is not finite would spoil products with it.
-    s, y = (jnp.where(kept, x * scale, 0).reshape(-1) for x in (s, y))
+    s, y = (jnp.where(kept, x * scale, 0) for x in (s, y))
     place = state.count % len(state.s)
-    all_s = jax.lax.dynamic_update_index_in_dim(state.s, s, place, 0)
+    all_s, all_y = (
+        jax.lax.dynamic_update_index_in_dim(pairs, x.reshape(-1), place, 0) for pairs, x in ((state.s, s), (state.y, y))
+    )
     rejections = jnp.where(accepted, 0, state.rejections + 1)
     return State(
         point=jnp.where(accepted, image, state.point),
         grad=jnp.where(accepted, grad, state.grad),
         loss=jnp.where(accepted, loss, state.loss),
         s=all_s,
-        y=jax.lax.dynamic_update_index_in_dim(state.y, y, place, 0),
-        sy=state.sy.at[:, place].set(_times(all_s, y)),
-        gamma=jnp.where(kept, 1 / jnp.sum(y * smoothed(y.reshape(image.shape)).reshape(-1)), state.gamma),
+        y=all_y,
+        sy=state.sy.at[:, place].set(_times(all_s, y.reshape(-1))),
+        gamma=jnp.where(kept, 1 / jnp.sum(y * smoothed(y)), state.gamma),
         count=jnp.where(rejections >= FORGET, 0, state.count + kept),
         rejections=rejections,
     )

@@ -90,7 +90,7 @@ def parabola(image):
 
 WAYS = {
     "adam": lambda x: descents.adam(x, descents.cosine(0.1, 60)),
-    "lbfgs": lambda x: descents.guarded(x),
+    "lbfgs": descents.guarded,
     "smoothed": lambda x: descents.guarded(x, smooth=descents.smoother((4, 4, 3))),
     "diagonal": lambda x: descents.guarded(x, descents.diagonal()),
     "anderson": lambda x: descents.guarded(x, descents.anderson),

@@ -1,4 +1,4 @@
-"""The guarded L-BFGS: its matrix against optax's, its bounds, what it does with a bad step, and lanes."""
+"""The guarded L-BFGS: its matrix against a dense one, its bounds, what it does with a bad step, and lanes."""
 
 import re
 from typing import Any
