@@ -199,6 +199,22 @@ def test_a_folder_of_a_version_without_a_setting_is_gone_on_with_at_its_default(
     assert len(results(out)) > 0
 
 
+def test_a_state_of_a_version_with_another_optimizer_is_refused(spec, tmp_path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(work.Interrupted):
+        make(spec, out, stop=lambda: True)
+    (path,) = out.glob("state/chunk-*.npz")
+    with np.load(path) as file:
+        held = {name: file[name] for name in file.files}
+    largest = max((name for name in held if name.startswith("leaf-")), key=lambda name: held[name].size)
+    np.savez(path, **{**held, largest: held[largest][..., :-1]})
+    with pytest.raises(UserError, match="the lanes in flight were saved by a version"):
+        make(spec, out)
+    np.savez(path, **held)
+    make(spec, out)
+    assert len(results(out)) > 0
+
+
 def test_a_changed_picture_is_refused(spec, tmp_path) -> None:
     make(spec, tmp_path / "run")
     draw(spec.contents[0], 9, 20, 16)

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 from nst_jax import optimize, vgg
 from nst_jax.batch import lanes as compiled
 from nst_jax.batch.sweep import Sweep, collate
+from nst_jax.errors import UserError
 from nst_jax.optimize import Optimizer, Solution, State
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Precision
@@ -144,6 +145,9 @@ def advance_chunk(
     Args:
         encoder, sweep, chunk, how: what to solve.
         saved: where to go on from.
+
+    Raises:
+        UserError: what was saved is no state of this version.
     """
     scales = _scales(sweep, chunk)
     first = saved[0] if saved else 0
@@ -161,7 +165,12 @@ def advance_chunk(
 def _state(setup: _Setup, chunk: Chunk, how: How, before: State | None, saved: Saved | None) -> State:
     """Take up a saved state, or begin: from the state at the scale before, or at the first."""
     if saved:
-        tree = jax.tree.structure(jax.eval_shape(_begin(how, chunk, setup), setup.problem, setup.steps))
+        like, tree = jax.tree.flatten(jax.eval_shape(_begin(how, chunk, setup), setup.problem, setup.steps))
+        if [(x.shape, x.dtype) for x in like] != [(x.shape, x.dtype) for x in saved[1]]:
+            raise UserError(
+                "the lanes in flight were saved by a version of nst_jax that keeps other numbers of its optimizer: "
+                "go on with that version, or give another --out"
+            )
         return compiled.place_lanes(setup.mesh, jax.tree.unflatten(tree, saved[1]))
     if before is None:
         return _begin(how, chunk, setup)(setup.problem, setup.steps)
