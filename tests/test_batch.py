@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hlo import moved_in_loop
 
 import nst_jax
 from nst_jax import optimize
@@ -135,6 +136,16 @@ def test_the_compiled_program_takes_the_targets_once(encoder, problem) -> None:
     assert state < a_lane < state + 100
     targets = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((problem.content, problem.style)))
     assert targets > 100 * 2
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="XLA of older jax copies the pairs of a single picture")
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_lanes_of_lbfgs_copy_no_pairs(encoder, problem, lanes) -> None:
+    sweep = grid(problem, beta=np.logspace(0, 4, lanes))
+    (chunk,) = planning.cut(range(lanes), lanes, sweeping.swept_leaves(sweep.problems))
+    made = moved_in_loop(program.compile_chunk(encoder, sweep, chunk, program.How((5,) * lanes, "lbfgs")), "21,768")
+    assert made & {"scatter", "dynamic-update-slice"}
+    assert not made & {"copy", "select"}
 
 
 def test_stack_shares_equal_leaves(encoder) -> None:

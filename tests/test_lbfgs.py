@@ -1,12 +1,12 @@
 """The guarded L-BFGS: its matrix against a dense one, its bounds, what it does with a bad step, and lanes."""
 
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hlo import moved_in_loop
 
 from nst_jax import lbfgs, optimize
 
@@ -213,9 +213,6 @@ def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
         return steps(image, solver.init(image), jnp.bool_(True))
 
     image = jnp.full((lanes, *shape) if lanes else shape, 0.8)
-    compiled = jax.jit(all_lanes if lanes else alone).lower(image)
-    text = (compiled.compile().as_text() or "").split("ENTRY")[0]  # what comes before is done in the loop
-    pairs = re.compile(r"= f32\[(\d+,)?21,960\]\S* (\S+?)\(")
-    made = {match[2] for match in pairs.finditer(text)}
+    made = moved_in_loop(jax.jit(all_lanes if lanes else alone).lower(image).compile(), "21,960")
     assert made & {"scatter", "dynamic-update-slice"}
     assert not made & {"copy", "select"}

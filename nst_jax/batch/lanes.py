@@ -49,9 +49,17 @@ def _over_lanes(one, mesh: Mesh, problem: Problem, swept: tuple[bool, ...]):
     shard_map rather than automatic partitioning: no operation of ours crosses lanes, so each device runs the plain
     program over its own, whatever kernels it is made of.
     """
-    lanes = jax.vmap(one, in_axes=(None, _by_leaf(problem, swept, 0, None), 0))
+
+    def here(encoder, problem, rest):
+        if jax.tree.leaves(rest)[0].shape[0] > 1:
+            return jax.vmap(one, in_axes=(None, _by_leaf(problem, swept, 0, None), 0))(encoder, problem, rest)
+        # A single lane is the program of a single picture: under vmap XLA would copy all pairs of L-BFGS every step.
+        leaves = zip(jax.tree.leaves(problem), swept, strict=True)
+        problem = jax.tree.unflatten(jax.tree.structure(problem), [x[0] if s else x for x, s in leaves])
+        return jax.tree.map(lambda x: x[None], one(encoder, problem, jax.tree.map(lambda x: x[0], rest)))
+
     specs = _by_leaf(problem, swept, P(AXIS), P())
-    return jax.shard_map(lanes, mesh=mesh, in_specs=(P(), specs, P(AXIS)), out_specs=P(AXIS), check_vma=False)
+    return jax.shard_map(here, mesh=mesh, in_specs=(P(), specs, P(AXIS)), out_specs=P(AXIS), check_vma=False)
 
 
 @partial(jax.jit, static_argnames=("swept", "mesh", "optimizer"))

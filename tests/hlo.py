@@ -1,0 +1,11 @@
+"""What XLA made of a program."""
+
+import re
+
+import jax
+
+
+def moved_in_loop(compiled: jax.stages.Compiled, shape: str) -> set[str]:
+    """Name the operations in loops that make a float32 array of a shape such as "21,960", with or without lanes."""
+    text = (compiled.as_text() or "").split("ENTRY")[0]  # what comes before is done in the loop
+    return {match[2] for match in re.finditer(rf"= f32\[(\d+,)?{shape}\]\S* (\S+?)\(", text)}
