@@ -54,8 +54,7 @@ def _over_lanes(one, mesh: Mesh, problem: Problem, swept: tuple[bool, ...]):
         if jax.tree.leaves(rest)[0].shape[0] > 1:
             return jax.vmap(one, in_axes=(None, _by_leaf(problem, swept, 0, None), 0))(encoder, problem, rest)
         # A single lane is the program of a single picture: under vmap XLA would copy all pairs of L-BFGS every step.
-        leaves = zip(jax.tree.leaves(problem), swept, strict=True)
-        problem = jax.tree.unflatten(jax.tree.structure(problem), [x[0] if s else x for x, s in leaves])
+        problem = jax.tree.map(lambda x, s: x[0] if s else x, problem, _by_leaf(problem, swept, True, False))
         return jax.tree.map(lambda x: x[None], one(encoder, problem, jax.tree.map(lambda x: x[0], rest)))
 
     specs = _by_leaf(problem, swept, P(AXIS), P())
