@@ -1,10 +1,10 @@
 """Neural style transfer as a JAX/Flax research instrument.
 
 encoder = nst_jax.load_encoder()
+solution = nst_jax.stylize(encoder, content, style, nst_jax.Recipe(beta=1e4))
 problem = nst_jax.pose(encoder, content, style)
-solution = nst_jax.solve(encoder, problem, steps=500)
-sweep = nst_jax.grid(problem, beta=[1e2, 1e3, 1e4], seed=range(4))
-results = nst_jax.solve_batch(encoder, sweep, steps=500)
+sweep = nst_jax.grid(problem, beta=[1e2, 1e3, 1e4], tv=[0, 1e5])
+results = nst_jax.solve_batch(encoder, sweep)
 nst_jax.report(results, "runs/beta")
 """
 
@@ -12,47 +12,79 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nst_jax.batch import Results, Sweep, grid, pairs, product, solve_batch, stack, unstack, zipped
+    from nst_jax.batch import (
+        Interrupted,
+        Results,
+        Sweep,
+        Watch,
+        grid,
+        iterate,
+        pairs,
+        product,
+        solve,
+        solve_batch,
+        stack,
+        stylize,
+        unstack,
+        zipped,
+    )
+    from nst_jax.canvases import Canvas
+    from nst_jax.descents import LBFGS, Adam, Descent, Point, Transformation, Zoom
     from nst_jax.errors import UserError
-    from nst_jax.optimize import Solution, iterate, solve
+    from nst_jax.gradients import Gradient
+    from nst_jax.losses import Loss, Place
+    from nst_jax.networks import VGG, Encoder, Layer, Network, Preprocessing, features
+    from nst_jax.numbers import vary
+    from nst_jax.ops import FEATURES, GRAM, MOMENTS, Statistic
+    from nst_jax.optimize import Solution
     from nst_jax.pages.results import report
-    from nst_jax.problem import Problem, pose, terms, total
+    from nst_jax.posing import Compare, pose
+    from nst_jax.problem import Problem, Term, terms, total
     from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
-    from nst_jax.vgg import Encoder, features
+    from nst_jax.record import save
     from nst_jax.weights import load_encoder
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _HOMES = {
-    "UserError": "errors",
-    "DEFAULT": "recipe",
-    "GATYS_2015": "recipe",
-    "Recipe": "recipe",
-    "Encoder": "vgg",
-    "features": "vgg",
-    "load_encoder": "weights",
-    "Problem": "problem",
-    "pose": "problem",
-    "terms": "problem",
-    "total": "problem",
-    "Solution": "optimize",
-    "iterate": "optimize",
-    "solve": "optimize",
-    **dict.fromkeys(
-        ("Results", "Sweep", "grid", "pairs", "product", "solve_batch", "stack", "unstack", "zipped"), "batch"
+    "errors": ("UserError",),
+    "recipe": ("DEFAULT", "GATYS_2015", "Recipe"),
+    "ops": ("FEATURES", "GRAM", "MOMENTS", "Statistic"),
+    "networks": ("VGG", "Encoder", "Layer", "Network", "Preprocessing", "features"),
+    "weights": ("load_encoder",),
+    "losses": ("Loss", "Place"),
+    "canvases": ("Canvas",),
+    "descents": ("LBFGS", "Adam", "Descent", "Point", "Transformation", "Zoom"),
+    "gradients": ("Gradient",),
+    "problem": ("Problem", "Term", "terms", "total"),
+    "numbers": ("vary",),
+    "posing": ("Compare", "pose"),
+    "optimize": ("Solution",),
+    "record": ("save",),
+    "batch": (
+        "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "pairs", "product", "solve", "solve_batch",
+        "stack", "stylize", "unstack", "zipped",
     ),
-    "report": "pages.results",
-}
+    "pages.results": ("report",),
+}  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "GATYS_2015", "Encoder", "Problem", "Recipe", "Results", "Solution", "Sweep", "UserError",
-    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "report", "solve", "solve_batch",
-    "stack", "terms", "total", "unstack", "zipped",
+    "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Canvas", "Compare", "Descent",
+    "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing", "Problem",
+    "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom",
+    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "report", "save", "solve",
+    "solve_batch", "stack", "stylize", "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `nst-jax --help` does not wait for jax.
-    if name in _HOMES:
-        return getattr(import_module(f"nst_jax.{_HOMES[name]}"), name)
+    if name in _HOME:
+        return getattr(import_module(f"nst_jax.{_HOME[name]}"), name)
     raise AttributeError(f"module 'nst_jax' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

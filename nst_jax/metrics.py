@@ -13,21 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import images, ops
+from nst_jax.networks import Encoder, Layer, Network, features
 from nst_jax.pixels import check_comparable, colour_distance, ssim, total_variation
 from nst_jax.types import Features, Image, ImageLike, Scalar, Sides
-from nst_jax.vgg import ARCHITECTURES, Encoder, features, positions
-
-CONTENT_LAYER = "relu3_2"
-"""Where content is compared: not the relu4_2 that the presets optimise."""
 
 
-def held_out_layers(architecture: str) -> tuple[str, ...]:
-    """Name the deepest ReLU of blocks 1 to 4: for vgg16 relu1_2, relu2_2, relu3_3 and relu4_3.
+def held_out_layers(network: Network) -> tuple[str, tuple[str, ...]]:
+    """Name the layers that content and style are measured at: not those that a recipe optimises by default."""
+    style = network.chosen("held_out")
+    return network.held_out_content or style[-1], style
 
-    The presets optimise the first convolution of each block (style) and the second of block 4 (content), so
-    these are held out for vgg16 and vgg19; vgg11 and vgg13 have too few layers for all four to be.
-    """
-    return tuple(f"relu{b}_{count}" for b, count in enumerate(ARCHITECTURES[architecture][:4], 1))
+
+def least_side(network: Network) -> int:
+    """Give the side in pixels below which the metrics have nothing to look at."""
+    content, style = held_out_layers(network)
+    return network.least_side((content, *style))
 
 
 def _positions(x: Features) -> jax.Array:
@@ -166,31 +166,35 @@ def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[s
 
     With a `bucket`, styles of many sizes share a compiled program, as in `held_out`.
     """
-    (style,), sides = _framed(bucket, style)
+    (style,), sides = _framed(encoder.network, bucket, style)
     return _style_side(encoder, style, sides)
 
 
 @jax.jit
 def _style_side(encoder: Encoder, style: Image, sides: Sides | None) -> dict[str, StyleSide]:
-    found = _features(encoder, style, held_out_layers(encoder.architecture), sides)
-    return {name: _side(name, f, sides) for name, f in found.items()}
+    found = _features(encoder, style, held_out_layers(encoder.network)[1], sides)
+    return {name: _side(encoder.network.layer(name), f, sides) for name, f in found.items()}
 
 
-def _side(name: str, found: Features, sides: Sides | None) -> StyleSide:
+def _side(layer: Layer, found: Features, sides: Sides | None) -> StyleSide:
     x = _positions(found)
-    inside = None if sides is None else ops.inside(found.shape, positions(name, sides)).reshape(-1)
+    inside = None if sides is None else ops.inside(found.shape, layer.positions(sides)).reshape(-1)
     energy = jnp.sum(x**2) / x.shape[1] / _count(x, inside)  # one by one: their product may not fit into an int32
     return StyleSide(_spread(x, inside), _slices(x, inside), energy)
 
 
 def _features(encoder: Encoder, image: Image, layers: tuple[str, ...], sides: Sides | None) -> dict[str, Features]:
     # Always float32, max pooling and zero padding, so that numbers compare between devices and recipes.
-    return features(dataclasses.replace(encoder, plans={}), image, layers, sides=sides)
+    network = encoder.network.configured(pooling="max", padding="zero", remat=False)
+    return features(dataclasses.replace(encoder, network=network, plans={}), image, layers, sides=sides)
 
 
-def _framed(bucket: int, *pictures: ImageLike) -> tuple[tuple[ImageLike, ...], Sides | None]:
-    """Extend pictures of one size to multiples of `bucket` pixels, and say how large they were; 1 for none."""
-    if bucket == 1:
+def _framed(network: Network, bucket: int, *pictures: ImageLike) -> tuple[tuple[ImageLike, ...], Sides | None]:
+    """Extend pictures of one size to multiples of `bucket` pixels, and say how large they were; 1 for none.
+
+    None either for a network that cannot leave a margin out.
+    """
+    if bucket == 1 or not network.margins:
         return pictures, None
     rows, columns, _ = pictures[0].shape
     return tuple(images.pad(picture, bucket) for picture in pictures), (np.int32(rows), np.int32(columns))
@@ -219,7 +223,7 @@ def held_out(
     """
     check_comparable(image, content)
     side = style if isinstance(style, Mapping) else style_side(encoder, style, bucket=bucket)
-    (image, content), sides = _framed(bucket, image, content)
+    (image, content), sides = _framed(encoder.network, bucket, image, content)
     return _held_out(encoder, image, content, dict(side), sides)
 
 
@@ -227,11 +231,12 @@ def held_out(
 def _held_out(
     encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide], sides: Sides | None
 ) -> dict[str, Scalar]:
-    found = _features(encoder, image, tuple(dict.fromkeys((CONTENT_LAYER, *style))), sides)
-    original = _features(encoder, content, (CONTENT_LAYER,), sides)
-    pairs = [(_side(name, found[name], sides), side) for name, side in style.items()]
+    at, _ = held_out_layers(encoder.network)
+    found = _features(encoder, image, tuple(dict.fromkeys((at, *style))), sides)
+    original = _features(encoder, content, (at,), sides)
+    pairs = [(_side(encoder.network.layer(name), found[name], sides), side) for name, side in style.items()]
     return {
-        "content_distance": content_distance(found[CONTENT_LAYER], original[CONTENT_LAYER]),
+        "content_distance": content_distance(found[at], original[at]),
         "style_bures": jnp.stack([_bures(x.spread, y.spread) for x, y in pairs]).mean(),
         "style_sliced": jnp.stack([_sliced(x.slices, y.slices, y.energy) for x, y in pairs]).mean(),
         "ssim": ssim(image, content, sides=sides),

@@ -7,9 +7,10 @@ noise becomes grey; each Gram is divided by its own number of positions; most so
 
 import difflib
 from dataclasses import replace
+from typing import Any
 
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
+from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe, tidied
 
 # leongatys/PytorchNeuralStyleTransfer be6c8e2, NeuralStyleTransfer.ipynb: style weights 1e3 / N^2 on the mean squared
 # difference of Grams, content 1 on the mean. Not here: the second stage (200 steps at a shorter side of 800 pixels);
@@ -54,11 +55,10 @@ JCJOHNSON = Recipe(
     init="grey",
     optimizer="lbfgs",
     steps=1000,
-    lr=10 / 255,
 )
 
-# ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences; Adam's rate is 1.
-NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute", lr=1 / 255)
+# ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences.
+NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute")
 
 # anishathalye/neural-style d0a1148, stylize.py: 5e2 times 1/5 is neural-style's 1e2 a layer. Not here: Adam's second
 # decay 0.999 (ours 0.99), the content loss's second layer (off by default there).
@@ -79,7 +79,6 @@ GORDIC = Recipe(
     init="content",
     optimizer="lbfgs",
     steps=1000,
-    lr=10 / 255,
     size=400,
 )
 
@@ -143,6 +142,21 @@ PRESETS: dict[str, Recipe] = {
     "crowson": CROWSON,
     "keras": KERAS,
 }
+
+RATES = {"jcjohnson": 10 / 255, "neural-style-pt": 1 / 255, "gordic": 10 / 255}
+"""Adam's step in the sources of presets that use L-BFGS."""
+
+
+def adapted(name: str, **deciders: Any) -> Recipe:
+    """Give a preset with another `optimizer`, `scales` or `init`, and without what then would not be read.
+
+    Raises:
+        UserError: no such preset.
+    """
+    recipe = find(name)
+    if deciders.get("optimizer", recipe.optimizer) == "adam" and recipe.optimizer != "adam":
+        recipe = replace(recipe, lr=RATES.get(name, DEFAULT.lr))
+    return tidied(replace(recipe, **deciders))
 
 
 def find(name: str) -> Recipe:

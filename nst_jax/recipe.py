@@ -1,7 +1,7 @@
 """Every choice that makes a picture, with its one default. Imports nothing heavy: the command line starts here."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from nst_jax.errors import UserError
@@ -152,19 +152,60 @@ def check(recipe: Recipe) -> None:
     ):
         if getattr(recipe, name) not in get_args(kind):
             raise UserError(f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}")
-    _check_adam(recipe)
-    _check_init(recipe.init)
-
-
-def _check_adam(recipe: Recipe) -> None:
     if not 0 <= recipe.ema < 1:
         raise UserError(f"ema is {recipe.ema:g}: expected a decay of at least 0 and below 1, such as 0.99")
-    if recipe.optimizer != "adam" and (recipe.ema or recipe.lr_schedule != "constant"):
-        name, value, none = (
-            ("ema", f"{recipe.ema:g}", 0) if recipe.ema else ("lr_schedule", recipe.lr_schedule, "constant")
+    _check_init(recipe.init)
+    _check_read(recipe)
+
+
+def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
+    """List the settings that nothing would read: name, the setting that decides so, and why."""
+    one, given, noisy = recipe.scales == 1, recipe.scales not in (1, "auto"), noise(recipe.init) > 0
+    rules = (
+        (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
+        (
+            one,
+            ("coarse_steps", "first_steps", "scale_ratio", "style_scaling"),
+            "scales",
+            "it belongs to several scales",
+        ),
+        (one or given, ("min_scale",), "scales", "it is for scales auto"),
+        (not noisy, ("seed",), "init", "a seed belongs to a start with noise, such as noise or blend:0.3"),
+    )
+    return [
+        (name, decider, why)
+        for idle, names, decider, why in rules
+        for name in names
+        if idle and getattr(recipe, name) != getattr(DEFAULT, name)
+    ]
+
+
+def tidied(recipe: Recipe) -> Recipe:
+    """Put the settings that nothing would read at their defaults."""
+    return replace(recipe, **{name: getattr(DEFAULT, name) for name, _, _ in unread(recipe)})
+
+
+def _check_read(recipe: Recipe) -> None:
+    for name, decider, why in unread(recipe):
+        raise UserError(
+            f"{name} is {_text(getattr(recipe, name))} and {decider} is {getattr(recipe, decider)}: {why}; "
+            f"change {decider}, or leave {name} out"
         )
-        expected = f"{name} belongs to Adam; use adam, or {name} {none}"
-        raise UserError(f"{name} is {value} and optimizer is {recipe.optimizer}: {expected}")
+
+
+def noise(init: str) -> float:
+    """Give the fraction of noise of a starting image: 1 for `noise`, 0.3 for `blend:0.3`, else 0."""
+    if init == "noise":
+        return 1.0
+    try:
+        return float(init.removeprefix("blend:")) if init.startswith("blend:") else 0.0
+    except ValueError:
+        return 0.0
+
+
+def precisions() -> tuple[str, ...]:
+    """List what `precision` can be."""
+    return get_args(Precision)
 
 
 def _check_number(name: str, value: float) -> None:

@@ -1,6 +1,7 @@
 """The exact recipe behind a picture: settings, inputs, weights, versions and device, as plain JSON."""
 
 import dataclasses
+import hashlib
 import json
 import platform
 import sys
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_jax
+from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.recipe import Recipe
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
-    from nst_jax.scales import Scale
+    from nst_jax.types import ImageLike
 
-FORMAT = 1
+FORMAT = 2
 KEY = "nst_jax"
 """Name of the metadata entry that holds the record."""
 
@@ -56,35 +58,69 @@ def source(path: Path, sha256: str) -> dict[str, str]:
     return {"path": str(path.resolve()), "sha256": sha256}
 
 
-def describe(recipe: Recipe, inputs: Mapping[str, Mapping[str, str]], digest: str) -> dict[str, Any]:
+def pixels_digest(picture: "ImageLike") -> str:
+    """Hash the pixels of a picture (h, w, 3) in float32."""
+    return hashlib.sha256(np.ascontiguousarray(np.asarray(picture, np.float32)).tobytes()).hexdigest()
+
+
+def pictures(**given: "ImageLike | None") -> dict[str, dict[str, Any]]:
+    """Name pictures (h, w, 3) that came as arrays by the sha256 of their pixels in float32."""
+    return {
+        name: {"pixels": pixels_digest(picture), "shape": list(np.shape(picture)[:2])}
+        for name, picture in given.items()
+        if picture is not None
+    }
+
+
+def describe(
+    recipe: Recipe, inputs: Mapping[str, Mapping[str, Any]], digest: str, own: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Write down what one picture is made from; how the run ended is added under `result`.
 
     Args:
         recipe: every setting.
-        inputs: `{"content": source(...), "style": source(...)}`, and `init` where a file was given.
-        digest: sha256 of the weights file.
+        inputs: `{"content": source(...), "style": source(...)}`, and `init` where there was one.
+        digest: sha256 of the weights.
+        own: what no recipe can say, such as a loss that was handed in, by where it stands.
     """
     return {
         "format": FORMAT,
         "recipe": dataclasses.asdict(recipe),
         "inputs": {name: dict(entry) for name, entry in inputs.items()},
         "weights": {"name": recipe.weights, "sha256": digest},
+        "own": dict(own or {}),
         "versions": versions(),
         "device": device_name(),
         "command": sys.argv[1:],
     }
 
 
-def ending(solution: "Solution", scale: "Scale | None" = None) -> dict[str, Any]:
-    """Say how a run ended: why, after how many steps (of which scale, 0 the coarsest), its terms at the best step."""
+def ending(solution: "Solution", place: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Say how a run ended: why, after how many steps (at which of how many scales), its terms at the best step."""
     final = {name: float(values[solution.best_step]) for name, values in solution.history.items()}
     return {
         "stopped": solution.stopped,
         "steps": len(solution.history["total"]) - 1,
-        **({"scale": scale.index, "scales": scale.count} if scale else {}),
+        **({"scale": place[0], "scales": place[1]} if place else {}),
         "best_step": solution.best_step,
         "terms": {name: value if np.isfinite(value) else None for name, value in final.items()},
     }
+
+
+def save(path: str | Path, solution: "Solution") -> None:
+    """Write a solution's picture with what it was made from inside, for `nst-jax rerun`.
+
+    Raises:
+        UserError: a name of no known format, or a path that cannot be written.
+    """
+    images.save(Path(path), np.asarray(solution.image), metadata=metadata(solution))
+
+
+def metadata(solution: "Solution", place: tuple[int, int] | None = None) -> dict[str, str]:
+    """Give a solution's record as a picture's metadata; none if it has none."""
+    if not solution.record:
+        return {}
+    return as_metadata({**solution.record, "result": ending(solution, place)})
 
 
 def as_metadata(record: Mapping[str, Any]) -> dict[str, str]:
@@ -102,13 +138,24 @@ def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         record = json.loads(metadata[KEY])
     except (KeyError, json.JSONDecodeError):
         raise UserError(f"{path} holds no nst_jax recipe: expected a picture that nst-jax wrote") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise UserError(f"{path} holds a recipe of an unknown format: this version reads format {FORMAT}")
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        older = "nst_jax 0.1 wrote it: " if found == 1 else ""
+        raise UserError(f"{path} holds a recipe of format {found}: {older}this version reads format {FORMAT}")
     return record
 
 
 def recipe_of(record: Mapping[str, Any]) -> Recipe:
-    """Rebuild the settings of a record."""
+    """Rebuild the settings of a record.
+
+    Raises:
+        UserError: settings that this version does not know, or values that no recipe can hold.
+    """
+    if own := record.get("own"):
+        named = "; ".join(f"{name} is {what}" for name, what in own.items())
+        raise UserError(
+            f"the picture was made with values that no recipe holds ({named}): run the program that made it"
+        )
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["recipe"].items()}
     known = {field.name for field in dataclasses.fields(Recipe)}
     if unknown := sorted(set(values) - known):

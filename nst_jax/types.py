@@ -21,6 +21,9 @@ Features = Float[Array, "h w c"]
 Gram = Float[Array, "c c"]
 """Second moment of one layer's channels, divided by the number of positions."""
 
+Mask = Float[Array, "h w"]
+"""How much each position counts, in [0, 1]."""
+
 Scalar = Float[Array, ""]
 
 Sides = tuple[Any, Any]

@@ -3,17 +3,20 @@
 import math
 from dataclasses import replace
 
-from nst_jax import vgg
+from nst_jax import losses
 from nst_jax.errors import UserError
-from nst_jax.losses import content_scale, style_scale
+from nst_jax.losses import GramMatrix, Place
+from nst_jax.networks import VGGS, Network
 from nst_jax.recipe import Recipe, TvLoss, check
 
 SQUARES: tuple[TvLoss, ...] = ("squares", "johnson", "mean-squares", "nine-point")
 """Total variations that are one sum of squared differences but for a factor and the treatment of the border."""
 
 
-def convert(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> Recipe:
+def convert(recipe: Recipe, to: Recipe, size: tuple[int, int], network: Network = VGGS["vgg19"]) -> Recipe:
     """Express the objective of `recipe` in the formulas of `to`, for an image of `size` (h, w) pixels.
+
+    Layers are those of `network`; channels and positions of a layer are alike in every VGG.
 
     alpha' = alpha a / a' and beta' w'_l = beta w_l s_l / s'_l, with a, s_l the factors that each formula puts before
     sum (C - G)^2 and before sum (Gram_S / M_S - Gram_G / M_G)^2; the w'_l add up to what they do in `to`. Content
@@ -25,11 +28,14 @@ def convert(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> Recipe:
             weights.
     """
     check(recipe)
-    weights, beta = _style(recipe, to, size)
+    content, style = (
+        [_place(layer, size, network) for layer in layers] for layers in (recipe.content_layers, recipe.style_layers)
+    )
+    weights, beta = _style(recipe, to, style)
     tv, tv_loss = _total_variation(recipe, to, size)
     return replace(
         recipe,
-        alpha=_content(recipe, to, size),
+        alpha=_content(recipe, to, content),
         beta=beta,
         tv=tv,
         layer_weights=weights,
@@ -39,18 +45,15 @@ def convert(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> Recipe:
     )
 
 
-def _shape(layer: str, size: tuple[int, int]) -> tuple[int, int]:
-    """Give (positions, channels) of a layer for an image of `size` (h, w)."""
-    block = int(layer[4])
-    return (size[0] >> (block - 1)) * (size[1] >> (block - 1)), vgg.CHANNELS[block - 1]
+def _place(layer: str, size: tuple[int, int], network: Network) -> Place:
+    at = network.layer(layer)
+    rows, columns = at.positions(size)
+    return Place(rows * columns, at.channels, size[0] * size[1])
 
 
-def _content(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> float:
-    ratios = []
-    for layer in recipe.content_layers:
-        positions, channels = _shape(layer, size)
-        before = content_scale(recipe.content_loss, positions, channels)
-        ratios.append(before / content_scale(to.content_loss, positions, channels))
+def _content(recipe: Recipe, to: Recipe, places: list[Place]) -> float:
+    before, after = losses.CONTENT[recipe.content_loss], losses.CONTENT[to.content_loss]
+    ratios = [before.factor(at) / after.factor(at) for at in places]
     if ratios and not math.isclose(min(ratios), max(ratios)):
         raise UserError(
             f"{', '.join(recipe.content_layers)} would need different weights from {recipe.content_loss} to "
@@ -59,20 +62,17 @@ def _content(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> float:
     return recipe.alpha * (ratios[0] if ratios else 1.0)
 
 
-def _style(recipe: Recipe, to: Recipe, size: tuple[int, int]) -> tuple[tuple[float, ...], float]:
+def _style(recipe: Recipe, to: Recipe, places: list[Place]) -> tuple[tuple[float, ...], float]:
     """Give the layer weights and beta in the formula of `to`."""
     count = len(recipe.style_layers)
     old = recipe.layer_weights or (1 / count,) * count
-    if recipe.style_loss == to.style_loss:
+    before, after = losses.STYLE[recipe.style_loss], losses.STYLE[to.style_loss]
+    if before == after:
         products = [recipe.beta * w for w in old]
-    elif "w2" in (recipe.style_loss, to.style_loss):
-        raise UserError(f"no factor turns {recipe.style_loss} into {to.style_loss}: w2 compares other statistics")
+    elif isinstance(before, GramMatrix) and isinstance(after, GramMatrix):
+        products = [recipe.beta * w * before.factor(at) / after.factor(at) for at, w in zip(places, old, strict=True)]
     else:
-        products = []
-        for layer, w in zip(recipe.style_layers, old, strict=True):
-            (positions, channels), pixels = _shape(layer, size), size[0] * size[1]
-            before = style_scale(recipe.style_loss, channels, positions, pixels)
-            products.append(recipe.beta * w * before / style_scale(to.style_loss, channels, positions, pixels))
+        raise UserError(f"no factor turns {recipe.style_loss} into {to.style_loss}: they compare different statistics")
     total = sum(to.layer_weights) or 1.0
     beta = sum(products) / total
     return (tuple(p / beta for p in products) if beta else old), beta

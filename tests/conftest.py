@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import reference
 
-from nst_jax import vgg
-from nst_jax.vgg import Encoder, Preprocessing
+from nst_jax.networks import VGG, Encoder, Preprocessing
 
 # benchmarks/ and experiments/ are not installed; at the end, so that the installed package is the one tested
 sys.path.append(str(Path(__file__).parents[1]))
@@ -22,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 TINY_CHANNELS = (2, 3, 4, 4, 4)
+TINY_VGG = VGG("vgg16", (2, 2, 3, 3, 3), TINY_CHANNELS)
 ODD = Preprocessing("BGR", 2.0, (0.1, 0.5, 0.9), (0.5, 1.0, 2.0))
 """No symmetry between the channels, so that any mix-up of order, mean or std shows."""
 
@@ -41,17 +41,16 @@ class Tiny:
         return reference.features(kernels, x, pooling, padding)
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> Tiny:
-    monkeypatch.setattr(vgg, "CHANNELS", TINY_CHANNELS)
-    kernels = reference.random_kernels(vgg.ARCHITECTURES["vgg16"], TINY_CHANNELS, seed=3)
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    kernels = reference.random_kernels(TINY_VGG.blocks, TINY_CHANNELS, seed=3)
     params = {
         name: {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.asarray(bias, jnp.float32)}
         for name, (kernel, bias) in kernels.items()
     }
     # the judge gets what the encoder got: rounded to float32
     kernels = {name: (np.asarray(p["kernel"], float), np.asarray(p["bias"], float)) for name, p in params.items()}
-    return Tiny(Encoder(params=params, architecture="vgg16", preprocessing=ODD), kernels)
+    return Tiny(Encoder(params=params, network=TINY_VGG, preprocessing=ODD), kernels)
 
 
 def _vmapped(function: Callable, *args: Any) -> Any:

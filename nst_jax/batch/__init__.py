@@ -1,8 +1,11 @@
-"""Sweeps and batches: many problems as one program."""
+"""Sweeps and batches: many problems as one program; a single picture is a sweep of one lane."""
 
 from nst_jax.axis import Axis
 from nst_jax.batch.pairing import pairs, product
-from nst_jax.batch.solve import Results, solve_batch
+from nst_jax.batch.solve import Interrupted, Results, Watch, iterate, solve, solve_batch, stylize
 from nst_jax.batch.sweep import Sweep, grid, stack, unstack, zipped
 
-__all__ = ["Axis", "Results", "Sweep", "grid", "pairs", "product", "solve_batch", "stack", "unstack", "zipped"]
+__all__ = [
+    "Axis", "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "pairs", "product", "solve", "solve_batch",
+    "stack", "stylize", "unstack", "zipped",
+]  # fmt: skip

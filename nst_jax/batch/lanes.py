@@ -8,11 +8,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import optimize, scales
+from nst_jax import optimize
 from nst_jax.compiler import late_jit
+from nst_jax.networks import Encoder
 from nst_jax.optimize import State
 from nst_jax.problem import Problem, Terms
-from nst_jax.vgg import Encoder
 
 AXIS = "lanes"
 
@@ -61,48 +61,36 @@ def _over_lanes(one, mesh: Mesh, problem: Problem, swept: tuple[bool, ...]):
     return jax.shard_map(here, mesh=mesh, in_specs=(P(), specs, P(AXIS)), out_specs=P(AXIS), check_vma=False)
 
 
-@partial(jax.jit, static_argnames=("swept", "mesh", "optimizer"))
-def begin_lanes(problem: Problem, steps: jax.Array, *, swept: tuple[bool, ...], mesh: Mesh, optimizer: Any) -> State:
-    """Make the state of every lane before the first evaluation; `steps` (lanes,) says how many there are."""
+@partial(jax.jit, static_argnames=("swept", "mesh"))
+def begin_lanes(problem: Problem, lanes: jax.Array, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
+    """Make the state of every lane before the first evaluation; `lanes` (lanes,) says how many there are."""
 
     def one(_, problem, __):
-        return optimize.begin(problem, optimizer)
+        return optimize.begin(problem)
 
-    return _over_lanes(one, mesh, problem, swept)(None, problem, steps)
+    return _over_lanes(one, mesh, problem, swept)(None, problem, lanes)
 
 
-@partial(jax.jit, static_argnames=("swept", "mesh", "optimizer"))
-def enlarge_lanes(problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh, optimizer: Any) -> State:
+@partial(jax.jit, static_argnames=("swept", "mesh"))
+def enlarge_lanes(problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
     """Begin every lane's next scale, `problem`, from the best image and the state (lanes, ...) of the last one."""
 
     def one(_, problem, state):
-        return scales.enlarge(state, problem, optimizer)
+        return optimize.enlarge(state, problem)
 
     return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 
 
 def advance_lanes(
-    encoder: Encoder,
-    problem: Problem,
-    state: State,
-    steps: jax.Array,
-    *,
-    swept: tuple[bool, ...],
-    mesh: Mesh,
-    length: int,
-    optimizer: Any,
-    clamp: bool,
+    encoder: Encoder, problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh, length: int
 ) -> tuple[State, Terms]:
-    """Take `length` steps in every lane, none past its own `steps` (lanes,); return the terms, (lanes, length) each."""
+    """Take `length` steps in every lane, none past its own steps; return the terms, (lanes, length) each."""
 
-    def one(encoder, problem, rest):
-        state, steps = rest
-        return optimize.advance(encoder, problem, state, steps, length=length, optimizer=optimizer, clamp=clamp)
+    def one(encoder, problem, state):
+        return optimize.advance(encoder, problem, state, length=length)
 
-    return _over_lanes(one, mesh, problem, swept)(encoder, problem, (state, steps))
+    return _over_lanes(one, mesh, problem, swept)(encoder, problem, state)
 
 
-advancing_lanes = late_jit(
-    advance_lanes, static_argnames=("swept", "mesh", "length", "optimizer", "clamp"), donate_argnames="state"
-)
+advancing_lanes = late_jit(advance_lanes, static_argnames=("swept", "mesh", "length"), donate_argnames="state")
 """Give `advance_lanes` compiled."""

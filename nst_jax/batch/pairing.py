@@ -1,18 +1,23 @@
 """Contents and styles as lanes: each with each, or one by one. Targets are computed and held once a picture."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 
+from nst_jax import record
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
+from nst_jax.networks import Encoder
+from nst_jax.posing import Values, arrays, objective, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
-from nst_jax.scales import Scale, plan, pose_unbalanced
+from nst_jax.scales import Scale, plan_for, pose_at
 from nst_jax.types import ImageLike
-from nst_jax.vgg import Encoder
+
+Names = tuple[Sequence[str], Sequence[str]]
 
 
 def product(
@@ -21,7 +26,8 @@ def product(
     styles: Sequence[ImageLike],
     *,
     recipe: Recipe = DEFAULT,
-    names: tuple[Sequence[str], Sequence[str]] | None = None,
+    names: Names | None = None,
+    **values: Unpack[Values],
 ) -> Sweep:
     """Pose every content (h, w, 3) with every style: axes `content_image` and `style_image`, the second fastest.
 
@@ -30,12 +36,12 @@ def product(
 
     Args:
         encoder: the network.
-        contents, styles: RGB in [0, 1].
-        recipe: for all of them, its scales included.
+        contents, styles: RGB in [0, 1], at their own sizes.
+        recipe: for all of them, its scales included; `size` and `style_size` do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
+        **values: handed in by value, as to `pose`.
     """
-    _some(contents, styles)
-    posed = poser(encoder, contents, styles, recipe)
+    posed = _poser(encoder, contents, styles, recipe, values)
     index = tuple((i, j) for i in range(len(contents)) for j in range(len(styles)))
     called = names or (range(len(contents)), range(len(styles)))
     axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(PICTURES, called, strict=True))
@@ -48,7 +54,8 @@ def pairs(
     styles: Sequence[ImageLike],
     *,
     recipe: Recipe = DEFAULT,
-    names: tuple[Sequence[str], Sequence[str]] | None = None,
+    names: Names | None = None,
+    **values: Unpack[Values],
 ) -> Sweep:
     """Pose the first content with the first style, the second with the second, and so on: one axis.
 
@@ -57,48 +64,77 @@ def pairs(
     Raises:
         UserError: not as many styles as contents.
     """
-    _some(contents, styles)
     if len(contents) != len(styles):
         raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
-    posed = poser(encoder, contents, styles, recipe)
+    posed = _poser(encoder, contents, styles, recipe, values)
     called = names or (range(len(contents)), range(len(styles)))
     axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
     numbers = range(len(contents))
     return of_scales([posed(i, i) for i in numbers], (axis,), tuple((i,) for i in numbers))
 
 
-def poser(
-    encoder: Encoder,
-    contents: Sequence[ImageLike],
-    styles: Sequence[ImageLike],
-    recipe: Recipe,
-    inits: Sequence[ImageLike] | None = None,
+def _poser(
+    encoder: Encoder, contents: Sequence[ImageLike], styles: Sequence[ImageLike], recipe: Recipe, values: Values
 ) -> Callable[[int, int], tuple[Problem, ...]]:
-    """Give a function of (content, style) numbers that poses at every scale; equal targets are the same arrays.
+    if not contents or not styles:
+        raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
+    named = (
+        [record.pictures(content=x)["content"] for x in contents],
+        [record.pictures(style=x)["style"] for x in styles],
+    )
+    pictures = Pictures(tuple(contents), tuple(styles), *named)
+    return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
 
-    `inits` are by content. The weights of a coarse scale are the recipe's; they are balanced when it is solved.
-    """
+
+@dataclass(frozen=True)
+class Pictures:
+    """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any."""
+
+    contents: Sequence[ImageLike]
+    styles: Sequence[ImageLike]
+    content_names: Sequence[Mapping[str, Any]] = ()
+    style_names: Sequence[Mapping[str, Any]] = ()
+    inits: Sequence[ImageLike] | None = None
+
+    def named(self, i: int, j: int) -> dict[str, Mapping[str, Any]]:
+        """Give what a record calls a content and a style; nothing where they have no names."""
+        if not self.content_names:
+            return {}
+        return {"content": self.content_names[i], "style": self.style_names[j]}
+
+
+def poser(
+    encoder: Encoder, pictures: Pictures, recipe: Recipe, values: Values
+) -> Callable[[int, int], tuple[Problem, ...]]:
+    """Give a function of (content, style) numbers that poses at every scale; equal targets are the same arrays."""
+    recipe = settled(recipe, encoder)
+    compared = objective(recipe, values)
+    of_style = {name for name, compare in compared.items() if compare.picture == "style"}
     by_content: dict[tuple[int, tuple[int, int]], Problem] = {}
     by_style: dict[tuple[int, tuple[int, int]], Problem] = {}
 
     def posed(i: int, j: int) -> tuple[Problem, ...]:
-        (h, w, _), (style_h, style_w, _) = np.shape(contents[i]), np.shape(styles[j])
-        return tuple(at(i, j, scale) for scale in plan((h, w), (style_h, style_w), recipe))
+        (h, w, _), (style_h, style_w, _) = np.shape(pictures.contents[i]), np.shape(pictures.styles[j])
+        return tuple(at(i, j, scale) for scale in plan_for(encoder, (h, w), (style_h, style_w), recipe, values))
 
     def at(i: int, j: int, scale: Scale) -> Problem:
+        inputs = pictures.named(i, j)
         kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style))
         if kept and first and recipe.init != "style":
-            return replace(kept, style=first.style)
-        init = inits[i] if inits else None
-        new = pose_unbalanced(encoder, contents[i], styles[j], scale, recipe=recipe, init=init)
+            return _joined(kept, first, kept, of_style, inputs)
+        three = pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None
+        new = pose_at(encoder, three, recipe, scale, values=values)
         first = by_style.setdefault((j, scale.style), new)
         kept = by_content.setdefault((i, scale.content), new)
         # Only the starting image can depend on both pictures.
-        return replace(kept, init=kept.init if recipe.init != "style" else new.init, style=first.style)
+        return _joined(kept, first, new if recipe.init == "style" else kept, of_style, inputs)
 
     return posed
 
 
-def _some(contents: Sequence[ImageLike], styles: Sequence[ImageLike]) -> None:
-    if not contents or not styles:
-        raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
+def _joined(content: Problem, style: Problem, begun: Problem, of_style: set[str], inputs: Mapping[str, Any]) -> Problem:
+    """Take the terms that are compared with the style from one problem, the rest from another, the start of a third."""
+    terms = {name: (style if name in of_style else content).terms[name] for name in content.terms}
+    problem = replace(content, terms=terms, init=begun.init)
+    assert content.origin is not None
+    return replace(problem, origin=replace(content.origin, inputs=inputs, arrays=arrays(problem)))

@@ -1,17 +1,15 @@
 """Cut a sweep into chunks of lanes that fit the memory there is."""
 
-import re
 from collections.abc import Callable, Sequence
 
 import jax
 
-from nst_jax import vgg
 from nst_jax.batch import memory
-from nst_jax.batch.program import Chunk, How, compile_chunk
+from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
 from nst_jax.errors import UserError
+from nst_jax.networks import Encoder
 from nst_jax.problem import Problem
-from nst_jax.vgg import Encoder
 
 
 def halve(chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -31,10 +29,10 @@ def cut(lanes: Sequence[int], size: int, swept: tuple[bool, ...]) -> list[Chunk]
 def plan(
     encoder: Encoder,
     sweep: Sweep,
-    how: How,
     *,
     lanes: int | None = None,
     only: Sequence[int] | None = None,
+    snapshots: int = 0,
     say: Callable[[str], object] = print,
 ) -> list[Chunk]:
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
@@ -49,7 +47,9 @@ def plan(
         swept = swept_leaves([sweep.problems[i] for i in bucket])
         mine = [i for i in bucket if only is None or i in set(only)]
         if mine:
-            size, why = _size(encoder, sweep, mine, swept, how, lanes)
+            size, why = (
+                (_even(len(mine), lanes), "as asked") if lanes else _size(encoder, sweep, mine, swept, snapshots)
+            )
             parts = cut(mine, size, swept)
             h, w, _ = sweep.problems[mine[0]].init.shape
             count = len(sweep.scales(mine[0]))
@@ -60,17 +60,15 @@ def plan(
 
 
 def _size(
-    encoder: Encoder, sweep: Sweep, mine: Sequence[int], swept: tuple[bool, ...], how: How, lanes: int | None
+    encoder: Encoder, sweep: Sweep, mine: Sequence[int], swept: tuple[bool, ...], snapshots: int
 ) -> tuple[int, str]:
     """Choose how many lanes run together: even chunks, a multiple of the devices."""
-    if lanes is not None:
-        return _even(len(mine), lanes), "as asked"
     devices = min(len(jax.local_devices()), len(mine))
     free = int(memory.free_bytes() * memory.SHARE)
-    size = _even(len(mine), devices * (free // guess_bytes(encoder, sweep.problems[mine[0]])), devices)
+    size = _even(len(mine), devices * (free // guess_bytes(sweep.problems[mine[0]])), devices)
     while True:
         # Compiling is not in vain: the run finds this very program in jit's cache.
-        need = memory.needed_bytes(compile_chunk(encoder, sweep, Chunk(tuple(mine[:size]), size, swept), how))
+        need = memory.needed_bytes(compile_chunk(encoder, sweep, Chunk(tuple(mine[:size]), size, swept), snapshots))
         if need is None or need <= free or size <= devices:
             break
         size = _even(len(mine), min(size - 1, size * free // need), devices)
@@ -85,14 +83,14 @@ def _even(count: int, most: int, devices: int = 1) -> int:
     return -(-rows // -(-rows // most)) * devices
 
 
-def guess_bytes(encoder: Encoder, problem: Problem) -> int:
+def guess_bytes(problem: Problem) -> int:
     """Guess what one lane needs before anything is compiled: each activation three times, in float32."""
     h, w, _ = problem.init.shape
-    layers = [name.replace("relu", "conv") for name in (*problem.content, *problem.style)]
-    names = vgg.conv_names(encoder.architecture)
-    deepest = max((names.index(name) for name in layers), default=0)
+    wanted = {layer for term in problem.terms.values() for layer in term.targets}
+    table = problem.network.layers
+    deepest = max((i for i, layer in enumerate(table) if layer.name in wanted), default=-1)
     floats = 20 * h * w * 3
-    for name in names[: deepest + 1]:
-        shrunk = 4 ** (int(re.sub(r"\D+(\d).*", r"\1", name)) - 1)
-        floats += 3 * h * w * encoder.params[name]["kernel"].shape[-1] // shrunk
+    for layer in dict.fromkeys((x.channels, x.positions((h, w)), x.reach) for x in table[: deepest + 1]):
+        channels, (rows, columns), _ = layer
+        floats += 3 * rows * columns * channels
     return 4 * floats

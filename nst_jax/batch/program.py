@@ -1,43 +1,22 @@
-"""Run one chunk of lanes: its programs, its arrays on the devices, and where it stands after each piece of steps."""
+"""The one advancing loop: one chunk of lanes through all scales, and where it stands after each piece of its steps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import optimize, vgg
+from nst_jax import optimize
 from nst_jax.batch import lanes as compiled
 from nst_jax.batch.sweep import Sweep, collate
+from nst_jax.descents import RUNNING
 from nst_jax.errors import UserError
-from nst_jax.optimize import Optimizer, Solution, State
+from nst_jax.networks import Encoder, prepare
+from nst_jax.optimize import Solution, State
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Precision
-from nst_jax.scales import balance, steps_at
-from nst_jax.vgg import Encoder
-
-
-@dataclass(frozen=True)
-class How:
-    """The static choices of a run: steps of each lane, and what `solve` is given.
-
-    `coarse_steps` are those at every scale but the last, `first_steps` those at the first of several; 0 means as many
-    as at the last, or as at the other coarse ones.
-    `snapshots` asks for a stop at each multiple of so many steps; 0 for none.
-    """
-
-    steps: tuple[int, ...]
-    optimizer: Optimizer | optax.GradientTransformation = DEFAULT.optimizer
-    precision: Precision = DEFAULT.precision
-    clamp: bool = True
-    snapshots: int = 0
-    coarse_steps: int = 0
-    first_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,9 +46,25 @@ class Partial:
     scales: int = 1
     steps: int = 0
 
+    @property
+    def step(self) -> int:
+        """Count the steps done at this scale."""
+        return next((x.shape[1] for x in self.history.values()), 1) - 1
 
-Saved = tuple[int, Sequence[np.ndarray], Mapping[str, np.ndarray]]
-"""An earlier `Partial` on the host: its scale, the leaves of its state, its history."""
+
+@dataclass(frozen=True)
+class Saved:
+    """An earlier `Partial` on the host: its scale, the leaves of its state by path, its history, the seconds so far."""
+
+    scale: int
+    leaves: Mapping[str, np.ndarray]
+    history: Mapping[str, np.ndarray]
+    seconds: float = 0.0
+
+
+def named_leaves(state: State) -> dict[str, Any]:
+    """Give the leaves of a state by their paths."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
 
 
 @dataclass(frozen=True)
@@ -78,142 +73,136 @@ class _Setup:
 
     encoder: Encoder
     problem: Problem
-    steps: jax.Array
+    swept: tuple[bool, ...]
     mesh: Mesh
+    lanes: jax.Array
+    steps: np.ndarray
     length: int
 
+    @property
+    def program(self) -> dict[str, Any]:
+        return {"swept": self.swept, "mesh": self.mesh}
 
-def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How, scale: int) -> _Setup:
+
+def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: int) -> _Setup:
     mesh = compiled.lane_mesh(chunk.size)
-    lanes = chunk.filled()
-    finest_h, finest_w, _ = sweep.problems[lanes[0]].init.shape
-    problems = [balance(sweep.scales(i)[scale], (finest_h, finest_w)) for i in lanes]
-    last = scale == _scales(sweep, chunk) - 1
-    wanted = _wanted(sweep, chunk, how, scale)
+    problems = [sweep.scales(i)[scale] for i in chunk.filled()]
+    steps = np.array([int(problem.steps) for problem in problems])
     h, w, _ = problems[0].init.shape
-    encoder = jax.device_put(vgg.prepare(encoder, how.precision, (h, w)), NamedSharding(mesh, P()))
-    problem = compiled.place(mesh, collate(problems, chunk.swept), chunk.swept)
-    steps = compiled.place_lanes(mesh, np.array([wanted[i] for i in lanes], np.int32))
+    encoder = replace(encoder, network=problems[0].network)
+    encoder = jax.device_put(prepare(encoder, problems[0].precision, (h, w)), NamedSharding(mesh, P()))
+    # What a record says of a lane is no part of the program.
+    problem = replace(collate(problems, chunk.swept), origin=None)
+    problem = compiled.place(mesh, problem, chunk.swept)
     platform = mesh.devices.flat[0].platform
-    length = optimize.chunk_length(max(wanted), h * w * chunk.size // mesh.size, platform)
-    if how.snapshots and last:
-        length = next(n for n in range(min(length, how.snapshots), 0, -1) if how.snapshots % n == 0)
-    return _Setup(encoder, problem, steps, mesh, length)
+    length = optimize.length_of_call(int(steps.max()), h * w * chunk.size // mesh.size, platform)
+    if snapshots and scale == _scales(sweep, chunk) - 1:
+        length = next(n for n in range(min(length, snapshots), 0, -1) if snapshots % n == 0)
+    lanes = compiled.place_lanes(mesh, np.arange(chunk.size, dtype=np.int32))
+    return _Setup(encoder, problem, chunk.swept, mesh, lanes, steps, length)
 
 
 def _scales(sweep: Sweep, chunk: Chunk) -> int:
     return len(sweep.scales(chunk.lanes[0]))
 
 
-def _wanted(sweep: Sweep, chunk: Chunk, how: How, scale: int) -> tuple[int, ...]:
-    """Give the steps of every lane of the sweep at a scale of the chunk."""
-    count = _scales(sweep, chunk)
-    return tuple(steps_at(scale, count, steps, how.coarse_steps, how.first_steps) for steps in how.steps)
-
-
-def pixel_steps(sweep: Sweep, chunk: Chunk, how: How) -> int:
-    """Count the pixels of a chunk times their evaluations, over all scales: what its time is proportional to."""
-    found = 0
-    for scale, problem in enumerate(sweep.scales(chunk.lanes[0])):
-        h, w, _ = problem.init.shape
-        wanted = _wanted(sweep, chunk, how, scale)
-        found += chunk.size * h * w * (1 + max(wanted[i] for i in chunk.lanes))
-    return found
-
-
-def _program(how: How, chunk: Chunk, setup: _Setup) -> dict[str, Any]:
-    static = {"swept": chunk.swept, "mesh": setup.mesh, "optimizer": how.optimizer}
-    return {**static, "length": setup.length, "clamp": how.clamp}
-
-
-def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How) -> jax.stages.Compiled:
+def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, snapshots: int = 0) -> jax.stages.Compiled:
     """Compile the program of a chunk's finest scale, into jit's own cache: running it later does not compile again."""
-    setup = _setup(encoder, sweep, chunk, how, _scales(sweep, chunk) - 1)
-    begin = _begin(how, chunk, setup)
+    setup = _setup(encoder, sweep, chunk, _scales(sweep, chunk) - 1, snapshots)
     split = NamedSharding(setup.mesh, P(compiled.AXIS))
-    shapes = jax.eval_shape(begin, setup.problem, setup.steps)
-    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split), shapes)
-    program = _program(how, chunk, setup)
-    return compiled.advancing_lanes().lower(setup.encoder, setup.problem, state, setup.steps, **program).compile()
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split), _shapes(setup))
+    how = {**setup.program, "length": setup.length}
+    return compiled.advancing_lanes().lower(setup.encoder, setup.problem, state, **how).compile()
+
+
+def _shapes(setup: _Setup) -> State:
+    return jax.eval_shape(lambda p, n: compiled.begin_lanes(p, n, **setup.program), setup.problem, setup.lanes)
 
 
 def advance_chunk(
-    encoder: Encoder, sweep: Sweep, chunk: Chunk, how: How, saved: Saved | None = None
+    encoder: Encoder, sweep: Sweep, chunk: Chunk, *, saved: Saved | None = None, snapshots: int = 0
 ) -> Iterator[Partial]:
     """Yield where the chunk stands after each piece of its steps, scale by scale; the last is done.
 
     Args:
-        encoder, sweep, chunk, how: what to solve.
+        encoder, sweep, chunk: what to solve.
         saved: where to go on from.
+        snapshots: ask for a stop at each multiple of so many steps of the last scale, its start included; 0 for none.
 
     Raises:
-        UserError: what was saved is no state of this version.
+        UserError: what was saved is no state of these lanes.
     """
     scales = _scales(sweep, chunk)
-    first = saved[0] if saved else 0
+    first = saved.scale if saved else 0
     at = None
     for scale in range(first, scales):
-        setup = _setup(encoder, sweep, chunk, how, scale)
-        history = dict(saved[2]) if saved and scale == first else {}
-        state = _state(setup, chunk, how, at and at.state, saved if scale == first else None)
-        last, most = scale == scales - 1, int(np.max(jax.device_get(setup.steps)))
-        for here, record, done in _advance(setup, chunk, how, state, history, show=last and how.snapshots > 0):
+        setup = _setup(encoder, sweep, chunk, scale, snapshots)
+        history = dict(saved.history) if saved and scale == first else {}
+        state = _state(setup, at and at.state, saved if scale == first else None)
+        last, most = scale == scales - 1, int(setup.steps.max())
+        for here, record, done in _advance(setup, state, history, show=last and snapshots > 0):
             at = Partial(here, record, done and last, scale, scales, most)
             yield at
 
 
-def _state(setup: _Setup, chunk: Chunk, how: How, before: State | None, saved: Saved | None) -> State:
+def _state(setup: _Setup, before: State | None, saved: Saved | None) -> State:
     """Take up a saved state, or begin: from the state at the scale before, or at the first."""
     if saved:
-        like, tree = jax.tree.flatten(jax.eval_shape(_begin(how, chunk, setup), setup.problem, setup.steps))
-        if [(x.shape, x.dtype) for x in like] != [(x.shape, x.dtype) for x in saved[1]]:
+        like = _shapes(setup)
+        found = {name: (x.shape, x.dtype) for name, x in named_leaves(like).items()}
+        if found != {name: (x.shape, x.dtype) for name, x in saved.leaves.items()}:
             raise UserError(
                 "the lanes in flight were saved by a version of nst_jax that keeps other numbers of its optimizer: "
                 "go on with that version, or give another --out"
             )
-        return compiled.place_lanes(setup.mesh, jax.tree.unflatten(tree, saved[1]))
+        return compiled.place_lanes(
+            setup.mesh, jax.tree.unflatten(jax.tree.structure(like), [saved.leaves[name] for name in found])
+        )
     if before is None:
-        return _begin(how, chunk, setup)(setup.problem, setup.steps)
-    static = {"swept": chunk.swept, "mesh": setup.mesh, "optimizer": how.optimizer}
-    return compiled.enlarge_lanes(setup.problem, before, **static)
-
-
-def _begin(how: How, chunk: Chunk, setup: _Setup) -> Callable[[Problem, jax.Array], State]:
-    return partial(compiled.begin_lanes, swept=chunk.swept, mesh=setup.mesh, optimizer=how.optimizer)
+        return compiled.begin_lanes(setup.problem, setup.lanes, **setup.program)
+    return compiled.enlarge_lanes(setup.problem, before, **setup.program)
 
 
 def _advance(
-    setup: _Setup, chunk: Chunk, how: How, state: State, history: dict[str, np.ndarray], *, show: bool
+    setup: _Setup, state: State, history: dict[str, np.ndarray], *, show: bool
 ) -> Iterator[tuple[State, dict[str, np.ndarray], bool]]:
     """Yield state, history and whether all is done after each piece of one scale's steps; to `show`, the start too."""
-    program = _program(how, chunk, setup)
     done = bool(history) and _done(state, setup.steps)
     if done or (show and not history):
         yield state, history, done
     while not done:
-        state, terms = compiled.advancing_lanes()(setup.encoder, setup.problem, state, setup.steps, **program)
+        state, terms = compiled.advancing_lanes()(
+            setup.encoder, setup.problem, state, length=setup.length, **setup.program
+        )
         terms = jax.device_get(terms)
         history = {name: np.concatenate([history[name], x], 1) if history else x for name, x in terms.items()}
         done = _done(state, setup.steps)
         yield state, history, done
 
 
-def _done(state: State, steps: jax.Array) -> bool:
-    step, stopped, wanted = jax.device_get((state.step, state.stopped, steps))
-    return bool(np.all((step > wanted) | (stopped != optimize.RUNNING)))
+def _done(state: State, steps: np.ndarray) -> bool:
+    step, stopped = jax.device_get((state.step, state.stopped))
+    return bool(np.all((step > steps) | (stopped != RUNNING)))
 
 
-def solutions(at: Partial, sweep: Sweep, chunk: Chunk, how: How) -> dict[int, Solution]:
-    """Give the solution of each lane of a chunk, as NumPy arrays."""
-    state = at.state
+def solutions(at: Partial, sweep: Sweep, chunk: Chunk) -> dict[int, Solution]:
+    """Give the solution of each lane of a chunk at the scale where it stands, as NumPy arrays."""
     # Only what a solution shows leaves the device.
-    kept = jax.device_get(replace(state, opt=(), average=(), image=state.step))
+    kept = jax.device_get(replace(at.state, descent=(), x=at.state.step))
     return {
-        lane: optimize._solution(
-            sweep.problems[lane],
+        lane: optimize.solution(
+            sweep.scales(lane)[at.scale],
             jax.tree.map(lambda x, k=k: x[k], kept),
-            [{name: x[k] for name, x in at.history.items()}],
-            how.steps[lane],
+            {name: x[k] for name, x in at.history.items()},
         )
         for k, lane in enumerate(chunk.lanes)
     }
+
+
+def pixel_steps(sweep: Sweep, chunk: Chunk) -> int:
+    """Count the pixels of a chunk times their evaluations, over all scales: what its time is proportional to."""
+    found = 0
+    for scale, problem in enumerate(sweep.scales(chunk.lanes[0])):
+        h, w, _ = problem.init.shape
+        found += chunk.size * h * w * (1 + max(int(sweep.scales(i)[scale].steps) for i in chunk.lanes))
+    return found

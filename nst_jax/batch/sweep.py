@@ -2,21 +2,19 @@
 
 import hashlib
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax import numbers
 from nst_jax.axis import Axis, at
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, strong
-
-NUMBERS = ("alpha", "beta", "tv", "lr", "noise", "seed", "layer_weights")
-"""The leaves of a problem that can be an axis; `layer_weights.relu4_1` is one entry of the last."""
+from nst_jax.scales import vary_scales
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,18 @@ class Sweep:
 def grid(problem: Problem | Sweep, **axes: Any) -> Sweep:
     """Span every combination of the axes, the last one fastest, over a problem or over each lane of a sweep.
 
-    grid(problem, beta=jnp.logspace(2, 6, 9), seed=range(4)) has 36 lanes;
-    grid(problem, **{"layer_weights.relu4_1": [0.0, 0.2]}) varies one layer's weight; a whole `layer_weights` is a list
-    of mappings, or of sequences in the order of the problem's style layers.
+    grid(problem, beta=jnp.logspace(2, 6, 9), tv=[0, 1e5]) has 18 lanes; every number that is a leaf can vary, by the
+    name that a recipe gives it or by its path: grid(problem, **{"layer_weights.relu4_1": [0.0, 0.2],
+    "terms.mine.weight": [1, 10]}). A whole `layer_weights` is a list of mappings, or of sequences in the order of the
+    problem's style layers.
 
     Raises:
-        UserError: an unknown name, no values, or a value that no recipe may have.
+        UserError: an unknown name, no values, a value that no recipe may have, or a number that would change nothing.
     """
-    sweep = problem if isinstance(problem, Sweep) else Sweep((strong(problem),), (), ((),))
+    sweep = as_sweep(problem)
     for name, values in axes.items():
         sweep = _multiply(sweep, Axis((name,), tuple((v,) for v in _values(name, values))))
-    return sweep
+    return _checked(sweep, axes)
 
 
 def zipped(problem: Problem | Sweep, **axes: Any) -> Sweep:
@@ -70,13 +69,27 @@ def zipped(problem: Problem | Sweep, **axes: Any) -> Sweep:
     Raises:
         UserError: as `grid`, or lists of different lengths.
     """
-    sweep = problem if isinstance(problem, Sweep) else Sweep((strong(problem),), (), ((),))
+    sweep = as_sweep(problem)
     columns = {name: _values(name, values) for name, values in axes.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1:
         found = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         raise UserError(f"axes that move together need equally many values: {found or 'there are none'}")
-    return _multiply(sweep, Axis(tuple(columns), tuple(zip(*columns.values(), strict=True))))
+    return _checked(_multiply(sweep, Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))), axes)
+
+
+def as_sweep(problem: "Problem | Sweep") -> Sweep:
+    """Make a sweep of one lane of a problem; leave a sweep alone."""
+    return problem if isinstance(problem, Sweep) else Sweep((strong(problem),), (), ((),))
+
+
+def _checked(sweep: Sweep, names: Iterable[str]) -> Sweep:
+    """Refuse a number that changes nothing in any lane."""
+    for name in names:
+        reasons = {numbers.idle(problem, name) for problem in sweep.problems}
+        if "" not in reasons:
+            raise UserError(f"{name} would vary in vain: {min(reasons)}")
+    return sweep
 
 
 def _multiply(sweep: Sweep, axis: Axis) -> Sweep:
@@ -84,7 +97,7 @@ def _multiply(sweep: Sweep, axis: Axis) -> Sweep:
         raise UserError(f"{', '.join(sorted(taken))} is an axis already: name each axis once")
     lanes = list(itertools.product(range(len(sweep)), range(len(axis.values))))
     values = [dict(zip(axis.names, row, strict=True)) for row in axis.values]
-    scales = [tuple(vary(problem, values[j]) for problem in sweep.scales(i)) for i, j in lanes]
+    scales = [vary_scales(sweep.scales(i), values[j]) for i, j in lanes]
     return of_scales(scales, (*sweep.axes, axis), tuple((*sweep.index[i], j) for i, j in lanes))
 
 
@@ -95,54 +108,9 @@ def of_scales(
     return Sweep(tuple(lane[-1] for lane in scales), axes, index, tuple(lane[:-1] for lane in scales))
 
 
-def vary(problem: Problem, settings: Mapping[str, Any]) -> Problem:
-    """Replace numbers of a problem by name; everything else stays the same array.
-
-    Raises:
-        UserError: an unknown name, or a value that no recipe may have.
-    """
-    for name, value in settings.items():
-        if name in NUMBERS and name != "layer_weights":
-            problem = replace(problem, **{name: _number(name, value)})
-        elif name == "layer_weights" or name.startswith("layer_weights."):
-            problem = replace(problem, layer_weights={**problem.layer_weights, **_weights(problem, name, value)})
-        else:
-            layers = ", ".join(f"layer_weights.{layer}" for layer in problem.layer_weights)
-            raise UserError(f"'{name}' is no number of the problem: use {', '.join(NUMBERS)}, {layers}")
-    return problem
-
-
-def _weights(problem: Problem, name: str, value: Any) -> dict[str, np.float32]:
-    known = tuple(problem.layer_weights)
-    if name != "layer_weights":
-        value = {name.removeprefix("layer_weights."): value}
-    elif not isinstance(value, Mapping):
-        if len(value) != len(known):
-            raise UserError(f"layer_weights has {len(value)} numbers for {len(known)} style layers: give one for each")
-        value = dict(zip(known, value, strict=True))
-    if unknown := set(value) - set(known):
-        raise UserError(f"layer '{min(unknown)}' is no style layer of the problem: use {', '.join(known)}")
-    return {layer: np.float32(_number(f"layer_weights.{layer}", v)) for layer, v in value.items()}
-
-
-def _number(name: str, value: Any) -> np.float32 | np.uint32:
-    # NumPy scalars have a dtype of their own, so a second value makes no second trace; and lanes are stacked on
-    # the host, a thousand at a time.
-    number = float(value)
-    most = {"noise": 1.0, "seed": 2.0**32 - 1}.get(name, math.inf)
-    if not (math.isfinite(number) and 0 <= number <= most) or (name == "lr" and number == 0):
-        least = "above 0" if name == "lr" else "of at least 0"
-        raise UserError(
-            f"{name} is {number:g}: expected a finite number {least}" + f", at most {most:g}" * (most < math.inf)
-        )
-    if name == "seed" and not number.is_integer():
-        raise UserError(f"seed is {number:g}: expected a whole number")
-    return np.uint32(number) if name == "seed" else np.float32(number)
-
-
 def _values(name: str, values: Any) -> tuple[Any, ...]:
     """Turn an array, a range, a list or one number into Python values."""
-    if name == "layer_weights":
+    if numbers.path(name).split(".")[-1] == "layer_weights":
         found = tuple(dict(v) if isinstance(v, Mapping) else tuple(float(x) for x in v) for v in values)
     else:
         found = tuple(np.ravel(np.asarray(list(values) if isinstance(values, Iterable) else values)).tolist())
@@ -186,7 +154,7 @@ def nbytes(sweep: Sweep) -> int:
 
 
 def buckets(sweep: Sweep) -> list[tuple[int, ...]]:
-    """Group the lanes that can run together: at every scale the same shapes, layers, pooling and padding; in order."""
+    """Group the lanes that can run together: at every scale the same shapes and static values; in order."""
     found: dict[Any, list[int]] = {}
     for lane in range(len(sweep)):
         leaves, tree = jax.tree.flatten(sweep.scales(lane))

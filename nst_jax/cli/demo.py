@@ -8,8 +8,7 @@ import numpy as np
 import tyro
 
 from nst_jax import images, packaged
-from nst_jax.cli import painting
-from nst_jax.cli.stylize import report
+from nst_jax.cli.single import SINGLE, Single
 from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80
@@ -24,18 +23,15 @@ class Demo:
 
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = Path("demo")
     """Folder for the picture and the side-by-side."""
-    quiet: bool = False
-    """Show no progress."""
-    cache: bool = True
-    """Keep compiled programs in the user's cache directory, so that the next start is quick."""
+    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
 
     def run(self) -> int:
         """Make both pictures; return the exit code."""
         content, style = picture("temple"), picture("great_wave")
         output = self.output / "temple-great_wave.png"
         recipe = replace(DEFAULT, size=SIZE, steps=STEPS, beta=BETA)
-        made = painting.make(content, style, output, recipe, quiet=self.quiet, cache=self.cache)
-        code = report(made)
+        made = self.single.paint(content, style, output, recipe)
+        code = self.single.report(made)
         sheet = self.output / "side-by-side.png"
         panels = [made.content, made.style, np.asarray(made.solution.image)]
         images.save(sheet, images.side_by_side(panels, height=SIZE, gap=8))

@@ -91,7 +91,8 @@ def johnson(given: Options, recipe: Recipe) -> Recipe:
         given, recipe,
         content_weight="alpha", style_weight="beta", tv_weight="tv", num_iterations="steps", image_size="size",
     )  # fmt: skip
-    recipe = _rate(given, recipe, "learning_rate")
+    rate = 1 / 255 if recipe.tv_loss == "absolute" else 10 / 255  # neural-style-pt's and neural-style's
+    recipe = _rate(given, replace(recipe, lr=rate), "learning_rate")
     content = tuple(take(given, "content_layers", ",".join(recipe.content_layers)).split(","))
     style = tuple(take(given, "style_layers", ",".join(recipe.style_layers)).split(","))
     seed = max(0, int(_number(given, "seed", -1)))
@@ -136,6 +137,7 @@ def gordic(given: Options, recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         optimizer=optimizer,  # type: ignore[arg-type]
+        lr=10 / 255,
         steps=3000 if optimizer == "adam" else recipe.steps,
         init="noise" if kind == "random" else kind,
     )

@@ -2,15 +2,20 @@
 
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from nst_jax.batch.program import Chunk, Partial
 
 
 class LanesProgress:
     """Show lanes done, steps of the chunk in flight, and the time left for both."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, lanes: int, *, quiet: bool) -> None:
+        self._lanes = lanes
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(24),
@@ -38,9 +43,11 @@ class LanesProgress:
         print(line, flush=True)
         self._bars.start()
 
-    def show(self, chunk: str, done: int, lanes: int, step: int, steps: int) -> None:
-        """Move the bars."""
-        self._bars.update(self._whole, completed=done, total=lanes)
-        if self._bars.tasks[1].description != chunk:
-            self._bars.reset(self._chunk, description=chunk)
-        self._bars.update(self._chunk, completed=step, total=steps)
+    def show(self, chunk: "Chunk", at: "Partial", done: int) -> None:
+        """Move the bars to where a chunk stands, so many lanes being done."""
+        self._bars.update(self._whole, completed=done, total=self._lanes)
+        which = f"lanes {chunk.lanes[0]} to {chunk.lanes[-1]}"
+        which += f", scale {at.scale + 1} of {at.scales}" if at.scales > 1 else ""
+        if self._bars.tasks[1].description != which:
+            self._bars.reset(self._chunk, description=which)
+        self._bars.update(self._chunk, completed=min(at.step, at.steps), total=at.steps)

@@ -1,11 +1,14 @@
 """Read `--preset NAME` as the options it stands for."""
 
 from nst_jax.errors import UserError
-from nst_jax.presets import PRESETS, find
+from nst_jax.presets import PRESETS, adapted
 from nst_jax.recipe import options
 
 WITH_RECIPE = ("stylize", "sweep", "batch")
 """Commands that take the options of a recipe."""
+
+DECIDERS = ("optimizer", "scales", "init")
+"""Options that decide which other settings of a preset are read."""
 
 
 def expand_preset(argv: list[str]) -> list[str]:
@@ -24,5 +27,20 @@ def expand_preset(argv: list[str]) -> list[str]:
     if not name:
         raise UserError(f"--preset needs a name: one of {', '.join(PRESETS)}")
     given = {word.split("=")[0].split(".")[0].replace("_", "-") for word in rest if word.startswith("--")}
+    deciders = {key: value for key in DECIDERS if (value := _given(rest, f"--{key}"))}
+    preset = options(adapted(name, **{key: _plain(value) for key, value in deciders.items()}))
     # At the end: before a positional argument, an option of several values would swallow it.
-    return rest + [word for key, values in options(find(name)).items() if key not in given for word in (key, *values)]
+    return rest + [word for key, values in preset.items() if key not in given for word in (key, *values)]
+
+
+def _given(words: list[str], flag: str) -> str:
+    """Find the value of an option."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            return value if equals else after
+    return ""
+
+
+def _plain(value: str) -> str | int:
+    return int(value) if value.isdigit() else value

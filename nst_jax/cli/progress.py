@@ -2,19 +2,22 @@
 
 import sys
 import time
-from collections.abc import Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+if TYPE_CHECKING:
+    from nst_jax.batch.program import Partial
 
 
 class Progress:
     """Show steps, iterations a second, time left and the loss terms."""
 
-    def __init__(self, steps: int, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
         self._bar = RichProgress(
             BarColumn(24),
             MofNCompleteColumn(),
@@ -25,7 +28,7 @@ class Progress:
             transient=True,
             disable=quiet or not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task("", total=steps, rate="compiling", terms="")
+        self._task = self._bar.add_task("", total=None, rate="compiling", terms="")
         self._began = (0.0, 0)
 
     def __enter__(self) -> "Progress":
@@ -37,8 +40,14 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def show(self, history: Mapping[str, np.ndarray], steps: int) -> None:
-        """Move the bar to the end of `history`, of a scale of so many steps."""
+    def say(self, line: str) -> None:
+        """Print a line above the bar, on stderr."""
+        if not self._quiet:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, at: "Partial") -> None:
+        """Move the bar to where a single lane stands."""
+        history, steps = {name: x[0] for name, x in at.history.items()}, at.steps
         done, now = len(history["total"]), time.perf_counter()
         # The first chunk compiles: the rate counts from its end. A history that is shorter again is the next scale's.
         if not self._began[1] or done < self._began[1]:

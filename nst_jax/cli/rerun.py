@@ -1,16 +1,17 @@
 """`nst-jax rerun`: make a picture again from the recipe inside it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
 from nst_jax import images, record
-from nst_jax.cli import painting
-from nst_jax.cli.stylize import report
+from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.recipe import init_file
 
 
@@ -19,46 +20,51 @@ class Rerun:
     """Make PICTURE again from the recipe inside it, and compare.
 
     On the same processor with the same versions the new picture is the same bit for bit, also where Ctrl-C stopped
-    the old one. Refuses if an input or the weights have changed since.
+    the old one. Refuses if an input or the weights have changed since. A picture that a Python program made does not
+    know its files: name them with --content and --style.
     """
 
     picture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURE")]
     """A picture that nst-jax wrote."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
     """Where to write the new one; by default beside the old, as NAME-rerun."""
-    quiet: bool = False
-    """Show no progress."""
-    cache: bool = True
-    """Keep compiled programs in the user's cache directory, so that the next start is quick."""
+    content: Path | None = None
+    """Where the content picture is, if it is not where it was."""
+    style: Path | None = None
+    """Where the style picture is, if it is not where it was."""
+    init: Path | None = None
+    """Where the starting image is, if it was a picture that is not where it was."""
+    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
 
     def run(self) -> int:
         """Make the picture again; return the exit code."""
         old = record.from_metadata(images.read_metadata(self.picture), self.picture)
-        recipe = record.recipe_of(old)
+        recipe, until = record.recipe_of(old), record.interrupted_at(old)
         output = self.output or self.picture.with_stem(f"{self.picture.stem}-rerun")
         if output.resolve() == self.picture.resolve():
-            raise UserError(f"{output} is the picture to compare with: give another name with -o")
-        inputs, until = old["inputs"], record.interrupted_at(old)
+            raise UserError(f"{shown(output)} is the picture to compare with: give another name with -o")
+        inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
-            raise UserError(f"{self.picture} does not say which starting image it had: expected an 'init' input")
-        expected = {name: entry["sha256"] for name, entry in inputs.items()}
-        made = painting.make(
-            Path(inputs["content"]["path"]),
-            Path(inputs["style"]["path"]),
+            raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
+        found = {name: _find(name, entry, getattr(self, name)) for name, entry in inputs.items()}
+        if "init" in found:
+            recipe = replace(recipe, init=str(found["init"].path))
+        made = self.single.paint(
+            found["content"].path,
+            found["style"].path,
             output,
             recipe,
-            quiet=self.quiet,
-            cache=self.cache,
-            expected={**expected, "weights": old["weights"]["sha256"]},
+            opened={picture.path: picture for picture in found.values()},
+            expected={"weights": old["weights"]["sha256"]},
             until=until,
         )
         if made.solution.stopped == "interrupted" and (until is None or made.place < until):
-            return report(made)
-        print(painting.summary(made))
+            return self.single.report(made)
+        print(summary(made))
         self._compare(output, old)
         return 0
 
-    def _compare(self, output: Path, old: dict) -> None:
+    def _compare(self, output: Path, old: Mapping[str, Any]) -> None:
         before, after = images.read(self.picture), images.read(output)
         if np.array_equal(before.rgb, after.rgb):
             print("the same picture, bit for bit")
@@ -68,3 +74,35 @@ class Rerun:
         then = {**old["versions"], "device": old["device"]}
         changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
         print(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+
+
+def _find(name: str, entry: Mapping[str, Any], given: Path | None) -> images.Picture:
+    """Read an input of a record, from where it was or from where it is said to be, and check that it is that input.
+
+    Raises:
+        UserError: another picture, or a record that does not say where it was.
+    """
+    if given is None and "path" not in entry:
+        raise UserError(f"the picture was made by a program, from a {name} in memory: give its file with --{name}")
+    picture = images.read(given or Path(entry["path"]))
+    if "pixels" in entry:
+        return _of_pixels(name, entry, picture)
+    if picture.sha256 != entry["sha256"]:
+        raise UserError(
+            f"the {name} '{shown(picture.path)}' is not the one of the recipe: its sha256 is "
+            f"{picture.sha256[:12]}..., expected {entry['sha256'][:12]}...; restore the file, or say where it is with "
+            f"--{name}"
+        )
+    return picture
+
+
+def _of_pixels(name: str, entry: Mapping[str, Any], picture: images.Picture) -> images.Picture:
+    """Give a picture as the program had it, at its own size or resampled to that of the record."""
+    height, width = entry["shape"]
+    for rgb in (picture.rgb, images.fit(picture.rgb, (height, width))):
+        if record.pixels_digest(rgb) == entry["pixels"]:
+            return replace(picture, rgb=rgb, alpha=None)
+    raise UserError(
+        f"the {name} '{shown(picture.path)}' is not the one of the recipe: neither as it is nor at {width}x{height} "
+        f"are its pixels those that were used (sha256 {entry['pixels'][:12]}...)"
+    )

@@ -61,17 +61,19 @@ class Running:
         with interrupt.requested() as stop:
             self._join()
             from nst_jax import pages
+            from nst_jax.batch.solve import Interrupted, Watch
             from nst_jax.runs import ready as readying
             from nst_jax.runs import work
 
-            ready = readying.prepare(spec, self.out)
+            ready = readying.prepare(spec)
             if self.dry_run:
                 return dry_run(ready, self.lanes)
             began = time.perf_counter()
             try:
-                with LanesProgress(quiet=self.quiet) as bar:
-                    done = work.make(ready, lanes=self.lanes, say=bar.say, show=bar.show, stop=stop, page=pages.write)
-            except work.Interrupted:
+                with LanesProgress(len(ready.mine), quiet=self.quiet) as bar:
+                    watch = Watch(say=bar.say, show=bar.show, stop=stop)
+                    done = work.make(ready, self.out, lanes=self.lanes, watch=watch, page=pages.write)
+            except Interrupted:
                 print("interrupted: the same command goes on where it was", file=sys.stderr)
                 return 130
         if ready.process == 0:
@@ -112,11 +114,11 @@ def dry_run(ready: "Ready", lanes: int | None) -> int:
 
     for lane in ready.lanes:
         print(f"{lane.number:4}  {lane.name}")
-    chunks = plan(ready.encoder, ready.sweep, ready.how, lanes=lanes, only=ready.mine)
+    chunks = plan(ready.encoder, ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots)
     finest = replace(ready.sweep, coarse=())
-    a_step = time_a_step(advance_chunk(ready.encoder, finest, chunks[0], ready.how))
+    a_step = time_a_step(advance_chunk(ready.encoder, finest, chunks[0], snapshots=ready.snapshots))
     h, w, _ = ready.sweep.problems[chunks[0].lanes[0]].init.shape
-    work = sum(pixel_steps(ready.sweep, chunk, ready.how) for chunk in chunks)
+    work = sum(pixel_steps(ready.sweep, chunk) for chunk in chunks)
     seconds = work * a_step / (chunks[0].size * h * w)
     print(f"about {_duration(seconds)} of computing, by the speed of the first chunk; nothing was written")
     return 0

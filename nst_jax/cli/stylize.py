@@ -1,13 +1,12 @@
 """`nst-jax stylize`: one content picture, one style picture, one result."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from nst_jax.cli import painting
+from nst_jax.cli.single import SINGLE, Single
 from nst_jax.recipe import DEFAULT, Recipe
 
 
@@ -18,7 +17,7 @@ class Stylize:
     A larger --beta gives more style, a larger --alpha more content, --tv smooths, and --init noise forgets the
     content picture's own texture. --preset NAME starts from a named recipe, in the units of its source (`nst-jax
     units` lists them). The result keeps its full recipe: `nst-jax rerun OUT.png` makes it again. Ctrl-C keeps the
-    best picture so far.
+    best picture so far, and the same command goes on.
     """
 
     content: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONTENT")]
@@ -28,26 +27,8 @@ class Stylize:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = DEFAULT
-    quiet: bool = False
-    """Show no progress."""
-    cache: bool = True
-    """Keep compiled programs in the user's cache directory, so that the next start is quick."""
+    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
 
     def run(self) -> int:
         """Make the picture; return the exit code."""
-        made = painting.make(self.content, self.style, self.output, self.recipe, quiet=self.quiet, cache=self.cache)
-        return report(made)
-
-
-def report(made: painting.Made) -> int:
-    """Say where the picture is and how the run ended; return the exit code."""
-    print(painting.summary(made))
-    if made.solution.stopped == "interrupted":
-        where = f" at scale {made.scale.index + 1} of {made.scale.count}" if made.scale.count > 1 else ""
-        print(f"interrupted{where}: kept the best picture; go on with --init {made.output}", file=sys.stderr)
-        return 130
-    if made.solution.stopped == "stalled":
-        print("converged: no step in float32 lowers the loss any more", file=sys.stderr)
-    if made.solution.stopped == "non-finite":
-        print("the loss became non-finite: kept the best picture before; try a smaller --lr", file=sys.stderr)
-    return 0
+        return self.single.report(self.single.paint(self.content, self.style, self.output, self.recipe))

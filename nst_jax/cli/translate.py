@@ -12,7 +12,7 @@ from nst_jax.cli import dialects
 from nst_jax.cli.dialects import Options
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS
-from nst_jax.recipe import Recipe, check, options
+from nst_jax.recipe import Recipe, check, options, tidied
 
 SILENT = {
     *("gpu", "multigpu_strategy", "multidevice_strategy", "backend", "cudnn_autotune", "proto_file", "disable_check"),
@@ -124,7 +124,7 @@ def translate(command: str) -> Translation:
         dialects.take(given, output, "out.png"),
     )
     network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network")]
-    recipe = read(given, PRESETS[preset])
+    recipe = tidied(read(given, PRESETS[preset]))
     check(recipe)
     notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
     if len(styles) > 1:

@@ -1,22 +1,22 @@
 """When the backward pass computes what: two wrappers that XLA's compilers do not undo."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from nst_jax.ops.bands import for_bands
 from nst_jax.ops.conv import Plan, conv, conv_back, pad
-from nst_jax.ops.gram import Summary
+from nst_jax.ops.statistic import Summary
 from nst_jax.types import Features
 
-S = TypeVar("S")
+Summaries = tuple[Summary, ...]
+"""What is asked for of one layer."""
 
 
-def late(function: Callable[[jax.Array], S], x: jax.Array) -> tuple[jax.Array, S]:
-    """Give `(x, function(x))`, where the function's derivative waits for that of everything else made of `x`.
+def late(summaries: Summaries, x: Features) -> tuple[Features, tuple[Any, ...]]:
+    """Give `x` (h, w, c) and its summaries, whose derivatives wait for that of everything else made of `x`.
 
     For a summary of activations such as a Gram matrix: its derivative, as large as the activations, could be computed
     as soon as the summary is known, and XLA's CPU compiler does so, holding one array a layer until the backward pass
@@ -24,21 +24,24 @@ def late(function: Callable[[jax.Array], S], x: jax.Array) -> tuple[jax.Array, S
     finite.
     """
 
-    @jax.custom_vjp
-    def run(x: jax.Array):
-        return x, function(x)
+    if not summaries:
+        return x, ()
 
-    def forward(x: jax.Array):
-        summary, pull = jax.vjp(function, x)
-        return (x, summary), pull
+    @jax.custom_vjp
+    def run(x: Features, summaries: Summaries):
+        return x, tuple(summary(x) for summary in summaries)
+
+    def forward(x: Features, summaries: Summaries):
+        made, pull = jax.vjp(lambda x: tuple(summary(x) for summary in summaries), x)
+        return (x, made), pull
 
     def backward(pull, gs):
         g, s = gs
         s = jax.tree.map(lambda leaf: leaf + 0 * _first(g).astype(leaf.dtype), s)
-        return (g + pull(s)[0],)
+        return g + pull(s)[0], None
 
     run.defvjp(forward, backward)
-    return run(x)
+    return run(x, summaries)
 
 
 def _first(x: jax.Array) -> jax.Array:
@@ -46,28 +49,36 @@ def _first(x: jax.Array) -> jax.Array:
 
 
 def conv_in_bands(
-    x: Features, plan: Plan, summary: Summary | None, *, relu: bool = True, padding: str = "zero", keep: bool = True
-) -> tuple[Features, Any]:
-    """Give `conv(x, plan)` and its summary; the backward pass takes bands of rows small enough for the cache.
+    x: Features, plan: Plan, summaries: Summaries, *, relu: bool = True, padding: str = "zero", keep: bool = True
+) -> tuple[Features, tuple[Any, ...]]:
+    """Give `conv(x, plan)` and its summaries; the backward pass takes bands of rows small enough for the cache.
 
-    In each band the summary's derivative is added, masked and carried to `x` at once, so that none of the three is
-    written out in whole. Without `keep` the backward pass computes the activations again, band by band, and nothing
-    is kept but `x`. (`jax.checkpoint` does not serve: on a CPU XLA (2026) drops its barriers, merges both passes and
-    keeps everything.) The derivative towards the plan is zero.
+    In each band the derivatives of the summaries, which are sums over positions, are added, masked and carried to `x`
+    at once, so that none of them is written out in whole. Without `keep` the backward pass computes the activations
+    again, band by band, and nothing is kept but `x`. (`jax.checkpoint` does not serve: on a CPU XLA (2026) drops its
+    barriers, merges both passes and keeps everything.) The derivatives towards the plan and the summaries are zero.
     """
+    assert all(summary.statistic.additive for summary in summaries)
 
     @jax.custom_vjp
-    def run(x: Features, plan: Plan):
+    def run(x: Features, plan: Plan, summaries: Summaries):
         y = conv(x, plan, relu=relu, padding=padding)
-        return y, summary.whole(y) if summary else None
+        return y, tuple(summary(y) for summary in summaries)
 
-    def forward(x: Features, plan: Plan):
-        y, made = run(x, plan)
-        return (y, made), (x, plan, y if keep else None, made)
+    def forward(x: Features, plan: Plan, summaries: Summaries):
+        y = conv(x, plan, relu=relu, padding=padding)
+        sums = tuple(s.statistic.sums(y, s.mask, s.given) for s in summaries)
+        made, pulls = [], []
+        for summary, found in zip(summaries, sums, strict=True):
+            one, pull = jax.vjp(summary.statistic.finish, found)
+            made.append(one)
+            pulls.append(pull)
+        return (y, tuple(made)), (x, plan, summaries, y if keep else None, tuple(pulls))
 
     def backward(saved, gs):
-        x, plan, kept, made = saved
+        x, plan, summaries, kept, pulls = saved
         g, s = gs
+        sums = tuple(pull(one)[0] for pull, one in zip(pulls, s, strict=True))
         padded, unpad = jax.vjp(partial(pad, padding=padding), x)
         take, put = jax.lax.dynamic_slice_in_dim, jax.lax.dynamic_update_slice_in_dim
 
@@ -77,15 +88,15 @@ def conv_in_bands(
             else:
                 y = take(kept, start, height)
             ours = take(g, start, height)
-            if summary:
-                share = jax.tree.map(lambda leaf: leaf * (height / len(g)), s)
-                ours += jax.vjp(lambda y, part=summary.part: part(y, made), y)[1](share)[0]
+            for summary, one in zip(summaries, sums, strict=True):
+                mask = None if summary.mask is None else take(summary.mask, start, height)
+                ours += jax.vjp(lambda y, s=summary, m=mask: s.statistic.sums(y, m, s.given), y)[1](one)[0]
             ours = jnp.where(new[:, None, None] & ((y > 0) | (not relu)), ours, 0)
             found = conv_back(pad(ours, "zero"), plan)
             return put(total, take(total, start, height + 2) + found, start, 0)
 
         total = for_bands(len(g), g[0].nbytes, band, jnp.zeros_like(padded))
-        return (*unpad(total), None)
+        return unpad(total)[0], None, None
 
     run.defvjp(forward, backward)
-    return run(x, plan)
+    return run(x, plan, summaries)

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 
 from nst_jax.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """The `format` of the manifests this module reads."""
 
 
@@ -85,9 +84,8 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise UserError(f"'{path}' is not JSON ({error}): run the command again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise UserError(
-            f"'{path}' has format {found}, this version reads format {FORMAT}: use the version that wrote it"
-        )
+        older = "nst_jax 0.1 wrote it, " if found == 1 else ""
+        raise UserError(f"'{path}' has format {found}: {older}this version reads format {FORMAT}")
     return manifest
 
 
@@ -166,11 +164,3 @@ def shrink(path: Path, side: int = 256) -> Image.Image | None:
             return small
     except (OSError, SyntaxError):  # Pillow raises SyntaxError for some broken PNG files
         return None
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that it appears whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(content)
-    os.replace(beside, path)
-    return path

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from nst_jax.pages.folder import Run, label, main_axes, write_whole
+from nst_jax.files import write_whole
+from nst_jax.pages.folder import Run, label, main_axes
 
 INLINE = 10_000_000
 """Bytes of pictures, as base64, that the page carries inside; beyond it refers to the files beside it."""
@@ -34,7 +35,9 @@ def write_page(run: Run, pictures: dict[int, Image.Image]) -> Path:
     data = json.dumps(_data(run, pictures), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     blanks = {"title": html.escape(_title(run)), "data": data}
     page = re.sub(r"\{\{(title|data)\}\}", lambda match: blanks[match[1]], template)
-    return write_whole(run.folder / "index.html", page.encode())
+    path = run.folder / "index.html"
+    write_whole(path, lambda file: file.write(page.encode()))
+    return path
 
 
 def _title(run: Run) -> str:

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nst_jax.pages.folder import Run, main_axes, write_whole
+from nst_jax.files import write_whole
+from nst_jax.pages.folder import Run, main_axes
 
-MAIN = ("total", "content", "style", "tv")
+MAIN = ("total", "content", "style", "variation")
 """Terms that get a panel; those of single layers are on the page."""
 
 LEGEND = 12
@@ -41,7 +42,9 @@ def write_plots(run: Run) -> Path | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a file name may have letters that the font lacks
         figure.savefig(buffer, format="png", metadata={"Software": None})
-    return write_whole(run.folder / "loss.png", buffer.getvalue())
+    path = run.folder / "loss.png"
+    write_whole(path, lambda file: file.write(buffer.getvalue()))
+    return path
 
 
 def _draw(panel: Axes, run: Run, term: str, across: int | None, values: tuple[str, ...]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nst_jax.pages.folder import Lane, Run, main_axes, write_whole
+from nst_jax.files import write_whole
+from nst_jax.pages.folder import Lane, Run, main_axes
 
 LARGEST = 300_000
 """Bytes that a sheet may have, so that it can go into a README."""
@@ -44,7 +45,9 @@ def write_sheet(run: Run, pictures: dict[int, Image.Image]) -> Path:
         content = buffer.getvalue()
         if len(content) < LARGEST:
             break
-    return write_whole(run.folder / "sheet.jpg", content)
+    path = run.folder / "sheet.jpg"
+    write_whole(path, lambda file: file.write(content))
+    return path
 
 
 def _grid(run: Run) -> Grid:

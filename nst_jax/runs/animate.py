@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from nst_jax.errors import UserError
-from nst_jax.runs.folder import write_whole
+from nst_jax.files import write_whole
 
 SECONDS = 5
 """Length of an animation, before the last picture rests."""

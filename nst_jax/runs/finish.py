@@ -1,37 +1,74 @@
 """Finish one lane: its picture with its own recipe inside, its numbers, and the mark that it is done."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import jax
 import numpy as np
 
 from nst_jax import images, record
-from nst_jax.metrics import held_out
+from nst_jax.batch.store import Finished, Store
+from nst_jax.metrics import held_out, least_side
 from nst_jax.optimize import Solution
-from nst_jax.runs import animate, state
+from nst_jax.runs import animate
 from nst_jax.runs.inputs import style_size
-from nst_jax.runs.ready import SMALLEST, Ready
+from nst_jax.runs.ready import Ready
 from nst_jax.runs.spec import Lane
 
 
-def finish_lane(ready: Ready, lane: Lane, solution: Solution, seconds: float) -> None:
-    """Write one lane's picture, with its own recipe inside, then what says that it is done."""
+def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dict[str, Any]:
+    """Write one lane's picture, with its own recipe inside, and give its row of the summary."""
+    save_picture(ready, lane, solution, path)
+    content = ready.inputs.contents[lane.content].rgb[lane.recipe.size]
+    metrics = {}
+    if ready.spec.metrics and min(*content.shape[:2]) >= least_side(ready.encoder.network):
+        metrics = _metrics(ready, solution, content, lane)
+    return row(lane.settings, solution, metrics)
+
+
+def save_picture(
+    ready: Ready, lane: Lane, solution: Solution, path: Path, place: tuple[int, int] | None = None
+) -> None:
+    """Write a lane's picture with its recipe, and how and where the run ended, inside; transparent as the content."""
     made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoder.digest)
+    metadata = record.as_metadata({**made, "result": record.ending(solution, place)})
+    picture = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
+    alpha = ready.inputs.contents[lane.content].alpha[lane.recipe.size]
+    alpha = None if alpha is None else images.fit(alpha, (picture.shape[0], picture.shape[1]))
+    images.save(path, picture, alpha=alpha, metadata=metadata)
+
+
+def row(settings: Mapping[str, Any], solution: Solution, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what a lane was given, reached and measures into one row; the three share no name."""
     end = record.ending(solution)
-    metadata = record.as_metadata({**made, "result": end})
-    content = ready.inputs.contents[lane.content]
-    size = lane.recipe.size
-    path = ready.out / lane.image
-    images.save(path, solution.image, alpha=content.alpha[size], metadata=metadata)
+    parts = (settings, end["terms"], {"stopped": end["stopped"], "best_step": end["best_step"]}, metrics)
+    found: dict[str, Any] = {}
+    for part in parts:
+        assert not found.keys() & part.keys(), f"{found.keys() & part.keys()} would be two columns of one name"
+        found |= part
+    return found
+
+
+def mark(store: Store, lane: int, solution: Solution, row: Mapping[str, Any], seconds: float) -> None:
+    """Say that a lane is done; after its picture is written."""
+    store.save_finished(lane, Finished(solution.history, dict(row), seconds, {}))
+
+
+def make_animation(ready: Ready, lane: Lane, folder: Path) -> None:
+    """Make the animation of a lane, where one is asked for."""
     if ready.spec.animate:
-        animate.animate(ready.out, lane.number, path, ready.spec.animate)
-    row = {**lane.settings, **end["terms"], "stopped": end["stopped"], "best_step": end["best_step"]}
-    if ready.spec.metrics and min(*content.rgb[size].shape[:2]) >= SMALLEST:
-        row |= _metrics(ready, solution, content.rgb[size], lane)
-    state.save_finished(ready.out, lane.number, state.Finished(solution.history, row, seconds))
+        animate.animate(folder, lane.number, folder / lane.image, ready.spec.animate)
 
 
 def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:
     side = ready.style_side(lane.style, style_size(lane.recipe))
     if side is None:
         return {}
-    found = jax.device_get(held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket))
-    return {name: float(f"{float(x):.9g}") for name, x in found.items()}
+    found = held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket)
+    return rounded(jax.device_get(found))
+
+
+def rounded(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Write metrics with the nine digits that tell every float32 from its neighbours."""
+    return {name: float(f"{float(x):.9g}") for name, x in metrics.items()}

@@ -1,6 +1,6 @@
 """Read the pictures of a run, each once, and pose every lane from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
-from nst_jax.axis import PICTURES
 from nst_jax.recipe import Recipe, init_file
-from nst_jax.runs.spec import DYNAMIC, NUMERIC, Lane, Spec, all_axes
+from nst_jax.runs.spec import DYNAMIC, Lane, Spec, all_axes
 
 if TYPE_CHECKING:
     from nst_jax.batch.sweep import Sweep
-    from nst_jax.vgg import Encoder
+    from nst_jax.networks import Encoder
+
+Opened = Mapping[Path, images.Picture]
+"""Pictures that were read already, by their paths."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def style_size(recipe: Recipe) -> int:
     return recipe.style_size or recipe.size
 
 
-def read(spec: Spec, lanes: Sequence[Lane]) -> Inputs:
-    """Read every picture at the sizes of its lanes.
+def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
+    """Read every picture, but for those that are `opened`, at the sizes of its lanes.
 
     Raises:
         UserError: a file that is no readable picture.
@@ -63,14 +65,18 @@ def read(spec: Spec, lanes: Sequence[Lane]) -> Inputs:
     style_sizes = sorted({style_size(lane.recipe) for lane in lanes})
     init = init_file(spec.recipe.init)
     return Inputs(
-        tuple(_load(path, sizes) for path in spec.contents),
-        tuple(_load(path, style_sizes) for path in spec.styles),
-        images.read(init) if init else None,
+        tuple(_load(path, sizes, opened) for path in spec.contents),
+        tuple(_load(path, style_sizes, opened) for path in spec.styles),
+        _picture(Path(init), opened) if init else None,
     )
 
 
-def _load(path: Path, sizes: Sequence[int]) -> Loaded:
-    picture = images.read(path)
+def _picture(path: Path, opened: Opened) -> images.Picture:
+    return opened[path] if path in opened else images.read(path)
+
+
+def _load(path: Path, sizes: Sequence[int], opened: Opened) -> Loaded:
+    picture = _picture(path, opened)
     rgb = {size: images.resize(picture.rgb, size) for size in sizes}
     alpha = {n: None if picture.alpha is None else images.fit(picture.alpha, x.shape[:2]) for n, x in rgb.items()}
     return Loaded(record.source(path, picture.sha256), rgb, alpha)
@@ -78,8 +84,10 @@ def _load(path: Path, sizes: Sequence[int]) -> Loaded:
 
 def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs) -> "Sweep":
     """Pose every lane; targets are computed once a picture and size, and shared."""
-    from nst_jax.batch.pairing import poser
-    from nst_jax.batch.sweep import NUMBERS, of_scales, vary
+    from nst_jax.batch.pairing import Pictures, poser
+    from nst_jax.batch.sweep import of_scales
+    from nst_jax.numbers import ALIASES
+    from nst_jax.scales import vary_scales
 
     posers: dict[Recipe, Any] = {}
     scales = []
@@ -90,7 +98,7 @@ def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs)
             contents = [loaded.rgb[recipe.size] for loaded in inputs.contents]
             styles = [loaded.rgb[style_size(recipe)] for loaded in inputs.styles]
             inits = [images.fit(inputs.init.rgb, c.shape[:2]) for c in contents] if inputs.init else None
-            posers[recipe] = poser(encoder, contents, styles, recipe, inits)
-        numbers = {k: v for k, v in lane.settings.items() if k in NUMBERS or k not in (*NUMERIC, *PICTURES)}
-        scales.append(tuple(vary(problem, numbers) for problem in posers[recipe](lane.content, lane.style)))
+            posers[recipe] = poser(encoder, Pictures(contents, styles, inits=inits), recipe, {})
+        numbers = {name: x for name, x in lane.settings.items() if name.split(".")[0] in ALIASES}
+        scales.append(vary_scales(posers[recipe](lane.content, lane.style), numbers))
     return of_scales(scales, all_axes(spec), tuple(lane.index for lane in lanes))

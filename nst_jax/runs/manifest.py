@@ -12,11 +12,10 @@ from typing import Any
 from nst_jax import record
 from nst_jax.axis import plain
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT
-from nst_jax.runs.folder import write_whole
+from nst_jax.files import write_whole
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
 
-FORMAT = 1
+FORMAT = 2
 
 DEFINING = ("config", "inputs", "weights", "axes")
 """What must be equal for a folder to be gone on with."""
@@ -100,20 +99,17 @@ def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:
 def _existing(path: Path) -> dict[str, Any] | None:
     try:
         old = json.loads(path.read_bytes())
-        return _completed(old) if isinstance(old, dict) else {}
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"'{path}' is not readable ({error}): give another --out") from error
-
-
-def _completed(old: dict[str, Any]) -> dict[str, Any]:
-    """Put settings that an older version did not have at their defaults: what it did then."""
-    try:
-        config = old["config"]
-        return {**old, "config": {**config, "recipe": {**_plain(dataclasses.asdict(DEFAULT)), **config["recipe"]}}}
-    except (KeyError, TypeError):
-        return old  # no manifest of a run: the comparison says so
+    found = old.get("format") if isinstance(old, dict) else None
+    if found != FORMAT:
+        older = "nst_jax 0.1 wrote it, " if found == 1 else ""
+        raise UserError(
+            f"'{path}' has format {found}: {older}this version goes on with format {FORMAT}; give another --out"
+        )
+    return old
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

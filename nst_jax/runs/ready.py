@@ -3,45 +3,44 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from nst_jax.batch.program import How
 from nst_jax.batch.sweep import Sweep
-from nst_jax.metrics import style_side
-from nst_jax.optimize import chosen, clamps
+from nst_jax.metrics import least_side, style_side
+from nst_jax.networks import Encoder
 from nst_jax.runs import animate
-from nst_jax.runs.inputs import Inputs, posed, read
+from nst_jax.runs.inputs import Inputs, Opened, posed, read
 from nst_jax.runs.spec import Lane, Spec
 from nst_jax.runs.spec import lanes as lanes_of
-from nst_jax.vgg import Encoder
 from nst_jax.weights import load_encoder
-
-SMALLEST = 16
-"""Side in pixels below which the held-out metrics have nothing to look at."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Everything a run works with."""
+    """Everything a run works with.
 
-    out: Path
+    Attributes:
+        spec, lanes, inputs, encoder, sweep: what is made, from what.
+        style_side: what the metrics know of a style (its number) at a size, or none if it is too small for them.
+        mine: the lanes of this process.
+        process: its number.
+        snapshots: steps from one picture of a lane on its way to the next; 0 for none.
+    """
+
     spec: Spec
     lanes: tuple[Lane, ...]
     inputs: Inputs
     encoder: Encoder
     sweep: Sweep
-    how: How
     style_side: Callable[[int, int], Any]
-    """What the metrics know of a style (its number) at a size, or none if it is too small for them."""
     mine: tuple[int, ...]
-    """The lanes of this process."""
     process: int = 0
+    snapshots: int = 0
 
 
-def prepare(spec: Spec, out: Path) -> Ready:
+def prepare(spec: Spec, opened: Opened | None = None, encoder: Encoder | None = None) -> Ready:
     """Read, check and pose everything; nothing is written.
 
     Raises:
@@ -49,19 +48,14 @@ def prepare(spec: Spec, out: Path) -> Ready:
     """
     lanes = lanes_of(spec)
     animate.check(spec.animate)
-    inputs = read(spec, lanes)
-    encoder = load_encoder(spec.recipe.weights)
+    inputs = read(spec, lanes, opened or {})
+    encoder = encoder or load_encoder(spec.recipe.weights)
     sweep = posed(encoder, spec, lanes, inputs)
-    recipe = spec.recipe
-    snapshots = spec.snapshots or (max(1, recipe.steps // 40) if spec.animate else 0)
-    steps = tuple(lane.recipe.steps for lane in lanes)
-    at_scales = recipe.coarse_steps, recipe.first_steps
-    how = How(steps, chosen(recipe), recipe.precision, clamps(recipe.optimizer), snapshots, *at_scales)
+    snapshots = spec.snapshots or (max(1, spec.recipe.steps // 40) if spec.animate else 0)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
-    return Ready(
-        out, spec, lanes, inputs, encoder, sweep, how, _sides(encoder, inputs, recipe.bucket), mine, jax.process_index()
-    )
+    sides = _sides(encoder, inputs, spec.recipe.bucket)
+    return Ready(spec, lanes, inputs, encoder, sweep, sides, mine, jax.process_index(), snapshots)
 
 
 def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, int], Any]:
@@ -70,7 +64,7 @@ def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, int]
     @lru_cache(maxsize=32)
     def side(style: int, size: int) -> Any:
         picture = inputs.styles[style].rgb[size]
-        if min(picture.shape[:2]) < SMALLEST:
+        if min(picture.shape[:2]) < least_side(encoder.network):
             return None
         return jax.device_get(style_side(encoder, picture, bucket=bucket))
 

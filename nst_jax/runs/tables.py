@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax.runs.folder import write_whole
-from nst_jax.runs.state import Finished
+from nst_jax.batch.store import Finished
+from nst_jax.files import write_whole
 
 
 def write(folder: Path, finished: Mapping[int, Finished]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import ARCHITECTURES, CAFFE, TORCHVISION, conv_names
+from nst_jax.networks import CAFFE, TORCHVISION, VGGS
 from nst_jax.weights.read_keras import read_keras
 from nst_jax.weights.read_matconvnet import read_matconvnet
 from nst_jax.weights.read_onnx import read_onnx
@@ -68,12 +68,12 @@ def name_convs(found: Found, src: Path) -> tuple[dict[str, dict[str, np.ndarray]
     Raises:
         UserError: no such number, or wrong shapes.
     """
-    by_count = {sum(blocks): architecture for architecture, blocks in ARCHITECTURES.items()}
+    by_count = {len(vgg.convs): architecture for architecture, vgg in VGGS.items()}
     architecture = by_count.get(len(found.convs))
     if architecture is None:
         expected = ", ".join(f"{count} ({name})" for count, name in by_count.items())
         raise UserError(f"{src} ({found.layout}) holds {len(found.convs)} convolutions, expected {expected}")
-    names = conv_names(architecture)
+    names = VGGS[architecture].convs
     params = {
         name: {"kernel": np.asarray(kernel, np.float32), "bias": np.asarray(bias, np.float32)}
         for name, (kernel, bias) in zip(names, found.convs, strict=True)

@@ -8,7 +8,7 @@ import platformdirs
 
 from nst_jax import packaged
 from nst_jax.errors import UserError
-from nst_jax.vgg import Encoder
+from nst_jax.networks import VGGS, Encoder
 from nst_jax.weights.store import read_weights, sha256
 
 EMBEDDED = "vgg16"
@@ -70,7 +70,8 @@ def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
         raise UserError(f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`")
     return Encoder(
         params=jax.device_put(held.params),  # jnp.asarray would compile a copy for each shape
-        architecture=held.architecture,
+        network=VGGS[held.architecture],
         preprocessing=held.preprocessing,
         digest=sha256(path),
+        source=str(weights),
     )

@@ -10,9 +10,9 @@ import numpy as np
 
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.networks import VGG, Encoder, features
 from nst_jax.recipe import Padding, Pooling
 from nst_jax.types import Image
-from nst_jax.vgg import Encoder, conv_names, features
 from nst_jax.weights.load import find_weights, load_encoder
 from nst_jax.weights.store import Dtype, Weights, read_weights, save_weights
 
@@ -52,19 +52,23 @@ def mean_activations(
     Raises:
         UserError: no pictures.
     """
-    convs = conv_names(encoder.architecture)
+    network = encoder.network
+    if not isinstance(network, VGG):
+        raise UserError(f"the network is {network.name}: expected a VGG, whose filters can be scaled one by one")
+    encoder = dataclasses.replace(encoder, network=network.configured(pooling=pooling, padding=padding, remat=False))
+    convs = network.convs
     relus = [conv.replace("conv", "relu") for conv in convs]
 
     @jax.jit
     def one(encoder: Encoder, picture: Image) -> list[jax.Array]:
-        found = features(encoder, picture, relus, pooling=pooling, padding=padding)
+        found = features(encoder, picture, relus)
         return [feature.mean((0, 1)) for feature in found.values()]
 
     sums: list[np.ndarray] = [np.zeros(())] * len(convs)
     positions = np.zeros(len(convs))
     for picture in pictures:
         h, w, _ = picture.shape
-        areas = [(h >> int(conv[4]) - 1) * (w >> int(conv[4]) - 1) for conv in convs]
+        areas = [rows * columns for rows, columns in (network.layer(conv).positions((h, w)) for conv in convs)]
         means = one(encoder, picture)
         sums = [s + np.asarray(m, np.float64) * n for s, m, n in zip(sums, means, areas, strict=True)]
         positions += areas

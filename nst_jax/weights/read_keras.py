@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import CAFFE
+from nst_jax.networks import CAFFE
 from nst_jax.weights.sources import Found, damaged
 from nst_jax.weights.store import FORMAT
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import Preprocessing
+from nst_jax.networks import Preprocessing
 from nst_jax.weights.sources import Found, damaged, need
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import CAFFE
+from nst_jax.networks import CAFFE
 from nst_jax.weights.sources import Found, damaged, need
 
 

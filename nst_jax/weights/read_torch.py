@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import TORCHVISION
+from nst_jax.networks import TORCHVISION
 from nst_jax.weights.sources import Found, damaged, need
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import Preprocessing
+from nst_jax.networks import Preprocessing
 from nst_jax.weights.store import SIGNATURE, check_file
 
 Format = Literal["hdf5", "torch", "safetensors", "onnx", "matlab"]

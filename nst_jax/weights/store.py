@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.vgg import ARCHITECTURES, CAFFE, Preprocessing, param_shapes
+from nst_jax.networks import CAFFE, VGGS, Preprocessing
 
 FORMAT = "nst_jax-encoder"
 VERSION = 1
@@ -62,7 +62,7 @@ def check_tree(params: Tree, architecture: str, where: str | Path) -> None:
     Raises:
         UserError: naming in one line everything missing, extra, of the wrong shape or not finite.
     """
-    want = {f"{c}/{k}": s for c, leaves in param_shapes(architecture).items() for k, s in leaves.items()}
+    want = {f"{c}/{k}": s for c, leaves in VGGS[architecture].param_shapes().items() for k, s in leaves.items()}
     have = {f"{c}/{k}": a for c, leaves in params.items() for k, a in leaves.items()}
     faults = []
     if missing := [name for name in want if name not in have]:
@@ -109,7 +109,7 @@ def save_weights(path: str | Path, weights: Weights) -> None:
 
 def _write(path: str, weights: Weights) -> None:
     with h5py.File(path, "w") as file:
-        for name in param_shapes(weights.architecture):
+        for name in VGGS[weights.architecture].param_shapes():
             leaves = weights.params[name]
             for leaf, dtype in (("kernel", weights.dtype), ("bias", "float32")):
                 # without track_times=False the file would carry the time of writing
@@ -173,8 +173,8 @@ def _read(file: h5py.File, path: Path) -> Weights:
     if about["format_version"] != VERSION:
         raise UserError(f"{path} has format {about['format_version']}, this nst_jax reads {VERSION}: convert it again")
     architecture = str(about["architecture"])
-    if architecture not in ARCHITECTURES:
-        raise UserError(f"{path} is a '{architecture}', expected one of {', '.join(ARCHITECTURES)}")
+    if architecture not in VGGS:
+        raise UserError(f"{path} is a '{architecture}', expected one of {', '.join(VGGS)}")
     params: dict[str, dict[str, np.ndarray]] = {}
 
     def collect(name: str, node: h5py.Group | h5py.Dataset) -> None:

@@ -1,0 +1,91 @@
+"""What `stylize`, `demo` and `rerun` share: the options of a single picture, and what is said of it."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_jax import images
+from nst_jax.cli import interrupt
+from nst_jax.cli.progress import Progress
+from nst_jax.files import check_output, shown
+from nst_jax.recipe import Recipe, check, init_file
+from nst_jax.runs.spec import Spec
+
+if TYPE_CHECKING:
+    from nst_jax.runs.single import Made, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Single:
+    """How a single picture is carried out."""
+
+    quiet: bool = False
+    """Show no progress."""
+    cache: bool = True
+    """Keep compiled programs in the user's cache directory, so that the next start is quick."""
+
+    def paint(
+        self,
+        content: Path,
+        style: Path,
+        output: Path,
+        recipe: Recipe,
+        *,
+        opened: Mapping[Path, images.Picture] | None = None,
+        expected: Mapping[str, str] | None = None,
+        until: "Place | None" = None,
+    ) -> "Made":
+        """Make the picture; arguments are those of `runs.single.paint`.
+
+        Raises:
+            UserError: anything a user can put right.
+        """
+        check(recipe)
+        images.check_writable(output)
+        paths = [content, style, *([Path(path)] if (path := init_file(recipe.init)) else [])]
+        check_output(output, paths, folders=True)
+        opened = opened or {path: images.read(path) for path in paths}
+        spec = Spec((content,), (style,), recipe, show_pictures=False, metrics=False)
+        # From here on Ctrl-C is a request: one that comes while jax loads or compiles waits for the first picture.
+        with interrupt.requested() as stop:
+            if self.cache:
+                from nst_jax.cache import enable
+
+                enable()
+            from nst_jax.batch.solve import Watch
+            from nst_jax.runs.single import paint
+
+            with Progress(quiet=self.quiet) as bar:
+                watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=stop)
+                return paint(spec, output, watch=watch, opened=opened, expected=expected, until=until)
+
+    def report(self, made: "Made") -> int:
+        """Say where the picture is and how the run ended; return the exit code."""
+        print(summary(made))
+        ended, (scale, scales) = made.solution.stopped, made.scale
+        if ended == "interrupted":
+            where = f" at scale {scale + 1} of {scales}" if scales > 1 else ""
+            print(f"interrupted{where}: kept the best picture; the same command goes on", file=sys.stderr)
+            return 130
+        if ended == "stalled":
+            print("converged: no step in float32 lowers the loss any more", file=sys.stderr)
+        if ended == "non-finite":
+            print("the loss became non-finite: kept the best picture before; try a smaller --lr", file=sys.stderr)
+        return 0
+
+
+SINGLE = Single()
+
+
+def summary(made: "Made") -> str:
+    """Say in one line where the picture is and what the run reached."""
+    history, best = made.solution.history, made.solution.best_step
+    total, first = history["total"][best], history["total"][0]
+    h, w, _ = made.solution.image.shape
+    terms = ", ".join(f"{name} {history[name][best]:.4g}" for name in ("content", "style"))
+    return (
+        f"{shown(made.output)}  {w}x{h}  loss {first:.4g} -> {total:.4g} ({terms}) "
+        f"at step {best} of {len(history['total']) - 1}, {made.seconds:.1f} s"
+    )

@@ -1,0 +1,62 @@
+"""Total variation: how rough a picture is, a loss of the layer `image` without a target."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nst_jax.losses.loss import Loss, Place
+from nst_jax.ops import FEATURES
+from nst_jax.recipe import TvLoss
+from nst_jax.types import Features, Image, Mask, Scalar
+
+
+@dataclass(frozen=True)
+class Variation(Loss):
+    """The sum of squared differences between neighbouring pixels of an image (h, w, 3) in [0, 1], or a kind of it.
+
+    squares      sum dx^2 + dy^2: Mahendran and Vedaldi (2015), eq. 3 with beta = 2
+    johnson      1/2 sum dx^2 + dy^2 on 0-255, last row and column as neighbours only: neural-style
+    absolute     sum |dx| + |dy| on 0-255: neural-style-pt, gordicaleksa
+    mean-squares mean dx^2 + mean dy^2 on 0-255: anishathalye
+    nine-point   2/3 (mean dx^2 + mean dy^2) + 1/6 (mean of both diagonals' squares): style-transfer-pytorch
+    keras        sum (dx^2 + dy^2)^1.25 on 0-255, last row and column as neighbours only: keras.io
+    """
+
+    kind: TvLoss = "squares"
+
+    statistic = FEATURES
+
+    def target(self, features: Features, mask: Mask | None, given: Any) -> tuple[()]:
+        """Give nothing: every picture is compared with a flat one."""
+        return ()
+
+    def distance(self, found: Image, target: tuple[()], at: Place) -> Scalar:
+        """Measure the roughness of a picture (h, w, 3)."""
+        if self.kind == "nine-point":
+            return _nine_point(found)
+        x = found if self.kind == "squares" else 255 * found
+        down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+        if self.kind == "absolute":
+            return _absolute(down) + _absolute(right)
+        down, right = jnp.square(down), jnp.square(right)
+        if self.kind == "mean-squares":
+            return jnp.mean(down) + jnp.mean(right)
+        if self.kind == "squares":
+            return jnp.sum(down) + jnp.sum(right)
+        inner = down[:, :-1] + right[:-1]
+        return jnp.sum(inner**1.25) if self.kind == "keras" else 0.5 * jnp.sum(inner)
+
+
+def _absolute(x: jax.Array) -> Scalar:
+    """Compute sum |x| whose derivative at 0 is 0, as PyTorch has it; jax's is 1, and flat areas would drift."""
+    return jnp.sum(x * jax.lax.stop_gradient(jnp.sign(x)))
+
+
+def _nine_point(image: Image) -> Scalar:
+    x = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    middle = x[1:-1, 1:-1]
+    straight = jnp.mean(jnp.square(x[1:-1, 2:] - middle)) + jnp.mean(jnp.square(x[2:, 1:-1] - middle))
+    diagonal = jnp.mean(jnp.square(x[1:, 1:] - x[:-1, :-1])) + jnp.mean(jnp.square(x[1:, :-1] - x[:-1, 1:]))
+    return 2 * straight / 3 + diagonal / 6

@@ -1,0 +1,109 @@
+"""What a problem is made of, said as a recipe: for the record inside a picture that a program made."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nst_jax import losses, record
+from nst_jax.canvases import Pixels
+from nst_jax.errors import UserError
+from nst_jax.gradients import Whole
+from nst_jax.networks import Encoder
+from nst_jax.posing import arrays
+from nst_jax.problem import Problem
+from nst_jax.recipe import DEFAULT, Recipe, check, noise
+
+
+def described(encoder: Encoder, problem: Problem) -> dict[str, Any] | None:
+    """Write down what a picture of this problem is made from; none for a problem that was not posed from pictures."""
+    if problem.origin is None or not problem.origin.inputs:
+        return None
+    recipe, own = recipe_of(encoder, problem)
+    return record.describe(recipe, problem.origin.inputs, problem.fingerprint, own)
+
+
+def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str]]:
+    """Give the recipe that makes this very problem, and by place whatever no recipe can say."""
+    assert problem.origin is not None
+    own: dict[str, str] = {}
+    recipe = replace(problem.origin.recipe, precision=problem.precision, weights=encoder.source)
+    network = problem.network
+    if not encoder.source:
+        recipe, own["network"] = replace(recipe, weights=DEFAULT.weights), network.name
+    choices = {name: getattr(network, name) for name in ("pooling", "padding", "remat") if hasattr(network, name)}
+    recipe = _with_terms(replace(recipe, **choices), problem, own)
+    recipe = _with_descent(recipe, problem, own)
+    recipe = _with_start(recipe, problem, own)
+    if problem.canvas != Pixels():
+        own["canvas"] = repr(problem.canvas)
+    if problem.gradient != Whole():
+        own["gradient"] = repr(problem.gradient)
+    if not _same(arrays(problem), problem.origin.arrays):
+        own["problem"] = "changed after it was posed"
+    try:
+        check(recipe)
+    except UserError as error:
+        own["recipe"] = str(error)
+    return recipe, own
+
+
+def _same(found: tuple[Any, ...], posed: tuple[Any, ...]) -> bool:
+    if len(found) != len(posed):
+        return False
+    return all(
+        a is b or (np.shape(a) == np.shape(b) and np.array_equal(a, b)) for a, b in zip(found, posed, strict=True)
+    )
+
+
+def short(old: float, found: Any) -> float:
+    """Give a float32 leaf as the number that it was made of, or else with the fewest digits that tell it."""
+    return old if np.float32(old) == np.float32(found) else float(str(np.float32(found)))
+
+
+def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
+    named = {"content": losses.CONTENT, "style": losses.STYLE, "variation": losses.VARIATION}
+    fields = {"content": "content_loss", "style": "style_loss", "variation": "tv_loss"}
+    weights = {"content": "alpha", "style": "beta", "variation": "tv"}
+    layers = {"content": "content_layers", "style": "style_layers"}
+    for name, term in problem.terms.items():
+        kind = next((k for k, loss in named.get(name, {}).items() if loss == term.loss), None)
+        if kind is None:
+            own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"
+            continue
+        weight = short(getattr(recipe, weights[name]), term.weight)
+        recipe = replace(recipe, **{fields[name]: kind, weights[name]: weight})
+        if name in layers:
+            recipe = replace(recipe, **{layers[name]: tuple(term.targets)})
+    own |= {f"terms.{name}": "left out" for name in named if name not in problem.terms}
+    if "style" not in problem.terms or "terms.style" in own:
+        return recipe
+    found = tuple(problem.terms["style"].layer_weights.values())
+    old = recipe.layer_weights or (1 / len(found),) * len(found)
+    new = tuple(short(a, b) for a, b in zip(old, found, strict=True)) if len(old) == len(found) else found
+    return recipe if new == old else replace(recipe, layer_weights=new)
+
+
+def _with_descent(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
+    found = problem.descent.settings()
+    recipe = replace(recipe, steps=int(problem.steps))
+    if found is None:
+        own["descent"] = repr(problem.descent)
+        return recipe
+    plain = {"lr": DEFAULT.lr, "ema": DEFAULT.ema, "lr_schedule": DEFAULT.lr_schedule}
+    numbers = {name: short(getattr(recipe, name), found[name]) for name in ("lr", "ema") if name in found}
+    return replace(recipe, **{**plain, **found, **numbers})
+
+
+def _with_start(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
+    fraction = float(problem.noise)
+    if np.float32(noise(recipe.init)) != np.float32(fraction):
+        short_fraction = float(str(np.float32(fraction)))
+        over_content = recipe.init == "content" or recipe.init.startswith("blend:")
+        if over_content:
+            recipe = replace(recipe, init=f"blend:{short_fraction:g}" if fraction else "content")
+        elif recipe.init in ("grey", "noise") and fraction in (0, 1):
+            recipe = replace(recipe, init="noise" if fraction else "grey")
+        else:
+            own["noise"] = f"{short_fraction:g} over init {recipe.init}"
+    return replace(recipe, seed=int(problem.seed)) if fraction else replace(recipe, seed=0)

@@ -1,0 +1,420 @@
+"""From pictures and a recipe to a problem: targets, starting image, and the values that a researcher brings."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, TypedDict, Unpack, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax import descents, images, losses, value
+from nst_jax.canvases import Canvas, Pixels
+from nst_jax.descents import Descent, Point
+from nst_jax.errors import UserError
+from nst_jax.gradients import Gradient, Whole
+from nst_jax.losses import Loss
+from nst_jax.networks import Encoder, Network, features, fingerprint
+from nst_jax.networks.network import PICTURE
+from nst_jax.numbers import ALIASES, leaf
+from nst_jax.ops import Statistic
+from nst_jax.problem import Origin, Problem, Term, place
+from nst_jax.recipe import DEFAULT, Precision, Recipe, check, noise, precisions
+from nst_jax.record import pictures
+from nst_jax.types import Features, Image, ImageLike
+
+
+@dataclass(frozen=True)
+class Compare:
+    """One term of an objective, before it is posed.
+
+    Attributes:
+        loss: what is compared.
+        layers: where; `image` is the picture itself.
+        picture: with which picture: `content` or `style`.
+        weight: of the term.
+        layer_weights: w_l of each layer, in their order; nothing means 1 / (number of layers) each.
+    """
+
+    loss: Loss
+    layers: tuple[str, ...]
+    picture: str = "content"
+    weight: float = 1.0
+    layer_weights: tuple[float, ...] = ()
+
+
+class Changes(TypedDict, total=False):
+    """What can be handed in by value to `solve` in place of what was posed."""
+
+    steps: int
+    descent: Descent
+    canvas: Canvas
+    gradient: Gradient
+    precision: Precision
+
+
+class Values(TypedDict, total=False):
+    """What can be handed in by value to `pose` in place of what the recipe says.
+
+    Attributes:
+        content_loss, style_loss: what is compared at the recipe's layers.
+        terms: more terms by name, or others in place of `content`, `style` and `variation`; None leaves one out.
+        descent, canvas, gradient: how the picture moves, what moves, and how the derivative comes about.
+    """
+
+    content_loss: Loss
+    style_loss: Loss
+    terms: Mapping[str, Compare | None]
+    descent: Descent
+    canvas: Canvas
+    gradient: Gradient
+
+
+class At(NamedTuple):
+    """The scale that a problem is posed at: its place among how many, and the positions of the finest over its own."""
+
+    place: tuple[int, int] = (0, 1)
+    share: float = 1.0
+
+
+FINEST = At()
+
+
+def pose(
+    encoder: Encoder,
+    content: ImageLike,
+    style: ImageLike,
+    *,
+    recipe: Recipe = DEFAULT,
+    init: ImageLike | None = None,
+    **values: Unpack[Values],
+) -> Problem:
+    """Compute the targets of `recipe` for a content image (h, w, 3) and a style image (h', w', 3), RGB in [0, 1].
+
+    The images keep their own sizes: `size` and `style_size`, which scale files, are the two settings that do not count
+    here. Everything else of the recipe is obeyed or refused; several scales are for `stylize`.
+
+    Args:
+        encoder: the network; the recipe's `weights` need not name it.
+        content: picture whose layout to keep.
+        style: picture whose texture to take, of any size.
+        recipe: layers, weights, kind of starting image, optimizer, steps.
+        init: starting image (h, w, 3), needed when `recipe.init` names a file, and used in place of it.
+        **values: losses, terms, descent, canvas or gradient of your own: see `Values`.
+
+    Raises:
+        UserError: a recipe value out of range, an unknown layer, an image of the wrong shape, range or size, a value
+            of the wrong kind.
+    """
+    if recipe.scales != 1:
+        raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
+    inputs = pictures(content=content, style=style, init=init)
+    recipe = replace(recipe, size=0, style_size=0)
+    return posed(encoder, content, style, recipe, init=init, inputs=inputs, values=values)
+
+
+def posed(
+    encoder: Encoder,
+    content: ImageLike,
+    style: ImageLike,
+    recipe: Recipe,
+    *,
+    values: Values,
+    init: ImageLike | None = None,
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
+    at: At = FINEST,
+) -> Problem:
+    """Pose a problem at one scale; arguments beside `at` and what the pictures are called are those of `pose`."""
+    refuse_unknown(values, Values)
+    recipe = settled(recipe, encoder)
+    network = encoder.network.configured(pooling=recipe.pooling, padding=recipe.padding, remat=recipe.remat)
+    encoder = replace(encoder, network=network, plans={})
+    compared = objective(recipe, values)
+    names = tuple(dict.fromkeys(layer for compare in compared.values() for layer in compare.layers))
+    for what, image in (("content", content), ("style", style)):
+        _check_image(what, image, network, names)
+    content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
+    base, fraction = _starting_point(recipe.init, content, style, init)
+    sides = None
+    if recipe.bucket > 1:  # also where there is nothing to pad: the lanes of a bucket have one structure
+        sides = np.array(content.shape[:2], np.int32)
+        content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
+    canvas = values.get("canvas", Pixels())
+    descent = values.get("descent", descents.chosen(recipe))
+    problem = Problem(
+        init=base,
+        noise=leaf(fraction),
+        seed=leaf(recipe.seed, "uint32"),
+        steps=leaf(recipe.steps, "int32"),
+        terms=_terms(encoder, compared, {"content": content, "style": style}, at.share),
+        descent=descent,
+        sides=sides,
+        canvas=canvas,
+        gradient=values.get("gradient", Whole()),
+        network=network,
+        fingerprint=fingerprint(encoder),
+        precision=recipe.precision,
+    )
+    _check_moving(problem, values)
+    return replace(problem, origin=Origin(recipe, inputs or {}, arrays(problem), at.place))
+
+
+def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
+    """Give the terms that a checked recipe, and what is handed in beside it, compares."""
+    content_loss = values.get("content_loss", losses.CONTENT[recipe.content_loss])
+    style_loss = values.get("style_loss", losses.STYLE[recipe.style_loss])
+    of_content = tuple(1.0 for _ in recipe.content_layers)
+    compared: dict[str, Compare | None] = {
+        "content": Compare(content_loss, recipe.content_layers, "content", recipe.alpha, of_content),
+        "style": Compare(style_loss, recipe.style_layers, "style", recipe.beta, recipe.layer_weights),
+        "variation": Compare(losses.VARIATION[recipe.tv_loss], (PICTURE.name,), "content", recipe.tv),
+        **values.get("terms", {}),
+    }
+    found = {name: compare for name, compare in compared.items() if compare is not None}
+    for name, compare in found.items():
+        _check_compare(name, compare)
+    return found
+
+
+def arrays(problem: Problem) -> tuple[Any, ...]:
+    """List the leaves of a problem that are no numbers."""
+    return tuple(x for x in jax.tree.leaves((problem.init, problem.terms, problem.sides)) if np.ndim(x))
+
+
+def changed(problem: Problem, changes: Changes) -> Problem:
+    """Put steps, descent, canvas, gradient or precision in the place of a problem's own.
+
+    Raises:
+        UserError: a name or a value of the wrong kind.
+    """
+    refuse_unknown(changes, Changes)
+    given = {name: x for name, x in changes.items() if x is not None}
+    if "steps" in given:
+        given["steps"] = leaf(_whole("steps", given["steps"]), "int32")
+    if "precision" in given and given["precision"] not in precisions():
+        raise UserError(f"precision is '{given['precision']}': expected one of {', '.join(precisions())}")
+    problem = replace(problem, **given)
+    _check_moving(problem, given)
+    return problem
+
+
+def refuse_unknown(given: Mapping[str, Any], kind: type) -> None:
+    """Refuse a keyword that no value can be handed in by.
+
+    Raises:
+        UserError: with those there are.
+    """
+    known = tuple(get_type_hints(kind))
+    if unknown := sorted(set(given) - set(known)):
+        raise UserError(f"'{unknown[0]}' is nothing that can be handed in here: use {', '.join(known)}")
+
+
+def _whole(name: str, number: Any) -> int:
+    if isinstance(number, bool) or int(number) != number or not 0 <= number < 2**31 - 1:
+        raise UserError(f"{name} is {number}: expected a whole number of at least 0")
+    return int(number)
+
+
+def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
+    """Check a recipe and give it with the layers of the network that there is, where it names none but the defaults.
+
+    Raises:
+        UserError: a value out of range, or weights that are not the encoder's.
+    """
+    network = encoder.network
+    known = {layer.name for layer in network.layers}
+    own = {}
+    for field, kind in (("style_layers", "style"), ("content_layers", "content")):
+        names = getattr(recipe, field)
+        if names == getattr(DEFAULT, field) and not set(names) <= known:
+            own[field] = network.chosen(kind)
+    if recipe.weights != DEFAULT.weights and encoder.source and recipe.weights != encoder.source:
+        raise UserError(
+            f"the recipe's weights are '{recipe.weights}' and the encoder is '{encoder.source}': hand in the encoder "
+            "of the recipe, or leave weights out"
+        )
+    recipe = replace(recipe, **own)
+    check(recipe)
+    return recipe
+
+
+def _check_compare(name: str, compare: Compare) -> None:
+    what = f"the loss of the term '{name}'"
+    settings = set(Recipe.__dataclass_fields__) | set(ALIASES) | {"total"}
+    if name in settings or not re.fullmatch(r"[A-Za-z]\w*", name):
+        raise UserError(f"a term is called '{name}': expected a word that is no setting, such as '{name}_loss'")
+    if not isinstance(compare, Compare):
+        raise UserError(f"the term '{name}' is a {type(compare).__name__}: expected a nst_jax.Compare, or None")
+    value.check(compare.loss, Loss, what, ("distance",))
+    if not isinstance(getattr(compare.loss, "statistic", None), Statistic):
+        raise UserError(f"{what}, {type(compare.loss).__name__}, has no statistic: expected a nst_jax.Statistic")
+    if not compare.layers:
+        raise UserError(f"the term '{name}' names no layers: expected at least one")
+    if compare.picture not in ("content", "style"):
+        raise UserError(f"the term '{name}' is compared with '{compare.picture}': expected content or style")
+    if compare.layer_weights and len(compare.layer_weights) != len(compare.layers):
+        raise UserError(
+            f"the term '{name}' has {len(compare.layer_weights)} layer weights for {len(compare.layers)} layers: "
+            "give one for each, or none for equal weights"
+        )
+
+
+def _check_image(what: str, image: ImageLike, network: Network, layers: tuple[str, ...]) -> None:
+    shape = np.shape(image)
+    if len(shape) != 3 or shape[-1] != 3:
+        raise UserError(f"the {what} image has shape {shape}: expected (height, width, 3), RGB in [0, 1]")
+    least = network.least_side(layers)
+    if min(shape[:2]) < least:
+        deep = ", ".join(layer for layer in layers if layer != PICTURE.name)
+        raise UserError(
+            f"the {what} image is {shape[1]}x{shape[0]}: the deepest of {deep} needs at least "
+            f"{least} pixels a side; use a larger picture or size, or shallower layers"
+        )
+    check_range(f"the {what} image", image)
+
+
+def check_range(what: str, image: ImageLike) -> None:
+    """Refuse a picture that is not float RGB in [0, 1].
+
+    Raises:
+        UserError: with its values.
+    """
+    kind = getattr(image, "dtype", None) or np.asarray(image).dtype
+    if not jnp.issubdtype(kind, jnp.floating):
+        raise UserError(f"{what} has values of type {kind}: expected floats in [0, 1]; divide levels by 255")
+    low, high = float(np.min(image)), float(np.max(image))
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise UserError(f"{what} has values from {low:g} to {high:g}: expected floats in [0, 1]")
+
+
+def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
+    """Try what was handed in of canvas, descent and gradient on the starting image."""
+    canvas, descent = problem.canvas, problem.descent
+    if "canvas" in values:
+        value.check(canvas, Canvas, "the canvas", ("encode", "draw"))
+        _check_canvas(canvas, problem.init)
+    if "gradient" in values:
+        value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
+    if "descent" in values:
+        _check_descent(descent, canvas, problem.init)
+
+
+def _check_canvas(canvas: Canvas, image: Image) -> None:
+    name = type(canvas).__name__
+    x = canvas.encode(image)
+    if not jax.tree.leaves(x) or any(getattr(leaf, "dtype", None) != jnp.float32 for leaf in jax.tree.leaves(x)):
+        found = jax.tree.map(lambda leaf: str(getattr(leaf, "dtype", type(leaf).__name__)), x)
+        raise UserError(f"the canvas {name} encodes a picture as {found}: expected a pytree of float32 arrays")
+    drawn = canvas.draw(x)
+    if jnp.shape(drawn) != image.shape:
+        raise UserError(f"the canvas {name} draws shape {jnp.shape(drawn)}: expected the picture's, {image.shape}")
+    check_range(f"what the canvas {name} draws", drawn)
+
+
+def _check_descent(descent: Descent, canvas: Canvas, image: Image) -> None:
+    if isinstance(descent, type) or not isinstance(descent, Descent):
+        called = descent.__name__ if isinstance(descent, type) else type(descent).__name__
+        raise UserError(
+            f"the descent is {called}: expected a value such as nst_jax.Adam(), nst_jax.LBFGS(), or "
+            "nst_jax.Transformation(...) around an optax transformation"
+        )
+
+    def once(descent: Descent, image: Image) -> Any:
+        x = canvas.encode(image)
+        state = descent.init(x, canvas)
+        one = jnp.float32(1)
+        at = Point(x, one, x, jnp.int32(0), jnp.int32(1), lambda x: one, canvas)
+        return (x, state), descent.update(state, at)
+
+    before, after = jax.eval_shape(once, descent, image)
+    if jax.tree.map(_shape, before) != jax.tree.map(_shape, after):
+        raise UserError(
+            f"the descent {type(descent).__name__} changes the structure of x or of its state in a step: expected "
+            "update(state, at) -> (x, state) of the same shapes and types"
+        )
+
+
+def _shape(x: Any) -> tuple[Any, ...]:
+    return x.shape, x.dtype
+
+
+def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | None) -> tuple[Image, float]:
+    """Give the image below the noise and the noise's fraction."""
+    if given is not None:
+        if np.shape(given) != content.shape:
+            raise UserError(f"the starting image has shape {np.shape(given)}: expected the content's {content.shape}")
+        check_range("the starting image", given)
+        return jnp.asarray(given, jnp.float32), 0.0
+    if kind == "style":
+        return jax.image.resize(style, content.shape, "cubic").clip(0, 1), 0.0
+    if kind in ("grey", "noise"):
+        return jnp.asarray(np.full(content.shape, 0.5, np.float32)), noise(kind)
+    if kind == "content" or kind.startswith("blend:"):
+        return content, noise(kind)
+    raise UserError(f"the starting image is a file, '{kind}': read it and hand it to pose(..., init=image)")
+
+
+def _terms(
+    encoder: Encoder, compared: Mapping[str, Compare], pictures: Mapping[str, Image], share: float
+) -> dict[str, Term]:
+    """Pose every term; the features of each picture are computed once."""
+    made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for picture, image in pictures.items():
+        asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
+        made |= _targets(encoder, image, asked) if asked else {}
+    found = {}
+    for name, compare in compared.items():
+        targets, given = made[name]
+        w = compare.layer_weights or (1.0 / len(compare.layers),) * len(compare.layers)
+        found[name] = Term(
+            weight=leaf(float(compare.weight)),
+            share=leaf(float(share) if compare.loss.extensive else 1.0),
+            layer_weights={layer: leaf(float(x)) for layer, x in zip(compare.layers, w, strict=True)},
+            targets=targets,
+            given=given,
+            loss=compare.loss,
+        )
+    return found
+
+
+@partial(jax.jit, static_argnums=2)
+def _targets(
+    encoder: Encoder, image: Image, asked: tuple[tuple[str, Loss, tuple[str, ...]], ...]
+) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Compute, in float32, by term: {layer: target} and {layer: what is given}."""
+    found = features(encoder, image, tuple(dict.fromkeys(layer for _, _, layers in asked for layer in layers)))
+    for layer, x in found.items():
+        _check_table(encoder.network, layer, x, image)
+    made = {}
+    for name, loss, layers in asked:
+        given = {layer: loss.given(found[layer]) for layer in layers}
+        targets = {layer: loss.target(found[layer], None, given[layer]) for layer in layers}
+        for layer in layers:
+            _check_distance(
+                name, loss, found[layer], targets[layer], place(encoder.network, layer, image, given[layer])
+            )
+        made[name] = targets, given
+    return made
+
+
+def _check_table(network: Network, layer: str, x: Features, image: Image) -> None:
+    at = network.layer(layer)
+    expected = (*at.positions(image.shape), at.channels)
+    if jnp.shape(x) != expected:
+        h, w, _ = image.shape
+        raise UserError(
+            f"the network {network.name} computes {layer} of shape {jnp.shape(x)} for a picture of {w}x{h}: expected "
+            f"{expected} by its own table"
+        )
+
+
+def _check_distance(name: str, loss: Loss, x: Features, target: Any, at: losses.Place) -> None:
+    def once(x: Features, target: Any, given: Any) -> Any:
+        return loss.distance(loss.statistic(x, None, given), target, at._replace(given=given))
+
+    shape = jax.eval_shape(once, x, target, at.given)
+    if getattr(shape, "shape", None) != ():
+        found = getattr(shape, "shape", type(shape).__name__)
+        raise UserError(f"the loss of the term '{name}', {type(loss).__name__}, gives {found}: expected one number")

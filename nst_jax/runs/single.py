@@ -1,0 +1,153 @@
+"""Make a single picture: a run of one lane, whose state lies beside the picture until it is done."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nst_jax.batch.program import Chunk, Partial
+from nst_jax.batch.solve import Interrupted, Run, Watch
+from nst_jax.batch.store import Store, digest
+from nst_jax.errors import UserError
+from nst_jax.files import shown
+from nst_jax.networks import Encoder
+from nst_jax.optimize import Solution
+from nst_jax.runs.finish import save_picture
+from nst_jax.runs.inputs import Opened, style_size
+from nst_jax.runs.ready import Ready, prepare
+from nst_jax.runs.spec import Spec
+
+Place = tuple[int, int]
+"""Where a run stands: the scale, 0 being the coarsest, and its steps."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3)."""
+
+    output: Path
+    solution: Solution
+    scale: Place
+    content: np.ndarray
+    style: np.ndarray
+    seconds: float
+
+    @property
+    def place(self) -> Place:
+        """Tell where the run ended."""
+        return self.scale[0], len(self.solution.history["total"]) - 1
+
+
+def paint(
+    spec: Spec,
+    output: Path,
+    *,
+    watch: Watch,
+    opened: Opened | None = None,
+    expected: Mapping[str, str] | None = None,
+    until: Place | None = None,
+) -> Made:
+    """Read two pictures, solve, and write the result with its recipe; nothing is written if anything is wrong.
+
+    Args:
+        spec: of one content, one style and no axes.
+        output: file to write.
+        watch: who looks on, and may stop the run: then the best picture so far is written.
+        opened: pictures that were read already.
+        expected: sha256 that `weights` must have.
+        until: where to stop as if interrupted.
+
+    Raises:
+        UserError: anything a user can put right.
+    """
+    ready = prepare(spec, opened)
+    check_weights(ready.encoder, spec.recipe.weights, expected)
+    store = Store(beside(output))
+    with store.locked():
+        try:
+            return _paint(ready, output, store, watch, until)
+        finally:
+            if not any(store.folder.glob("chunk-*.npz")):
+                shutil.rmtree(store.folder, ignore_errors=True)
+
+
+def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place | None) -> Made:
+    _settle(store, ready, watch)
+    (lane,) = ready.lanes
+    scales = len(ready.sweep.scales(0))
+    began = time.perf_counter()
+
+    def write(solution: Solution, scale: Place, seconds: float) -> Made:
+        save_picture(ready, lane, solution, output, scale)
+        c, s = ready.inputs.contents[0].rgb[lane.recipe.size], ready.inputs.styles[0].rgb[style_size(lane.recipe)]
+        return Made(output, solution, scale, c, s, seconds)
+
+    found: list[Made] = []
+
+    def finish(_: int, solution: Solution, seconds: float) -> None:
+        found.append(write(solution, (scales - 1, scales), seconds))
+
+    try:
+        Run(ready.encoder, ready.sweep, finish, (0,), store=store, watch=_stopping(watch, until)).solve()
+    except Interrupted as stopped:
+        at = stopped.at
+        solution = replace(stopped.solutions[0], stopped="interrupted")
+        return write(solution, (at.scale, at.scales), time.perf_counter() - began)
+    return found[0]
+
+
+def _stopping(watch: Watch, until: Place | None) -> Watch:
+    """Stop at a place, too."""
+    if until is None:
+        return watch
+    reached = []
+
+    def show(chunk: Chunk, at: Partial, done: int) -> None:
+        watch.show(chunk, at, done)
+        if (at.scale, at.step) >= until:
+            reached.append(at)
+
+    stop: Callable[[], bool] = lambda: bool(reached) or watch.stop()  # noqa: E731
+    return replace(watch, show=show, stop=stop)
+
+
+def _settle(store: Store, ready: Ready, watch: Watch) -> None:
+    """Go on where an interrupted run of this very picture stood, or start over."""
+    found = digest(ready.sweep)
+    try:
+        store.settle(found)
+    except UserError:
+        for path in store.folder.glob("*.*"):
+            path.unlink()
+        (store.folder / "digest").unlink()
+        store.settle(found)
+        return
+    if any(store.folder.glob("chunk-*.npz")):
+        watch.say("going on where it was interrupted")
+
+
+def beside(output: Path) -> Path:
+    """Name the folder that holds a picture's state while it is made."""
+    name = (
+        output.name
+        if len(output.name.encode(errors="surrogateescape")) < 200
+        else hashlib.sha256(output.name.encode(errors="surrogateescape")).hexdigest()
+    )
+    return output.with_name(f".{name}.nst_jax")
+
+
+def check_weights(encoder: Encoder, name: str, expected: Mapping[str, str] | None) -> None:
+    """Refuse weights that are not those of a record.
+
+    Raises:
+        UserError: with both digests.
+    """
+    if expected and encoder.digest != expected.get("weights"):
+        raise UserError(
+            f"the weights '{shown(name)}' are not those of the recipe: their sha256 is {encoder.digest[:12]}..., "
+            f"expected {expected.get('weights', 'none')[:12]}...; restore the file"
+        )
