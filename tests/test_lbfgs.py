@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hlo import moved_in_loop
 
-from nst_jax import lbfgs, optimize
+from nst_jax.canvases import Pixels
+from nst_jax.canvases.pixels import smoothed
+from nst_jax.descents import LBFGS, Point, lbfgs
 
 SHAPE = (3, 4, 3)
 CURVATURES = jnp.linspace(1.0, 30.0, 36).reshape(SHAPE)
@@ -19,15 +21,21 @@ def quadratic(target):
     return jax.value_and_grad(lambda x: 0.5 * jnp.sum(CURVATURES * (x - target) ** 2))
 
 
+PIXELS = Pixels()
+
+
+def at(image, loss, grad):
+    """Give what the loop would tell an optimizer."""
+    return Point(image, loss, grad, jnp.int32(0), jnp.int32(1), lambda x: loss, PIXELS)
+
+
 def descend(fun, image, steps, state=None):
     """Take steps; give the image not yet evaluated, the state, and the losses."""
-    solver: Any = lbfgs.guarded()
-    state, losses = state or solver.init(image), []
+    state, losses = state or LBFGS().init(image, PIXELS), []
     for _ in range(steps):
         loss, grad = fun(image)
-        updates, state = solver.update(grad, state, image, value=loss)
         losses.append(float(loss))
-        image = image + updates
+        image, state = LBFGS().update(state, at(image, loss, grad))
     return image, state, losses
 
 
@@ -35,14 +43,14 @@ def test_smoothing_is_symmetric_positive_and_leaves_colours_apart():
     matrix = dense_smoothing()
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
     assert np.linalg.eigvalsh(matrix).min() > 1
-    flat = lbfgs.smoothed(jnp.full((6, 9, 3), 0.5).at[..., 1].set(0))
+    flat = smoothed(jnp.full((6, 9, 3), 0.5).at[..., 1].set(0))
     np.testing.assert_allclose(flat, 0.5 * 16 * np.array([1, 0, 1]) * np.ones((6, 9, 1)), rtol=1e-5, atol=1e-5)
 
 
 def dense_smoothing():
     """Give P as a matrix, by what it does to each pixel."""
     ones = jnp.eye(36).reshape(36, *SHAPE)
-    return np.asarray(jax.vmap(lbfgs.smoothed)(ones), np.float64).reshape(36, 36)
+    return np.asarray(jax.vmap(smoothed)(ones), np.float64).reshape(36, 36)
 
 
 def dense_direction(pairs, grad, smoothing):
@@ -59,34 +67,34 @@ def dense_direction(pairs, grad, smoothing):
 @pytest.mark.parametrize("pairs", [1, 4, 7, 8, 17])
 def test_the_direction_is_that_of_the_dense_matrix(pairs):
     rng, memory = np.random.default_rng(pairs), 7
-    state: Any = lbfgs.guarded(memory).init(jnp.zeros(SHAPE))
+    state: Any = LBFGS(memory).init(jnp.zeros(SHAPE), PIXELS)
     points = rng.uniform(size=(pairs + 1, 36)).astype(np.float32)
     grads = np.asarray(CURVATURES).ravel() * points
     for k, (x, g) in enumerate(zip(points, grads, strict=True)):
         # A loss that falls with k: every point is accepted.
         x, g = (jnp.asarray(a.reshape(SHAPE)) for a in (x, g))
-        state = lbfgs._judge(state, x, jnp.float32(-k), g, jnp.bool_(True))
+        state = lbfgs._judge(state, at(x, jnp.float32(-k), g), jnp.bool_(True))
         # One more that is not: what it leaves in the free place must not count.
-        state = lbfgs._judge(state, x / 2, jnp.float32(jnp.nan), g / 3, jnp.bool_(False))
+        state = lbfgs._judge(state, at(x / 2, jnp.float32(jnp.nan), g / 3), jnp.bool_(False))
     kept = list(zip(np.diff(points.astype(float), axis=0), np.diff(grads.astype(float), axis=0), strict=True))[-memory:]
     expected = dense_direction(kept, grads[-1].astype(float), dense_smoothing())
-    found = lbfgs._direction(state, state.grad).ravel()
+    found = lbfgs._direction(state, state.grad, PIXELS).ravel()
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
 
 
 def test_a_lane_that_is_held_goes_on_as_if_it_had_not_been():
     fun, memory = quadratic(jnp.full(SHAPE, 0.3)), 4
-    solver: Any = lbfgs.guarded(memory)
+    solver = LBFGS(memory)
 
     def run(steps, pause):
-        image, state = jnp.linspace(0.1, 0.9, 36).reshape(SHAPE), None
-        state = solver.init(image)
+        image = jnp.linspace(0.1, 0.9, 36).reshape(SHAPE)
+        state = solver.init(image, PIXELS)
         for k in range(steps):
             loss, grad = fun(image)
-            updates, new = solver.update(grad, state, image, value=loss)
+            moved, new = solver.update(state, at(image, loss, grad))
             moving = jnp.bool_(k not in pause)
-            state = new.held(state, moving)
-            image = jnp.where(moving, image + updates, image)
+            state = solver.held(new, state, moving)
+            image = jnp.where(moving, moved, image)
         return image
 
     np.testing.assert_allclose(run(13, pause=(3, 7, 8)), run(10, pause=()), atol=1e-7)
@@ -96,14 +104,14 @@ def test_the_first_step_has_a_set_size_whatever_the_units():
     for unit in (1e-6, 1.0, 1e10):
         fun = jax.value_and_grad(lambda x, u=unit: u * 0.5 * jnp.sum((x - 0.2) ** 2))
         image, _, _ = descend(fun, jnp.full(SHAPE, 0.7), 1)
-        np.testing.assert_allclose(image, 0.7 - lbfgs.LONGEST, rtol=1e-5)
+        np.testing.assert_allclose(image, 0.7 - PIXELS.longest, rtol=1e-5)
 
 
 def test_no_step_is_longer_than_the_longest():
     # The gradient hardly changes: the curvature promises a minimum miles away.
     fun = jax.value_and_grad(lambda x: jnp.sum(x) + 1e-3 * jnp.sum(x**2))
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.9), 2)
-    np.testing.assert_allclose(image, state.point - lbfgs.LONGEST, rtol=1e-5)
+    np.testing.assert_allclose(image, state.point - PIXELS.longest, rtol=1e-5)
 
 
 def test_it_finds_the_bottom_and_never_accepts_a_rise():
@@ -131,21 +139,19 @@ def test_a_minimum_outside_ends_at_the_nearest_bounds():
 def test_a_bad_loss_leads_back_and_goes_a_quarter_as_far(bad):
     fun = quadratic(jnp.full(SHAPE, 0.3))
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
-    solver: Any = lbfgs.guarded()
     _, grad = fun(image)
-    updates, after = solver.update(grad, state, image, value=jnp.float32(bad))
+    moved, after = LBFGS().update(state, at(image, jnp.float32(bad), grad))
     np.testing.assert_array_equal(after.point, state.point)
     np.testing.assert_array_equal(after.s, state.s)
-    np.testing.assert_allclose(image + updates - state.point, (image - state.point) / 4, atol=1e-6)
+    np.testing.assert_allclose(moved - state.point, (image - state.point) / 4, atol=1e-6)
 
 
 def test_a_gradient_that_is_not_finite_is_not_kept():
     fun = quadratic(jnp.full(SHAPE, 0.3))
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
-    solver: Any = lbfgs.guarded()
-    updates, after = solver.update(jnp.full(SHAPE, jnp.nan), state, image, value=jnp.float32(0))
+    moved, after = LBFGS().update(state, at(image, jnp.float32(0), jnp.full(SHAPE, jnp.nan)))
     assert int(after.rejections) == 1
-    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((updates, after)))
+    assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves((moved, after)))
 
 
 def test_the_memory_is_dropped_after_some_rejections_and_the_way_is_steepest():
@@ -153,8 +159,8 @@ def test_the_memory_is_dropped_after_some_rejections_and_the_way_is_steepest():
     image, state, _ = descend(fun, jnp.full(SHAPE, 0.8), 3)
     image, after, _ = descend(lambda x: (jnp.float32(jnp.nan), fun(x)[1]), image, lbfgs.FORGET, state)
     assert int(after.count) == 0
-    step, steepest = image - after.point, lbfgs.smoothed(after.grad)
-    expected = -steepest / jnp.sqrt(jnp.mean(steepest**2)) * lbfgs.LONGEST * lbfgs.SHRINK**lbfgs.FORGET
+    step, steepest = image - after.point, smoothed(after.grad)
+    expected = -steepest / jnp.sqrt(jnp.mean(steepest**2)) * PIXELS.longest * lbfgs.SHRINK**lbfgs.FORGET
     np.testing.assert_allclose(step, expected, atol=1e-6)
     _, recovered, _ = descend(fun, image, 50, after)
     np.testing.assert_allclose(recovered.point, 0.3, atol=1e-3)
@@ -172,17 +178,17 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
         loss, grad = quadratic(jnp.full(SHAPE, 0.3))(x)
         return jnp.where(jnp.all(x > edge), loss, jnp.nan), grad
 
-    solver: Any = lbfgs.guarded()
+    solver = LBFGS()
 
     def run(edge):
         def step(carry, _):
             image, state = carry
             loss, grad = fun(image, edge)
-            updates, state = solver.update(grad, state, image, value=loss)
-            return (image + updates, state), state.rejections
+            image, state = solver.update(state, at(image, loss, grad))
+            return (image, state), state.rejections
 
         start = jnp.full(SHAPE, 0.8)
-        return jax.lax.scan(step, (start, solver.init(start)), length=12)
+        return jax.lax.scan(step, (start, solver.init(start, PIXELS)), length=12)
 
     (_, both), rejections = jax.jit(jax.vmap(run))(jnp.array([0.0, 0.6]))
     (_, alone), _ = jax.jit(run)(0.0)
@@ -195,22 +201,22 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
 @pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="XLA of older jax copies the pairs of a single picture")
 @pytest.mark.parametrize("lanes", [0, 2])
 def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
-    solver, shape = lbfgs.guarded(), (16, 20, 3)
+    solver, shape = LBFGS(), (16, 20, 3)
 
     def steps(image, state, moving):
         def step(carry, _):
             image, state = carry
             loss, grad = jax.value_and_grad(lambda x: jnp.sum((x - 0.3) ** 2))(image)
-            updates, new = solver.update(grad, state, image, value=loss)
-            return (image + updates, optimize._held(new, state, moving)), loss
+            image, new = solver.update(state, at(image, loss, grad))
+            return (image, solver.held(new, state, moving)), loss
 
         return jax.lax.scan(step, (image, state), length=3)
 
     def all_lanes(image):
-        return jax.vmap(steps)(image, jax.vmap(solver.init)(image), jnp.array([True, False]))
+        return jax.vmap(steps)(image, jax.vmap(lambda x: solver.init(x, PIXELS))(image), jnp.array([True, False]))
 
     def alone(image):
-        return steps(image, solver.init(image), jnp.bool_(True))
+        return steps(image, solver.init(image, PIXELS), jnp.bool_(True))
 
     image = jnp.full((lanes, *shape) if lanes else shape, 0.8)
     made = moved_in_loop(jax.jit(all_lanes if lanes else alone).lower(image).compile(), "21,960")

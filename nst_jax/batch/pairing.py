@@ -6,12 +6,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from nst_jax import record
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
-from nst_jax.posing import Values, arrays, objective, settled
+from nst_jax.posing import Values, arrays, named, objective, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import Scale, plan_for, pose_at
@@ -78,11 +77,8 @@ def _poser(
 ) -> Callable[[int, int], tuple[Problem, ...]]:
     if not contents or not styles:
         raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
-    named = (
-        [record.pictures(content=x)["content"] for x in contents],
-        [record.pictures(style=x)["style"] for x in styles],
-    )
-    pictures = Pictures(tuple(contents), tuple(styles), *named)
+    names = ([named(picture=x)["picture"] for x in kind] for kind in (contents, styles))
+    pictures = Pictures(tuple(contents), tuple(styles), *names)
     return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import jax
 import numpy as np
 
-from nst_jax import images, made, record
+from nst_jax import images, made
 from nst_jax.batch import memory
 from nst_jax.batch.planning import cut, halve, plan
 from nst_jax.batch.program import Chunk, Partial, Saved, advance_chunk, named_leaves, solutions
@@ -19,7 +19,7 @@ from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder, fingerprint
 from nst_jax.optimize import Solution
-from nst_jax.posing import Changes, Values, changed
+from nst_jax.posing import Changes, Values, changed, named
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import pose_scales
@@ -376,7 +376,7 @@ def stylize(
             raise UserError(
                 f"the {what} image has shape {np.shape(picture)}: expected (height, width, 3), RGB in [0, 1]"
             )
-    inputs = record.pictures(content=content, style=style, init=init)
+    inputs = named(content=content, style=style, init=init)
     content, style = images.resize(content, recipe.size), images.resize(style, recipe.style_size or recipe.size)
     init = None if init is None else images.fit(init, content.shape[:2])
     problems = pose_scales(encoder, content, style, recipe, values=values, init=init, inputs=inputs)

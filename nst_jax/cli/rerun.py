@@ -100,7 +100,7 @@ def _of_pixels(name: str, entry: Mapping[str, Any], picture: images.Picture) -> 
     """Give a picture as the program had it, at its own size or resampled to that of the record."""
     height, width = entry["shape"]
     for rgb in (picture.rgb, images.fit(picture.rgb, (height, width))):
-        if record.pixels_digest(rgb) == entry["pixels"]:
+        if images.pixels_digest(rgb) == entry["pixels"]:
             return replace(picture, rgb=rgb, alpha=None)
     raise UserError(
         f"the {name} '{shown(picture.path)}' is not the one of the recipe: neither as it is nor at {width}x{height} "

@@ -3,6 +3,7 @@
 Image contract, here and everywhere: float32, RGB, (h, w, 3), [0, 1], encoded as sRGB.
 """
 
+from .digest import pixels_digest
 from .reading import Picture, read, read_metadata, shape_of
 from .scaling import fit, pad, resize, resized, side_by_side, to_uint8
 from .writing import check_writable, save
@@ -12,6 +13,7 @@ __all__ = [
     "check_writable",
     "fit",
     "pad",
+    "pixels_digest",
     "read",
     "read_metadata",
     "resize",
