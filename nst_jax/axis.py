@@ -7,6 +7,12 @@ from typing import Any
 PICTURES = ("content_image", "style_image")
 """Names of the axes along which the pictures vary; `content` and `style` are losses."""
 
+COLUMNS = (
+    "lane", "step", "seconds", "total", "stopped", "best_step", "content_distance", "style_bures", "style_sliced",
+    "ssim", "colour_distance", "total_variation",
+)  # fmt: skip
+"""What the tables of a run call what is no setting and no term: neither may have such a name."""
+
 
 @dataclass(frozen=True)
 class Axis:

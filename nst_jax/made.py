@@ -79,7 +79,7 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
     if "style" not in problem.terms or "terms.style" in own:
         return recipe
     found = tuple(problem.terms["style"].layer_weights.values())
-    old = recipe.layer_weights or (1 / len(found),) * len(found)
+    old = recipe.layer_weights or tuple(1 / len(found) for _ in found)
     new = tuple(short(a, b) for a, b in zip(old, found, strict=True)) if len(old) == len(found) else found
     return recipe if new == old else replace(recipe, layer_weights=new)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import descents, images, losses, value
+from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent, Point
 from nst_jax.errors import UserError
@@ -183,6 +184,9 @@ def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     found = {name: compare for name, compare in compared.items() if compare is not None}
     for name, compare in found.items():
         _check_compare(name, compare)
+    for name in values.get("terms", {}):
+        if name in found and not found[name].layers:
+            raise UserError(f"the term '{name}' names no layers: expected at least one")
     return found
 
 
@@ -257,16 +261,17 @@ def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
 
 def _check_compare(name: str, compare: Compare) -> None:
     what = f"the loss of the term '{name}'"
-    settings = set(Recipe.__dataclass_fields__) | set(ALIASES) | {"total"}
-    if name in settings or not re.fullmatch(r"[A-Za-z]\w*", name):
-        raise UserError(f"a term is called '{name}': expected a word that is no setting, such as '{name}_loss'")
+    taken = {*Recipe.__dataclass_fields__, *ALIASES, *COLUMNS, *PICTURES}
+    if name in taken or not re.fullmatch(r"[A-Za-z]\w*", name):
+        raise UserError(
+            f"a term is called '{name}': expected a word that is no setting and no column of a table, such as "
+            f"'{name}_loss'"
+        )
     if not isinstance(compare, Compare):
         raise UserError(f"the term '{name}' is a {type(compare).__name__}: expected a nst_jax.Compare, or None")
     value.check(compare.loss, Loss, what, ("distance",))
     if not isinstance(getattr(compare.loss, "statistic", None), Statistic):
         raise UserError(f"{what}, {type(compare.loss).__name__}, has no statistic: expected a nst_jax.Statistic")
-    if not compare.layers:
-        raise UserError(f"the term '{name}' names no layers: expected at least one")
     if compare.picture not in ("content", "style"):
         raise UserError(f"the term '{name}' is compared with '{compare.picture}': expected content or style")
     if compare.layer_weights and len(compare.layer_weights) != len(compare.layers):
@@ -382,7 +387,8 @@ def _terms(
     found = {}
     for name, compare in compared.items():
         targets, given = made[name]
-        w = compare.layer_weights or (1.0 / len(compare.layers),) * len(compare.layers)
+        # A recipe whose alpha or beta is 0 may name no layers.
+        w = compare.layer_weights or tuple(1.0 / len(compare.layers) for _ in compare.layers)
         found[name] = Term(
             weight=leaf(float(compare.weight)),
             share=leaf(float(share) if compare.loss.extensive else 1.0),

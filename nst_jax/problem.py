@@ -1,7 +1,7 @@
 """A style transfer as one pytree: the starting image, what to match, every number that weighs it, and how it moves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -58,7 +58,7 @@ class Origin:
 
     recipe: Recipe
     inputs: Mapping[str, Mapping[str, Any]]
-    arrays: tuple[Any, ...] = ()
+    arrays: tuple[Any, ...] = field(default=(), repr=False)
     scale: tuple[int, int] = (0, 1)
 
     def __eq__(self, other: object) -> bool:

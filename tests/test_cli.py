@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import io
+import itertools
 import json
 import os
 import signal
@@ -17,9 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import images, record, scales
+import nst_jax
+from nst_jax import images, record
+from nst_jax.batch import run as road
 from nst_jax.cli import main as cli
-from nst_jax.cli import painting
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Recipe
 
@@ -140,7 +142,9 @@ def test_a_decompression_bomb_is_refused(folder):
 
 
 def test_stylize_writes_the_picture_and_its_recipe(folder):
-    code, out, err = run("stylize", "content.png", "style.png", "-o", "new/out.png", *QUICK, "--seed", "7")
+    code, out, err = run(
+        "stylize", "content.png", "style.png", "-o", "new/out.png", *QUICK, "--init", "blend:0.5", "--seed", "7"
+    )
     assert (code, err) == (0, "")
     assert "new/out.png" in out
     picture = images.read("new/out.png")
@@ -207,17 +211,21 @@ def test_alpha_goes_through_to_the_output(folder):
     assert alpha[:, -1].min() == 1
 
 
-def test_ctrl_c_at_a_coarse_scale_keeps_a_transparent_picture(folder, monkeypatch):
-    from nst_jax import scales
-
-    whole = scales.iterate_scales
+def interrupt_at(monkeypatch, piece: int) -> None:
+    """Press Ctrl-C while so many pieces of the steps are done, counted from 0."""
+    whole, pieces = road.advance_chunk, itertools.count()
 
     def interrupted(*args, **kwargs):
-        for scale, solution in whole(*args, **kwargs):
-            os.kill(os.getpid(), signal.SIGINT)
-            yield scale, dataclasses.replace(solution, stopped="running")
+        for at in whole(*args, **kwargs):
+            if next(pieces) == piece:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield at
 
-    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+    monkeypatch.setattr(road, "advance_chunk", interrupted)
+
+
+def test_ctrl_c_at_a_coarse_scale_keeps_a_transparent_picture(folder, monkeypatch):
+    interrupt_at(monkeypatch, 0)
     Image.new("LA", (32, 24), (128, 77)).save("alpha.png")
     code, _, _ = run("stylize", "alpha.png", "style.png", "-o", "out.png", *QUICK, "--scales", "2")
     assert code == 130
@@ -228,17 +236,7 @@ def test_ctrl_c_at_a_coarse_scale_keeps_a_transparent_picture(folder, monkeypatc
 
 
 def test_ctrl_c_keeps_the_best_picture_so_far(folder, monkeypatch):
-    from nst_jax import optimize
-
-    whole = optimize.iterate
-
-    def interrupted(*args, **kwargs):
-        for count, solution in enumerate(whole(*args, **kwargs)):
-            if count == 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield solution
-
-    monkeypatch.setattr(optimize, "iterate", interrupted)
+    interrupt_at(monkeypatch, 1)
     code, out, err = run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "400")
     assert code == 130
     assert "kept the best picture" in err
@@ -246,26 +244,47 @@ def test_ctrl_c_keeps_the_best_picture_so_far(folder, monkeypatch):
     held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
     assert held["result"]["stopped"] == "interrupted"
     assert 0 < held["result"]["steps"] < 400
-    monkeypatch.undo()
-    os.chdir(folder)
     code, out, _ = run("rerun", "out.png", "--quiet", "--no-cache")
     assert code == 0
     assert "bit for bit" in out
 
 
+def test_the_same_command_goes_on_after_ctrl_c(folder, monkeypatch):
+    argv = ["content.png", "style.png", *QUICK, "--steps", "120", "--scales", "2"]
+    assert run("stylize", *argv, "-o", "whole.png")[0] == 0
+    before = sorted(folder.iterdir())
+    interrupt_at(monkeypatch, 4)
+    assert run("stylize", *argv, "-o", "out.png")[0] == 130
+    assert list(folder.glob(".out.png.nst_jax/chunk-*.npz"))
+    steps = []
+    whole = road.advance_chunk
+
+    def counted(*args, **kwargs):
+        for at in whole(*args, **kwargs):
+            steps.append((at.scale, at.step))
+            yield at
+
+    monkeypatch.setattr(road, "advance_chunk", counted)
+    code, _, _ = run("stylize", *argv, "-o", "out.png")
+    assert (code, steps[0] > (1, 40)) == (0, True)
+    np.testing.assert_array_equal(images.read("out.png").rgb, images.read("whole.png").rgb)
+    assert sorted(folder.iterdir()) == sorted([*before, folder / "out.png"])
+
+
+def test_an_interrupted_picture_is_no_start_of_another(folder, monkeypatch):
+    interrupt_at(monkeypatch, 1)
+    argv = ["content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "400"]
+    assert run("stylize", *argv)[0] == 130
+    assert run("stylize", *argv[:-1], "3", "--beta", "10")[0] == 0
+    held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
+    assert (held["result"]["steps"], held["recipe"]["beta"]) == (3, 10)
+    assert not list(folder.glob(".*"))
+
+
 # Chunks of 41 evaluations. Stops: within the coarse scale, at its end, within the fine one.
-@pytest.mark.parametrize(("pieces", "place", "side"), [(1, (0, 40), 16), (2, (0, 80), 16), (3, (1, 40), 32)])
-def test_a_picture_interrupted_at_any_scale_is_made_again_bit_for_bit(folder, monkeypatch, pieces, place, side):
-    whole, asked = scales.iterate_scales, []
-
-    def interrupted(*args, **kwargs):
-        for found in whole(*args, **kwargs):
-            asked.append(1)
-            if len(asked) == pieces:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield found
-
-    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+@pytest.mark.parametrize(("piece", "place", "side"), [(0, (0, 40), 16), (1, (0, 80), 16), (2, (1, 40), 32)])
+def test_a_picture_interrupted_at_any_scale_is_made_again_bit_for_bit(folder, monkeypatch, piece, place, side):
+    interrupt_at(monkeypatch, piece)
     rgba = np.random.default_rng(3).integers(0, 256, (30, 40, 4), dtype=np.uint8)
     Image.fromarray(rgba).save(folder / "alpha.png")
     # the cosine and the average depend on how many steps are planned
@@ -291,13 +310,7 @@ def test_a_record_that_does_not_name_its_scale_is_refused():
 
 def test_a_rerun_can_be_interrupted_itself(folder, monkeypatch):
     run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--steps", "5", "--scales", "2")
-    whole = scales.iterate_scales
-
-    def interrupted(*args, **kwargs):
-        os.kill(os.getpid(), signal.SIGINT)
-        yield from whole(*args, **kwargs)
-
-    monkeypatch.setattr(scales, "iterate_scales", interrupted)
+    interrupt_at(monkeypatch, 0)
     code, _, err = run("rerun", "out.png", "--quiet", "--no-cache")
     assert (code, "interrupted at scale 1 of 2" in err) == (130, True)
 
@@ -373,7 +386,40 @@ def test_embedded_pictures_are_found():
     assert demo.picture("temple").exists()
 
 
-def test_sizes_scale_the_longer_side():
-    image = np.zeros((30, 40, 3), np.float32)
-    assert painting.scaled(image, 20).shape == (15, 20, 3)
-    assert painting.scaled(image, 0) is image
+def test_a_picture_of_a_program_is_made_again_from_its_files(folder):
+    encoder = nst_jax.load_encoder()
+    recipe = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1",), beta=1e3, steps=3, size=24)
+    content, style = images.read("content.png").rgb, images.read("style.png").rgb
+    nst_jax.save("whole.png", nst_jax.stylize(encoder, content, style, recipe))
+    # at their own sizes, one of them resampled by the program itself
+    problem = nst_jax.pose(encoder, images.resize(content, 20), style, recipe=recipe)
+    nst_jax.save("posed.png", nst_jax.solve(encoder, problem, steps=2, descent=nst_jax.Adam(lr=0.01)))
+    for name in ("whole", "posed"):
+        code, _, err = run("rerun", f"{name}.png", "--quiet", "--no-cache")
+        assert (code, "give its file with --content" in err) == (2, True)
+        files = ("--content", "content.png", "--style", "style.png", "--quiet", "--no-cache")
+        code, out, err = run("rerun", f"{name}.png", *files)
+        assert (code, err, "bit for bit" in out) == (0, "", True)
+        swapped = ("--content", "style.png", "--style", "content.png", "--quiet", "--no-cache")
+        code, _, err = run("rerun", f"{name}.png", *swapped, "-o", "no.png")
+        assert (code, "is not the one of the recipe" in err) == (2, True)
+
+
+def test_a_picture_that_no_recipe_makes_says_so(folder):
+    encoder = nst_jax.load_encoder()
+    content, style = (images.resize(images.read(name).rgb, 24) for name in ("content.png", "style.png"))
+    recipe = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1",), steps=1)
+    doubled = nst_jax.Compare(nst_jax.losses.GramMatrix("mean"), ("relu1_1", "relu2_1"), "style", 3.0)
+    problem = nst_jax.pose(encoder, content, style, recipe=recipe, terms={"more": doubled})
+    nst_jax.save("own.png", nst_jax.solve(encoder, problem))
+    by_hand = problem.replace(init=problem.init * 0.5, terms={**problem.terms, "more": problem.terms["style"]})
+    nst_jax.save("hand.png", nst_jax.solve(encoder, by_hand))
+    for name, reason in (("own", "terms.more is GramMatrix(scale='mean')"), ("hand", "changed after it was posed")):
+        code, _, err = run("rerun", f"{name}.png", "--content", "content.png", "--style", "style.png")
+        assert (code, reason in err, len(err.splitlines())) == (2, True, 1)
+
+
+def test_a_record_of_the_version_before_is_refused_in_one_line(folder):
+    images.save("old.png", np.zeros((8, 8, 3), np.float32), metadata=record.as_metadata({"format": 1}))
+    code, _, err = run("rerun", "old.png")
+    assert (code, "nst_jax 0.1 wrote it" in err, len(err.splitlines())) == (2, True, 1)

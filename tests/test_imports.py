@@ -26,7 +26,7 @@ INSIDE = {
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
-    "batch": ["sweep", "pairing", "lanes", "memory", "program", "planning", "store", "solve"],
+    "batch": ["sweep", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
     "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
@@ -96,7 +96,7 @@ def test_a_file_imports_only_what_stands_above_it(path):
 
 def test_relative_imports_and_those_inside_a_package_are_seen():
     assert ("images", "scaling") in imported(PACKAGE / "images" / "writing.py")
-    assert ("batch", "program") in imported(PACKAGE / "batch" / "solve.py")
+    assert ("batch", "program") in imported(PACKAGE / "batch" / "run.py")
 
 
 def test_the_package_and_the_command_line_start_without_jax():

@@ -2,7 +2,8 @@
 
 from nst_jax.axis import Axis
 from nst_jax.batch.pairing import pairs, product
-from nst_jax.batch.solve import Interrupted, Results, Watch, iterate, solve, solve_batch, stylize
+from nst_jax.batch.run import Interrupted, Watch
+from nst_jax.batch.solving import Results, iterate, solve, solve_batch, stylize
 from nst_jax.batch.sweep import Sweep, grid, stack, unstack, zipped
 
 __all__ = [

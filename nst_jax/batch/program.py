@@ -62,9 +62,39 @@ class Saved:
     seconds: float = 0.0
 
 
-def named_leaves(state: State) -> dict[str, Any]:
-    """Give the leaves of a state by their paths."""
+def kept_leaves(state: State) -> dict[str, np.ndarray]:
+    """Give the leaves of a state by their paths, on the host and as NumPy can write them."""
+    return {name: np.asarray(leaf) for name, leaf in jax.device_get(_named_leaves(_as_numbers(state))).items()}
+
+
+def _named_leaves(state: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
+
+
+def _as_numbers(state: State) -> Any:
+    """Turn what NumPy has no type for into what it has: keys into their data, bfloat16 and the like into its bits."""
+
+    def one(x: jax.Array) -> jax.Array:
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.key_data(x)
+        return jax.lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}") if _bits(x) else x
+
+    return jax.tree.map(one, state)
+
+
+def _bits(x: Any) -> bool:
+    return np.dtype(x.dtype).kind == "V"
+
+
+def _as_state(numbers: Any, like: State) -> Any:
+    """Turn the numbers of a state back."""
+
+    def one(x: np.ndarray, like: Any) -> Any:
+        if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(x, impl=like.dtype._impl.name)
+        return x.view(like.dtype) if _bits(like) else x
+
+    return jax.tree.map(one, numbers, like)
 
 
 @dataclass(frozen=True)
@@ -149,15 +179,15 @@ def _state(setup: _Setup, before: State | None, saved: Saved | None) -> State:
     """Take up a saved state, or begin: from the state at the scale before, or at the first."""
     if saved:
         like = _shapes(setup)
-        found = {name: (x.shape, x.dtype) for name, x in named_leaves(like).items()}
+        numbers = jax.eval_shape(_as_numbers, like)
+        found = {name: (x.shape, x.dtype) for name, x in _named_leaves(numbers).items()}
         if found != {name: (x.shape, x.dtype) for name, x in saved.leaves.items()}:
             raise UserError(
                 "the lanes in flight were saved by a version of nst_jax that keeps other numbers of its optimizer: "
                 "go on with that version, or give another --out"
             )
-        return compiled.place_lanes(
-            setup.mesh, jax.tree.unflatten(jax.tree.structure(like), [saved.leaves[name] for name in found])
-        )
+        kept = jax.tree.unflatten(jax.tree.structure(like), [saved.leaves[name] for name in found])
+        return compiled.place_lanes(setup.mesh, _as_state(kept, like))
     if before is None:
         return compiled.begin_lanes(setup.problem, setup.lanes, **setup.program)
     return compiled.enlarge_lanes(setup.problem, before, **setup.program)

@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import json
 import re
+import types
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from nst_jax.batch.program import Chunk, Saved
 from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
 from nst_jax.files import shown, write_whole
+from nst_jax.value import Value
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,23 @@ class Store:
         Raises:
             UserError: the folder holds something else.
         """
-        path = self.folder / "digest"
-        if not path.exists():
-            write_whole(path, lambda file: file.write(found.encode()))
-        elif path.read_text(encoding="utf-8", errors="replace") != found:
+        if self.holds(found) is None:
+            write_whole(self.folder / "digest", lambda file: file.write(found.encode()))
+        elif not self.holds(found):
             raise UserError(
                 f"'{shown(self.folder)}' holds the run of another sweep: give another folder, or remove that one"
             )
+
+    def holds(self, digest: str) -> bool | None:
+        """Tell whether the folder is that of this digest; none if it is new."""
+        path = self.folder / "digest"
+        return path.read_text(encoding="utf-8", errors="replace") == digest if path.exists() else None
+
+    def clear(self) -> None:
+        """Forget everything but the lock."""
+        for path in self.folder.iterdir():
+            if not path.name.startswith("lock-"):
+                path.unlink()
 
     def save_chunks(self, chunks: Sequence[Chunk]) -> None:
         """Keep the cut: a resumed run must compile the same shapes to get the same bits."""
@@ -152,10 +165,13 @@ def digest(sweep: Sweep) -> str:
     """Hash everything that a sweep's results depend on: its numbers, arrays and static values."""
     found = hashlib.sha256()
     seen: dict[int, str] = {}
+    told: dict[Any, str] = {}
     for lane in range(len(sweep)):
         for problem in sweep.scales(lane):
             leaves, tree = jax.tree.flatten(replace(problem, origin=None))
-            found.update(re.sub(r" at 0x[0-9a-f]+", "", str(tree)).encode())
+            if tree not in told:
+                told[tree] = _told(tree)
+            found.update(told[tree].encode())
             for leaf in leaves:
                 if id(leaf) not in seen:
                     array = np.asarray(leaf)
@@ -164,3 +180,30 @@ def digest(sweep: Sweep) -> str:
                     ).hexdigest()
                 found.update(seen[id(leaf)].encode())
     return found.hexdigest()
+
+
+def _told(static: Any, above: tuple[int, ...] = ()) -> str:
+    """Spell out what is no array: a value by its attributes, a function by its name and by what it closes over."""
+    if id(static) in above:
+        return "..."
+    above = (*above, id(static))
+    if isinstance(static, jax.tree_util.PyTreeDef):
+        kind = static.node_data()
+        return _told((kind and kind[0].__qualname__, kind and kind[1], static.children()), above)
+    if isinstance(static, partial):
+        return _told((static.func, static.args, static.keywords), above)
+    if isinstance(static, types.FunctionType):
+        closed = [cell.cell_contents for cell in static.__closure__ or () if cell != types.CellType()]
+        held = _told((static.__defaults__, static.__kwdefaults__, closed), above)
+        return f"{static.__module__}.{static.__qualname__}{held}"
+    if isinstance(static, tuple | list):
+        return f"({', '.join(_told(x, above) for x in static)})"
+    if isinstance(static, dict):
+        return _told(sorted(static.items()), above)
+    if isinstance(static, jax.Array | np.ndarray):
+        return f"{static.dtype}{static.shape}{hashlib.sha256(np.asarray(static).tobytes()).hexdigest()}"
+    if is_dataclass(static):
+        return f"{type(static).__qualname__}{_told({f.name: getattr(static, f.name) for f in fields(static)}, above)}"
+    if isinstance(static, Value):
+        return f"{type(static).__qualname__}{_told(vars(static), above)}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(static))

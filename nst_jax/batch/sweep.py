@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import numbers
-from nst_jax.axis import Axis, at
+from nst_jax.axis import COLUMNS, Axis, at
 from nst_jax.errors import UserError
 from nst_jax.problem import Problem, strong
 from nst_jax.scales import vary_scales
@@ -93,7 +93,8 @@ def _checked(sweep: Sweep, names: Iterable[str]) -> Sweep:
 
 
 def _multiply(sweep: Sweep, axis: Axis) -> Sweep:
-    if taken := {name for a in sweep.axes for name in a.names} & set(axis.names):
+    before = {numbers.path(name) for a in sweep.axes for name in a.names}
+    if taken := [name for name in axis.names if numbers.path(name) in before]:
         raise UserError(f"{', '.join(sorted(taken))} is an axis already: name each axis once")
     lanes = list(itertools.product(range(len(sweep)), range(len(axis.values))))
     values = [dict(zip(axis.names, row, strict=True)) for row in axis.values]
@@ -125,9 +126,14 @@ def stack(problems: Sequence[Problem], *, name: str = "problem", values: Sequenc
     Args:
         problems: from `pose`.
         name, values: of the axis; by default 0, 1, 2 ...
+
+    Raises:
+        UserError: no problems, not as many values, or the name of a term or of another column of the tables.
     """
     if not problems:
         raise UserError("no problems to stack: give at least one")
+    if name in COLUMNS or any(name in problem.terms for problem in problems):
+        raise UserError(f"an axis is called '{name}', as a term or a column of the tables: give it another name")
     seen: dict[tuple, Any] = {}
 
     def once(leaf: Any) -> Any:

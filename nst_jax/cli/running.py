@@ -61,7 +61,7 @@ class Running:
         with interrupt.requested() as stop:
             self._join()
             from nst_jax import pages
-            from nst_jax.batch.solve import Interrupted, Watch
+            from nst_jax.batch.run import Interrupted, Watch
             from nst_jax.runs import ready as readying
             from nst_jax.runs import work
 

@@ -54,7 +54,7 @@ class Single:
                 from nst_jax.cache import enable
 
                 enable()
-            from nst_jax.batch.solve import Watch
+            from nst_jax.batch.run import Watch
             from nst_jax.runs.single import paint
 
             with Progress(quiet=self.quiet) as bar:

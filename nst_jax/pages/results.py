@@ -9,7 +9,7 @@ import jax
 
 from nst_jax import images, record
 from nst_jax.axis import plain
-from nst_jax.batch.solve import Results
+from nst_jax.batch.solving import Results
 from nst_jax.batch.store import Finished, Store
 from nst_jax.files import write_whole
 from nst_jax.metrics import held_out, style_side

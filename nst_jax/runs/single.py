@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_jax.batch.program import Chunk, Partial
-from nst_jax.batch.solve import Interrupted, Run, Watch
+from nst_jax.batch.run import Interrupted, Run, Watch
 from nst_jax.batch.store import Store, digest
 from nst_jax.errors import UserError
 from nst_jax.files import shown
@@ -48,6 +48,7 @@ def paint(
     *,
     watch: Watch,
     opened: Opened | None = None,
+    encoder: Encoder | None = None,
     expected: Mapping[str, str] | None = None,
     until: Place | None = None,
 ) -> Made:
@@ -58,13 +59,14 @@ def paint(
         output: file to write.
         watch: who looks on, and may stop the run: then the best picture so far is written.
         opened: pictures that were read already.
+        encoder: the network, if it was loaded already.
         expected: sha256 that `weights` must have.
         until: where to stop as if interrupted.
 
     Raises:
         UserError: anything a user can put right.
     """
-    ready = prepare(spec, opened)
+    ready = prepare(spec, opened, encoder)
     check_weights(ready.encoder, spec.recipe.weights, expected)
     store = Store(beside(output))
     with store.locked():
@@ -118,14 +120,9 @@ def _stopping(watch: Watch, until: Place | None) -> Watch:
 def _settle(store: Store, ready: Ready, watch: Watch) -> None:
     """Go on where an interrupted run of this very picture stood, or start over."""
     found = digest(ready.sweep)
-    try:
-        store.settle(found)
-    except UserError:
-        for path in store.folder.glob("*.*"):
-            path.unlink()
-        (store.folder / "digest").unlink()
-        store.settle(found)
-        return
+    if store.holds(found) is False:
+        store.clear()
+    store.settle(found)
     if any(store.folder.glob("chunk-*.npz")):
         watch.say("going on where it was interrupted")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_jax import images
 from nst_jax.batch.program import Chunk, Partial
-from nst_jax.batch.solve import Run, Watch
+from nst_jax.batch.run import Run, Watch
 from nst_jax.batch.store import Finished, Store
 from nst_jax.optimize import Solution
 from nst_jax.problem import shown
