@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack, get_type_hints
 
 import jax
@@ -72,6 +73,15 @@ class Values(TypedDict, total=False):
     gradient: Gradient
 
 
+class Pair(NamedTuple):
+    """Two pictures (h, w, 3), a starting image where there is one, and what a record calls them."""
+
+    content: ImageLike
+    style: ImageLike
+    init: ImageLike | None = None
+    names: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+
 class At(NamedTuple):
     """The scale that a problem is posed at: its place among how many, and the positions of the finest over its own."""
 
@@ -80,6 +90,7 @@ class At(NamedTuple):
 
 
 FINEST = At()
+NONE: Values = {}
 
 
 def pose(
@@ -110,9 +121,8 @@ def pose(
     """
     if recipe.scales != 1:
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
-    inputs = named(content=content, style=style, init=init)
-    recipe = replace(recipe, size=0, style_size=0)
-    return posed(encoder, content, style, recipe, init=init, inputs=inputs, values=values)
+    pair = Pair(content, style, init, named(content=content, style=style, init=init))
+    return posed(encoder, pair, replace(recipe, size=0, style_size=0), values)
 
 
 def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
@@ -124,18 +134,9 @@ def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
     }
 
 
-def posed(
-    encoder: Encoder,
-    content: ImageLike,
-    style: ImageLike,
-    recipe: Recipe,
-    *,
-    values: Values,
-    init: ImageLike | None = None,
-    inputs: Mapping[str, Mapping[str, Any]] | None = None,
-    at: At = FINEST,
-) -> Problem:
-    """Pose a problem at one scale; arguments beside `at` and what the pictures are called are those of `pose`."""
+def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At = FINEST) -> Problem:
+    """Pose a problem at one scale: see `pose`."""
+    content, style, init, called = pair
     refuse_unknown(values, Values)
     recipe = settled(recipe, encoder)
     network = encoder.network.configured(pooling=recipe.pooling, padding=recipe.padding, remat=recipe.remat)
@@ -167,7 +168,7 @@ def posed(
         precision=recipe.precision,
     )
     _check_moving(problem, values)
-    return replace(problem, origin=Origin(recipe, inputs or {}, arrays(problem), at.place))
+    return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
 
 
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
@@ -202,7 +203,7 @@ def changed(problem: Problem, changes: Changes) -> Problem:
         UserError: a name or a value of the wrong kind.
     """
     refuse_unknown(changes, Changes)
-    given = {name: x for name, x in changes.items() if x is not None}
+    given: dict[str, Any] = {name: x for name, x in changes.items() if x is not None}
     if "steps" in given:
         given["steps"] = leaf(_whole("steps", given["steps"]), "int32")
     if "precision" in given and given["precision"] not in precisions():
@@ -341,6 +342,13 @@ def _check_descent(descent: Descent, canvas: Canvas, image: Image) -> None:
             "nst_jax.Transformation(...) around an optax transformation"
         )
 
+    kind = type(descent).__name__
+    if any(leaf is descent for leaf in jax.tree.leaves(descent)):
+        raise UserError(f"the descent {kind} is no pytree: expected a flax.struct.dataclass that extends Descent")
+    for method in ("init", "update"):
+        if getattr(type(descent), method) is getattr(Descent, method):
+            raise UserError(f"the descent {kind} has no {method}: expected what nst_jax.Descent describes")
+
     def once(descent: Descent, image: Image) -> Any:
         x = canvas.encode(image)
         state = descent.init(x, canvas)
@@ -351,7 +359,7 @@ def _check_descent(descent: Descent, canvas: Canvas, image: Image) -> None:
     before, after = jax.eval_shape(once, descent, image)
     if jax.tree.map(_shape, before) != jax.tree.map(_shape, after):
         raise UserError(
-            f"the descent {type(descent).__name__} changes the structure of x or of its state in a step: expected "
+            f"the descent {kind} changes the structure of x or of its state in a step: expected "
             "update(state, at) -> (x, state) of the same shapes and types"
         )
 

@@ -10,7 +10,7 @@ from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
 from nst_jax.numbers import vary
-from nst_jax.posing import At, Values, objective, posed, settled
+from nst_jax.posing import NONE, At, Pair, Values, objective, posed, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
 from nst_jax.types import ImageLike
@@ -81,16 +81,7 @@ def _ladder(side: int, recipe: Recipe) -> tuple[int, float]:
     return 1 + ratios, whole ** (1 / max(1, ratios))
 
 
-def pose_scales(
-    encoder: Encoder,
-    content: ImageLike,
-    style: ImageLike,
-    recipe: Recipe,
-    *,
-    values: Values,
-    init: ImageLike | None = None,
-    inputs: Mapping[str, Mapping[str, Any]] | None = None,
-) -> tuple[Problem, ...]:
+def pose_scales(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values = NONE) -> tuple[Problem, ...]:
     """Pose a problem at every scale of the recipe, coarsest first.
 
     A content loss that is a sum over positions shrinks with the picture while a Gram matrix does not: at a coarse
@@ -99,20 +90,16 @@ def pose_scales(
 
     Args:
         encoder: the network.
-        content: (h, w, 3), RGB in [0, 1], at the size of the result.
-        style: (h', w', 3), RGB in [0, 1].
+        pair: the content at the size of the result; a style and a starting image of any size.
         recipe: `scales`, `scale_ratio`, `min_scale`, `style_scaling` and the three numbers of steps say how.
         values: handed in beside the recipe: see `nst_jax.pose`.
-        init: starting image of any size, for the coarsest scale.
-        inputs: what the pictures are called in a record.
 
     Raises:
         UserError: what `nst_jax.pose` or `plan` refuses.
     """
     recipe = settled(recipe, encoder)
-    pictures = content, style, init
-    scales = plan_for(encoder, _sides(content), _sides(style), recipe, values)
-    return tuple(pose_at(encoder, pictures, recipe, scale, values=values, inputs=inputs) for scale in scales)
+    scales = plan_for(encoder, _sides(pair.content), _sides(pair.style), recipe, values)
+    return tuple(pose_at(encoder, pair, recipe, scale, values) for scale in scales)
 
 
 def plan_for(
@@ -123,31 +110,20 @@ def plan_for(
     return plan(content, style, recipe, encoder.network.least_side(layers))
 
 
-def pose_at(
-    encoder: Encoder,
-    pictures: tuple[ImageLike, ImageLike, ImageLike | None],
-    recipe: Recipe,
-    scale: Scale,
-    *,
-    values: Values,
-    inputs: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Problem:
-    """Pose one of the scales of content, style and starting image; see `pose_scales`."""
-    content, style, init = pictures
-    fitted, own, sides = _at_scale(content, style, init, scale, recipe)
-    (finest_h, finest_w), (h, w) = _framed(_sides(content), recipe), _framed(scale.content, own)
+def pose_at(encoder: Encoder, pair: Pair, recipe: Recipe, scale: Scale, values: Values) -> Problem:
+    """Pose one of the scales of a pair; see `pose_scales`."""
+    fitted, own, sides = _at_scale(pair, scale, recipe)
+    (finest_h, finest_w), (h, w) = _framed(_sides(pair.content), recipe), _framed(scale.content, own)
     at = At((scale.index, scale.count), finest_h * finest_w / (h * w))
-    own = replace(own, steps=scale.steps(recipe))
-    problem = posed(encoder, fitted[0], fitted[1], own, values=values, init=fitted[2], at=at)
+    problem = posed(encoder, fitted, replace(own, steps=scale.steps(recipe)), values, at)
     assert problem.origin is not None
-    origin = replace(problem.origin, recipe=recipe, inputs=inputs or {})
-    return replace(problem, sides=problem.sides if sides is None else sides, origin=origin)
+    problem = replace(problem, origin=replace(problem.origin, recipe=recipe))
+    return problem if sides is None else replace(problem, sides=sides)
 
 
-def _at_scale(
-    content: ImageLike, style: ImageLike, init: ImageLike | None, scale: Scale, recipe: Recipe
-) -> tuple[tuple[Any, Any, Any], Recipe, np.ndarray | None]:
-    """Give content, style and starting image at a scale, the recipe there, and the sides within a shrunk margin."""
+def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, np.ndarray | None]:
+    """Give the pair at a scale, the recipe there, and the sides within a shrunk margin."""
+    content, style, init, _ = pair
     sides = None
     if recipe.bucket > 1 and scale.count > 1:
         (h, w), bucket = _sides(content), recipe.bucket
@@ -156,7 +132,8 @@ def _at_scale(
         share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
         sides = np.array((round(h * share[0]), round(w * share[1])), np.int32)
     start = None if init is None else _fitted(init, scale.content)
-    return (_fitted(content, scale.content), _fitted(style, scale.style), start), recipe, sides
+    fitted = pair._replace(content=_fitted(content, scale.content), style=_fitted(style, scale.style), init=start)
+    return fitted, recipe, sides
 
 
 def _fitted(picture: ImageLike, shape: tuple[int, int]) -> ImageLike:

@@ -10,7 +10,7 @@ from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
-from nst_jax.posing import Values, arrays, named, objective, settled
+from nst_jax.posing import Pair, Values, arrays, named, objective, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import Scale, plan_for, pose_at
@@ -77,8 +77,8 @@ def _poser(
 ) -> Callable[[int, int], tuple[Problem, ...]]:
     if not contents or not styles:
         raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
-    names = ([named(picture=x)["picture"] for x in kind] for kind in (contents, styles))
-    pictures = Pictures(tuple(contents), tuple(styles), *names)
+    named_contents, named_styles = ([named(picture=x)["picture"] for x in kind] for kind in (contents, styles))
+    pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles)
     return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
 
 
@@ -118,8 +118,8 @@ def poser(
         kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style))
         if kept and first and recipe.init != "style":
             return _joined(kept, first, kept, of_style, inputs)
-        three = pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None
-        new = pose_at(encoder, three, recipe, scale, values=values)
+        pair = Pair(pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None)
+        new = pose_at(encoder, pair, recipe, scale, values)
         first = by_style.setdefault((j, scale.style), new)
         kept = by_content.setdefault((i, scale.content), new)
         # Only the starting image can depend on both pictures.

@@ -17,7 +17,7 @@ from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
 from nst_jax.optimize import Solution
-from nst_jax.posing import Changes, Values, changed, named
+from nst_jax.posing import Changes, Pair, Values, changed, named
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import pose_scales
@@ -177,9 +177,9 @@ def stylize(
             raise UserError(
                 f"the {what} image has shape {np.shape(picture)}: expected (height, width, 3), RGB in [0, 1]"
             )
-    inputs = named(content=content, style=style, init=init)
+    names = named(content=content, style=style, init=init)
     content, style = images.resize(content, recipe.size), images.resize(style, recipe.style_size or recipe.size)
     init = None if init is None else images.fit(init, content.shape[:2])
-    problems = pose_scales(encoder, content, style, recipe, values=values, init=init, inputs=inputs)
+    problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
     return results.solutions[0]
