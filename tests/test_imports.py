@@ -11,9 +11,9 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "packaged", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses", "pixels",
-    "metrics", "problem", "units", "lbfgs", "compiler", "optimize", "scales", "batch", "cache", "record", "runs",
-    "pages", "cli",
+    "errors", "files", "packaged", "types", "recipe", "axis", "presets", "images", "ops", "vgg", "weights", "losses",
+    "pixels", "metrics", "problem", "units", "lbfgs", "compiler", "optimize", "scales", "batch", "cache", "record",
+    "runs", "pages", "cli",
 ]  # fmt: skip
 
 
