@@ -127,10 +127,11 @@ def same_file(one: AnyPath, other: AnyPath) -> bool:
     return False
 
 
-def write_whole(path: AnyPath, write: Callable[[BinaryIO], object]) -> None:
+def write_whole(path: AnyPath, write: Callable[[BinaryIO], object], *, folders: bool = False) -> None:
     """Write a file beside and rename it: at every moment there is the old one or the new one, never half of either.
 
-    `write` gets the open file. If it raises, the old file stays and nothing is left behind.
+    `write` gets the open file. If it raises, the old file stays and nothing is left behind. `folders` makes the
+    folders that are missing.
 
     Raises:
         UserError: a directory, a folder that is missing or not writable, a full disk.
@@ -139,6 +140,8 @@ def write_whole(path: AnyPath, write: Callable[[BinaryIO], object]) -> None:
     path = Path(path)
     beside = _beside(path.parent)
     try:
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:
                 write(file)

@@ -173,6 +173,11 @@ def test_a_folder_must_be_there_unless_the_writer_makes_it(tmp_path):
     for folders in (False, True):
         assert "cannot be written" in refusal(files.check_output, tmp_path / "file" / "a.png", folders=folders)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert "cannot be written" in refusal(files.write_whole, deep, lambda file: file.write(b"x"))
+    files.write_whole(deep, lambda file: file.write(b"x"), folders=True)
+    assert deep.read_bytes() == b"x"
+    in_the_way = tmp_path / "file" / "b" / "a.png"
+    assert "Not a directory" in refusal(files.write_whole, in_the_way, lambda file: file.write(b"x"), folders=True)
 
 
 def failing(error: BaseException):
