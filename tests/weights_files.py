@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from torch_files import tensor, torch_save
 
 from nst_jax import vgg
 from nst_jax.weights.store import Tree
@@ -110,11 +111,8 @@ def torch_state(params: Params) -> dict[str, np.ndarray]:
 
 
 def pth(path: Path, params: Params, legacy: bool = False) -> None:
-    """Write a state dict by torch.save, new (zip) or as before PyTorch 1.6 (bare pickles)."""
-    import torch
-
-    state = {name: torch.tensor(array) for name, array in torch_state(params).items()}
-    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    """Write a state dict as torch.save does."""
+    torch_save(path, {name: tensor(array) for name, array in torch_state(params).items()}, legacy)
 
 
 def safetensors(path: Path, params: Params) -> None:
