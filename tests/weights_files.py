@@ -32,6 +32,11 @@ def same(got: Tree, want: Tree) -> bool:
     )
 
 
+def flat(params: Params) -> dict[str, np.ndarray]:
+    """Name the arrays as the VGG of the TensorFlow examples does: `conv1_1_W` (3, 3, c_in, c_out) and `conv1_1_b`."""
+    return {f"{conv}_{leaf[0].replace('k', 'W')}": a for conv, leaves in params.items() for leaf, a in leaves.items()}
+
+
 def keras_name(conv: str) -> str:
     """conv1_2 -> block1_conv2."""
     return f"block{conv[4]}_conv{conv[6]}"

@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.vgg import CAFFE
 from nst_jax.weights.found import Found, Tensor
-from nst_jax.weights.hdf5 import attribute, datasets, tensor, texts
+from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, tensor, texts
 
 EPSILON = 1e-3
 """Keras' own of batch normalization, where the file does not say."""
@@ -31,7 +29,7 @@ def read_h5(path: Path) -> Iterator[Found]:
     Raises:
         UserError: one already converted, or one whose batch normalization cannot be folded.
     """
-    with h5py.File(path, "r") as file:
+    with opened_h5(path) as file:
         if attribute(file, "format") == "nst_jax-encoder":
             raise UserError(f"{shown(path)} is already in nst_jax's format: use it as it is")
         try:
@@ -41,7 +39,7 @@ def read_h5(path: Path) -> Iterator[Found]:
             raise error if shown(path) in str(error) else UserError(f"{shown(path)}: {error}") from error
 
 
-def _found(file: h5py.File, held: dict[str, Tensor]) -> Found:
+def _found(file: Any, held: dict[str, Tensor]) -> Found:
     root: Any = file.get("model_weights", file)
     if "layer_names" in root.attrs or "nb_layers" in root.attrs:
         below = f"{root.name.strip('/')}/"
@@ -67,7 +65,7 @@ def _keras(tensors: list[Tensor], config: dict[str, dict], backend: str) -> Foun
     )
 
 
-def _old(root: h5py.Group, held: dict[str, Tensor], config: dict[str, dict]) -> Iterator[Tensor]:
+def _old(root: Any, held: dict[str, Tensor], config: dict[str, dict]) -> Iterator[Tensor]:
     """Keras 1 and 2: the layers in their order, and of each the weights that it lists."""
     since: list[str] = []  # the layers since the last convolution
     for layer in texts(root, "layer_names") or sorted(root, key=_numbers):

@@ -10,16 +10,15 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, Literal, get_args
 
-import h5py
 import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown, write_whole
 from nst_jax.vgg import ARCHITECTURES, CAFFE, Preprocessing, param_shapes
 from nst_jax.weights.foreign import HDF5, head_of, opening
-from nst_jax.weights.hdf5 import attribute, datasets
+from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
 
 FORMAT = "nst_jax-encoder"
 VERSION = 1
@@ -127,11 +126,15 @@ def save_weights(path: str | Path, weights: Weights) -> None:
     for name, leaves in weights.params.items():
         if np.abs(leaves["kernel"]).max() > np.finfo(weights.dtype).max:
             raise UserError(f"{name}/kernel exceeds what {weights.dtype} can hold: save it as float32")
-    write_whole(path, lambda file: _write(file, weights))
+    data = _image(weights)
+    write_whole(path, lambda file: file.write(data))
 
 
-def _write(target: BinaryIO, weights: Weights) -> None:
-    with h5py.File(target, "w") as file:
+def _image(weights: Weights) -> bytes:
+    """Make the bytes of a weights file in memory."""
+    import h5py  # only who writes needs it
+
+    with h5py.File("weights.h5", "w", driver="core", backing_store=False) as file:
         for name in param_shapes(weights.architecture):
             leaves = weights.params[name]
             for leaf, dtype in (("kernel", weights.dtype), ("bias", "float32")):
@@ -148,6 +151,8 @@ def _write(target: BinaryIO, weights: Weights) -> None:
         file.attrs["std"] = np.array(how.std, np.float64)
         for field in ("dtype", "source", "source_sha256", "licence", "notes"):
             file.attrs[field] = getattr(weights, field)
+        file.flush()
+        return file.id.get_file_image()
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -161,7 +166,7 @@ def read_weights(path: str | Path) -> Weights:
     if not head_of(path).startswith(HDF5):
         raise UserError(f"{shown(path)} is not an .h5 file: {CONVERT_FIRST}")
     try:
-        with opening(path, "an nst_jax weights file"), h5py.File(path, "r") as file:
+        with opening(path, "an nst_jax weights file"), opened_h5(path) as file:
             return _read(file)
     except UserError as error:
         raise error if shown(path) in str(error) else UserError(f"{shown(path)} {error}") from error
@@ -174,15 +179,15 @@ def read_facts(path: Path) -> tuple[str, str]:
         UserError: as `read_weights` does.
     """
     head_of(path)
-    with opening(path, "an nst_jax weights file"), h5py.File(path, "r") as file:
+    with opening(path, "an nst_jax weights file"), opened_h5(path) as file:
         return _architecture(file), _text(file, "dtype")
 
 
-def _read(file: h5py.File) -> Weights:
+def _read(file: Any) -> Weights:
     architecture, dtype, how = _architecture(file), _text(file, "dtype"), _preprocessing(file)
     if dtype not in get_args(Dtype):
         raise UserError(f"has dtype '{shown(dtype)}', expected {' or '.join(get_args(Dtype))}")
-    held: dict[str, dict[str, h5py.Dataset]] = {}
+    held: dict[str, dict[str, Any]] = {}
     for name, dataset in datasets(file):
         conv, _, leaf = name.partition("/")
         held.setdefault(conv, {})[leaf] = dataset
@@ -190,20 +195,23 @@ def _read(file: h5py.File) -> Weights:
     for leaves in held.values():
         _check_stored(leaves["kernel"], dtype)
         _check_stored(leaves["bias"], "float32")
-    params = {c: {k: leaves[k].astype(np.float32)[()] for k in ("kernel", "bias")} for c, leaves in held.items()}
+    params = {
+        c: {k: read_array(leaves[k]).astype(np.float32) for k in ("kernel", "bias")} for c, leaves in held.items()
+    }
     check_tree(params, architecture)
     text = {key: _text(file, key) for key in ("source", "source_sha256", "licence", "notes")}
     return Weights(params, architecture, how, "float16" if dtype == "float16" else "float32", **text)
 
 
-def _check_stored(dataset: h5py.Dataset, dtype: str) -> None:
-    """Refuse numbers that are not there as the file says: declared and never written, packed, or of another type."""
-    size = math.prod(dataset.shape or ()) * np.dtype(dtype).itemsize
-    if dataset.dtype != np.dtype(dtype) or dataset.chunks or dataset.id.get_storage_size() != size:
-        raise UserError(f"{shown(str(dataset.name))} is not stored as {dtype} in one piece: copy or convert it again")
+def _check_stored(dataset: Any, dtype: str) -> None:
+    """Refuse numbers of another type than the file says."""
+    if np.dtype(dataset.dtype) != np.dtype(dtype):
+        raise UserError(
+            f"{shown(str(dataset.name))} holds {shown(str(dataset.dtype))}, expected {dtype}: convert it again"
+        )
 
 
-def _architecture(file: h5py.File) -> str:
+def _architecture(file: Any) -> str:
     if attribute(file, "format") != FORMAT:
         raise UserError(f"is not an nst_jax weights file: {CONVERT_FIRST}")
     version = attribute(file, "format_version")
@@ -215,14 +223,14 @@ def _architecture(file: h5py.File) -> str:
     return architecture
 
 
-def _text(file: h5py.File, name: str) -> str:
+def _text(file: Any, name: str) -> str:
     value = attribute(file, name)
     if not isinstance(value, str):
         raise UserError(f"is damaged, its attribute {name} is no text: copy, convert or fetch it again")
     return value
 
 
-def _preprocessing(file: h5py.File) -> Preprocessing:
+def _preprocessing(file: Any) -> Preprocessing:
     numbers = {name: _numbers(file, name, size) for name, size in (("range", 1), ("mean", 3), ("std", 3))}
     order = _text(file, "channel_order")
     (span,), (m0, m1, m2), (s0, s1, s2) = numbers.values()
@@ -232,7 +240,7 @@ def _preprocessing(file: h5py.File) -> Preprocessing:
     return Preprocessing(order, span, (m0, m1, m2), (s0, s1, s2))
 
 
-def _numbers(file: h5py.File, name: str, size: int) -> list[float]:
+def _numbers(file: Any, name: str, size: int) -> list[float]:
     value: Any = np.ravel(attribute(file, name))
     if value.size != size or value.dtype.kind not in "fiu":
         raise UserError(f"is damaged, its attribute {name} is not {size} numbers: copy, convert or fetch it again")
