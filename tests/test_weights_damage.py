@@ -40,10 +40,7 @@ WRITERS = {name: write for name, (write, _, _) in FORMATS.items()} | {"npz": npz
 def read(path: Path) -> str:
     """Read a file as what it may be, and give the refusal, none if it is taken."""
     try:
-        if path.name == "ours":
-            held = read_weights(path)
-        else:
-            held = convert(path, path.parent / "out.h5", convention="caffe")
+        held = read_weights(path) if path.name == "ours" else convert(path, path.parent / "out.h5", convention="caffe")
     except UserError as error:
         return str(error) or "an empty line"
     assert all(np.isfinite(a).all() for leaves in held.params.values() for a in leaves.values())

@@ -32,9 +32,9 @@ KINDS = {"float32": "FloatStorage", "float64": "DoubleStorage", "float16": "Half
 
 def tensor(array: np.ndarray, parameter: bool = False, offset: int = 0) -> Rebuilt:
     """Describe a tensor as PyTorch pickles it; a parameter is one wrapped; `offset` elements stand before it."""
-    array = np.asarray(array)
+    array = np.asarray(array, order="C")
     storage = Storage(np.concatenate([np.zeros(offset, array.dtype), array.ravel()]), KINDS[array.dtype.name])
-    strides = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
+    strides = tuple(step // array.itemsize for step in array.strides)
     hooks = Rebuilt("collections.OrderedDict")
     made = Rebuilt("torch._utils._rebuild_tensor_v2", storage, offset, array.shape, strides, False, hooks)
     return Rebuilt("torch._utils._rebuild_parameter", made, True, hooks) if parameter else made

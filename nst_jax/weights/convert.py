@@ -69,7 +69,7 @@ def convert(
             f"{shown(src)} ({layout}) cannot tell what pictures it wants: say --convention torchvision "
             "(RGB in [0, 1], torchvision's own) or --convention caffe (BGR 0 to 255, neural-style-pt's)"
         )
-    source = source or f"{src.name} ({layout})"
+    source = source or f"{shown(src.name)} ({layout})"
     about = {"source": source, "source_sha256": sha256(src), "licence": licence, "notes": made.notes}
     weights = Weights(made.params, made.architecture, preprocessing, dtype, **about)
     save_weights(dst, weights)
