@@ -1,5 +1,6 @@
 """Hostile weights files, and names that are none: one line, soon, and nothing read that is not in the file."""
 
+import json
 import os
 import pickle
 import struct
@@ -35,7 +36,7 @@ def not_in_the_file(path: Path, kind: str) -> None:
     name = "block1_conv1/block1_conv1_W_1:0"
     other = path.with_name("other")
     with h5py.File(path, "r+") as file:
-        shape = np.shape(file[name])
+        shape = (3, 3, 3, files.TINY[0])
         del file[name]
         if kind == "external storage":
             other.write_bytes(bytes(10_000))
@@ -148,6 +149,11 @@ def float8(path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(text)) + text.encode() + bytes(end))
 
 
+def safetensors_header(path: Path, header: dict) -> None:
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+
+
 def lone_onnx(path: Path) -> None:
     import onnx
 
@@ -208,6 +214,17 @@ FOREIGN = {
         ),
         "bn is a layer of type bnorm, expected a plain VGG",
     ),
+    "many dimensions": (
+        lambda path: safetensors_header(
+            path, {"a.weight": {"dtype": "F32", "shape": [1] * 9999, "data_offsets": [0, 4]}}
+        ),
+        "holds 0 convolutions",
+    ),
+    "many names": (
+        lambda path: safetensors_header(path, {"n" * 9999: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}),
+        "holds 0 convolutions",
+    ),
+    "a deep header": (lambda path: path.write_bytes(struct.pack("<Q", 90006) + b'{"a":' * 18001 + b"}"), "cut short"),
     "a pickle without end": (lambda path: path.write_bytes(b"\x80\x02}q\x00"), "is cut short or damaged"),
     "a pickle that hashes for ever": (
         lambda path: path.write_bytes(b"\x80\x02}N" + b"2\x86" * 60 + b"K\x01s."),
@@ -225,6 +242,7 @@ def test_what_a_library_would_stumble_over_is_one_line(tmp_path, case):
         with pytest.raises(UserError, match=said) as caught:
             convert(tmp_path / "src", tmp_path / "out.h5", convention="caffe")
     assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1500
     assert str(tmp_path / "src") in str(caught.value)
     assert not (tmp_path / "out.h5").exists()
 

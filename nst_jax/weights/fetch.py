@@ -65,7 +65,7 @@ def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> 
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as folder:
             raw = Path(folder) / "raw.h5"
             if (md5 := _download(url, raw, by_hand)) != published.md5:
-                raise UserError(f"{url} has md5 {md5}, expected {published.md5}: try again, or {by_hand}")
+                raise UserError(f"{shown(url)} has md5 {md5}, expected {published.md5}: try again, or {by_hand}")
             convert(raw, target, source=url, licence=LICENCE)
     except OSError as error:
         raise UserError(f"cannot write into {shown(cache)}: {one_line(error)}") from error
@@ -89,7 +89,7 @@ def _download(url: str, target: Path, by_hand: str) -> str:
             for piece in answer.iter_content(PIECE):
                 size += len(piece)
                 if size > LARGEST:
-                    raise UserError(f"{url} goes on after {LARGEST} bytes, expected 60 to 80 million: {by_hand}")
+                    raise UserError(f"{shown(url)} goes on after {LARGEST} bytes, expected 60 to 80 million: {by_hand}")
                 md5.update(piece)
                 file.write(piece)
             whole = int(answer.headers.get("Content-Length", size))

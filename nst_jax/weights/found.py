@@ -37,11 +37,13 @@ class Tensor:
             )
         array = self.load()
         if array.shape != self.shape:
-            raise UserError(f"{shown(self.name)} holds {array.shape}, though it says {self.shape}: download it again")
+            raise UserError(
+                f"{shown(self.name)} holds {array.shape}, though it says {shown(str(self.shape))}: download it again"
+            )
         return array.astype(np.float64)
 
     def __str__(self) -> str:
-        return f"{shown(self.name)} {self.shape}"
+        return f"{shown(self.name)} {shown(str(self.shape))}"
 
 
 def from_bytes(data: bytes, dtype: str, shape: tuple[int, ...], order: Literal["<", ">"] = "<") -> np.ndarray:

@@ -169,7 +169,7 @@ def _tensor(value: Any, name: str, path: Path, fetch: Fetch, order: Order) -> Te
     if value.name.startswith("torch._utils._rebuild"):
         kind = function.removeprefix("_rebuild_").removesuffix("_no_storage").replace("_", " ")
         kind = "tensor of a rare type" if function == "_rebuild_tensor_v3" else kind
-        where = f"{shown(path)}: {shown(name)} is a {kind}"
+        where = f"{shown(path)}: {shown(name)} is a {shown(kind)}"
         raise UserError(f"{where}, expected plain numbers: save the state dict of dense tensors on the CPU")
     return None
 

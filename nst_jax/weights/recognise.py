@@ -96,7 +96,7 @@ def find(found: Found, prefix: str | None = None) -> Network:
     fitting = {name: _match(family, found.order) for name, family in families.items()}
     fitting = {name: match for name, match in fitting.items() if match}
     if len(fitting) > 1:
-        names = " and ".join(f"'{shown(name)}'" for name in fitting)
+        names = " and ".join(f"'{shown(name)}'" for name in list(fitting)[:SHOWN])
         raise UserError(f"holds {len(fitting)} VGGs, with the prefixes {names}: choose one with --prefix")
     if fitting:
         ((name, match),) = fitting.items()
@@ -147,7 +147,7 @@ def _network(family: list[Layer], layers: list[Layer], architecture: str, order:
     first = next((layer for layer in family[: family.index(convs[0])] if layer.is_pointwise), None)
     for layer in family[family.index(convs[0]) : family.index(convs[-1])]:
         if layer.is_scale or (layer.kernel is not None and not layer.is_conv):
-            held = ", ".join(map(str, layer.arrays.values()))
+            held = ", ".join(map(str, list(layer.arrays.values())[:SHOWN]))
             raise UserError(f"holds {held} between its convolutions, expected a plain VGG")
     shapes = {}
     for name, layer in zip(conv_names(architecture), convs, strict=True):

@@ -73,8 +73,8 @@ def check_shapes(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], architectu
     if missing := [name for name in want if name not in have]:
         faults.append(f"missing {', '.join(missing)}")
     if extra := [shown(name) for name in have if name not in want]:
-        faults.append(f"extra {', '.join(extra)}")
-    faults += [f"{n} is {have[n]}, expected {want[n]}" for n in want if n in have and have[n] != want[n]]
+        faults.append(f"extra {', '.join(extra[:MOST_FAULTS])}{', ...' if len(extra) > MOST_FAULTS else ''}")
+    faults += [f"{n} is {shown(str(have[n]))}, expected {want[n]}" for n in want if n in have and have[n] != want[n]]
     if faults:
         more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
         raise UserError(f"is not a complete {architecture}: {'; '.join(faults[:MOST_FAULTS])}{more}")
