@@ -70,4 +70,4 @@ def test_damaged_files_give_their_arrays_or_one_line(tmp_path, form):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WRITERS)
 def test_damaged_files_give_their_arrays_or_one_line_at_length(tmp_path, form):
-    damage(tmp_path, form, 1500, seed=1)
+    damage(tmp_path, form, 400, seed=1)
