@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import ExifTags, Image
 
 from nst_jax import images
 from nst_jax.errors import UserError
+
+CASES = Path(__file__).parent / "cases"
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "WEBP"])
@@ -38,7 +41,8 @@ MODES = [
     ("LA", (100, 50), "PNG", (100, 100, 100), 50),
     ("LA", (100, 50), "TIFF", (100, 100, 100), 50),
     ("RGBA", (10, 20, 30, 128), "PNG", (10, 20, 30), 128),
-    ("RGBA", (10, 20, 30, 0), "TIFF", (10, 20, 30), 0),
+    ("RGBA", (10, 20, 30, 1), "TIFF", (10, 20, 30), 1),
+    ("RGBA", (10, 20, 30, 0), "TIFF", (127.5, 127.5, 127.5), 0),  # nothing is visible: neutral
     ("1", 1, "PNG", (255, 255, 255), None),
     ("1", 1, "BMP", (255, 255, 255), None),
     ("1", 1, "TIFF", (255, 255, 255), None),
@@ -68,7 +72,7 @@ def test_read_palette_with_transparency(tmp_path, form):
     image.putpalette([255, 0, 0, 0, 255, 0])
     image.putpixel((1, 0), 1)
     picture = images.read(file_of(tmp_path, image, form, transparency=0))
-    np.testing.assert_array_equal(picture.rgb[0], [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(picture.rgb[0], [[0, 1, 0], [0, 1, 0]])  # the hidden red never counts
     np.testing.assert_array_equal(alpha_of(picture), [[0, 1]])
 
 
@@ -101,6 +105,43 @@ def test_read_16_bit_grey_with_a_transparent_level(tmp_path):
     path = tmp_path / "deep.png"
     path.write_bytes(png(np.array([[1000, 1001]], np.uint16), 0, (b"tRNS", struct.pack(">H", 1000))))
     np.testing.assert_array_equal(alpha_of(images.read(path)), [[0, 1]])
+
+
+@pytest.mark.parametrize("name", ["grey8_whiteiszero.tif", "grey16_whiteiszero.tif"])
+def test_read_shows_grey_whose_zero_is_white_as_any_viewer_does(name):
+    rgb = images.read(CASES / name).rgb
+    with Image.open(CASES / "grey8_whiteiszero.tif") as eight:
+        np.testing.assert_allclose(rgb[..., 0], np.asarray(eight) / 255, atol=1 / 255)
+
+
+def tiff(values: np.ndarray, bits: int, photometric: int, order: str = "<") -> bytes:
+    """Make a grey TIFF by hand; bits are 12, 16, or 32 for float, photometric is 0 where 0 is white, else 1."""
+    height, width = values.shape
+    if bits == 12:  # two levels in three bytes, rows begin at a byte
+        pairs = values.reshape(height, -1, 2).astype(np.uint32)
+        three = np.stack([pairs[..., 0] >> 4, (pairs[..., 0] & 15) << 4 | pairs[..., 1] >> 8, pairs[..., 1] & 255], -1)
+        data = three.astype(np.uint8).tobytes()
+    else:
+        data = values.astype(order + ("f4" if bits == 32 else "u2")).tobytes()
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
+    tags |= {339: 3} if bits == 32 else {}
+    head = struct.pack(order + "2sHI", {"<": b"II", ">": b"MM"}[order], 42, 8 + len(data))
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    return head + data + struct.pack(order + "H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [12, 16, 32])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_read_takes_depth_and_direction_of_grey_from_the_file(tmp_path, order, bits, photometric):
+    if (photometric, bits) == (0, 12) or (bits == 12 and order == ">") or (photometric, bits, order) == (0, 16, ">"):
+        pytest.skip("Pillow opens no such file")
+    shades = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    levels = shades if bits == 32 else np.rint(shades * (2**bits - 1))
+    path = tmp_path / "grey.tif"
+    path.write_bytes(tiff(levels, bits, photometric, order))
+    want = shades if photometric else 1 - shades
+    np.testing.assert_allclose(images.read(path).rgb, np.repeat(want[..., None], 3, -1), atol=1 / 4000)
 
 
 @pytest.mark.parametrize("value", [-0.5, 1.5, np.nan])

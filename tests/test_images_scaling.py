@@ -102,9 +102,26 @@ def test_resize_refuses():
     [(0, 0), (1, 255), (-3, 0), (7, 255), (0.5, 128), (127.4 / 255, 127), (127.6 / 255, 128)],
 )
 def test_to_uint8(value, level):
-    result = images.to_uint8(np.full((1, 1, 3), value))
+    result = images.to_uint8(np.full((1, 1, 3), value, float))
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, level)
+
+
+def test_levels_stay_levels_in_every_function():
+    levels = images.to_uint8(noise(8, 8))
+    fractions = levels / np.float32(255)
+    for values in (levels, levels.astype(np.uint16) * 257):
+        np.testing.assert_array_equal(images.to_uint8(values), levels)
+        for function in (
+            lambda x: images.fit(x, (5, 3)),
+            lambda x: images.resize(x, 4),
+            lambda x: images.pad(x, 5),
+            lambda x: images.side_by_side([x], 8),
+            lambda x: images.visible(x, None),
+            lambda x: images.compose(x, None),
+            images.entering,
+        ):
+            np.testing.assert_allclose(function(values), function(fractions), atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -35,13 +35,16 @@ def source(tmp_path) -> Path:
     return path
 
 
+TORCH = ("--convention", "torchvision")
+
+
 def run(*argv: object) -> int:
     return main(["weights", *map(str, argv)])
 
 
 def test_convert_then_verify(tmp_path, source, capsys):
     dst = tmp_path / "dst.h5"
-    assert run("convert", source, dst, "--dtype", "float16", "--source", "a friend", "--licence", "CC0") == 0
+    assert run("convert", source, dst, *TORCH, "--dtype", "float16", "--source", "a friend", "--licence", "CC0") == 0
     assert capsys.readouterr().out == f"{dst}: vgg11, float16, RGB, 0 to 1\n"
     assert run("verify", dst) == 0
     shown = capsys.readouterr().out
@@ -59,8 +62,20 @@ def test_convention_reaches_the_file(tmp_path, source, capsys):
     assert "BGR, 0 to 255" in capsys.readouterr().out
 
 
+def test_a_file_of_two_networks_asks_which(tmp_path, capsys):
+    from safetensors.numpy import save_file
+
+    state = files.torch_state(files.params_of("vgg11"))
+    save_file(
+        {f"{net}.{name}": array for net in ("net", "loss.vgg") for name, array in state.items()}, tmp_path / "two"
+    )
+    assert run("convert", tmp_path / "two", tmp_path / "dst.h5", *TORCH) == 2
+    assert "holds 2 VGGs, with the prefixes 'loss.vgg.' and 'net.': choose one with --prefix" in capsys.readouterr().err
+    assert run("convert", tmp_path / "two", tmp_path / "dst.h5", *TORCH, "--prefix", "loss.vgg") == 0
+
+
 def test_verify_refuses_a_damaged_file_with_code_2(tmp_path, source, capsys):
-    assert run("convert", source, tmp_path / "dst.h5") == 0
+    assert run("convert", source, tmp_path / "dst.h5", *TORCH) == 0
     (tmp_path / "dst.h5").write_bytes((tmp_path / "dst.h5").read_bytes()[:-999])
     capsys.readouterr()
     assert run("verify", tmp_path / "dst.h5") == 2
@@ -72,7 +87,7 @@ def test_verify_refuses_a_damaged_file_with_code_2(tmp_path, source, capsys):
 
 def test_list_tells_what_is_here_and_how_to_get_the_rest(tmp_path, source, capsys):
     (tmp_path / "cache").mkdir()
-    assert run("convert", source, tmp_path / "cache" / "mine.h5") == 0
+    assert run("convert", source, tmp_path / "cache" / "mine.h5", *TORCH) == 0
     (tmp_path / "cache" / "broken.h5").write_bytes(b"x")
     capsys.readouterr()
     assert run("list") == 0
@@ -95,7 +110,7 @@ def test_fetch_without_a_server_is_one_line_and_code_2(tmp_path, capsys, monkeyp
 
 
 def test_normalize(tmp_path, source, capsys):
-    assert run("convert", source, tmp_path / "src.h5") == 0
+    assert run("convert", source, tmp_path / "src.h5", *TORCH) == 0
     (tmp_path / "pictures").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "pictures" / "a.png")

@@ -76,10 +76,10 @@ def test_what_float16_cannot_hold_is_refused(tiny, tmp_path):
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tiny, tmp_path):
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         save_weights(tmp_path / "absent" / "w.h5", tiny_weights())
     (tmp_path / "taken").mkdir()
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="is a directory"):
         save_weights(tmp_path / "taken", tiny_weights())
     assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
 
@@ -125,6 +125,47 @@ def test_a_changed_file_is_refused_in_one_line(tiny, tmp_path, case):
     assert str(path) in str(caught.value)
 
 
+NOT_NUMBERS = ("text", np.float64(1), np.zeros((3, 3)), np.array([1j, 1, 1]), np.array([], float))
+ATTRIBUTES = {
+    "range": (0.0, -1.0, np.inf, -np.inf, np.nan, np.array([1.0, 2.0]), "255", np.array([], float)),
+    "mean": (np.array([np.nan, 0, 0]), np.array([0, np.inf, 0]), np.zeros(2), *NOT_NUMBERS),
+    "std": (np.zeros(3), np.array([1, 1, -1.0]), np.array([1, np.nan, 1]), np.array([1, 1, np.inf]), *NOT_NUMBERS),
+    "channel_order": ("GRB", "", "rgb", 3),
+    "dtype": ("int7", "float64", "", 3, "float16"),  # the file holds float32
+    "architecture": ("VGG16", "", 3, "vgg11\n"),
+    "format": ("other", 3, ""),
+    "format_version": (0, 2, "1", np.array([1, 1])),
+    "source": (3, np.zeros(3)),
+    "source_sha256": (3,),
+    "licence": (3,),
+    "notes": (3,),
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_every_attribute_is_checked(tiny, tmp_path, name):
+    path = tmp_path / "w.h5"
+    for value in (*ATTRIBUTES[name], None):
+        save_weights(path, tiny_weights())
+        with h5py.File(path, "r+") as file:
+            del file.attrs[name]
+            if value is not None:
+                file.attrs[name] = value
+        for function in (read_weights, load_encoder):
+            with pytest.raises(UserError) as caught:
+                function(path)
+            assert str(caught.value).isprintable(), value
+            assert str(path) in str(caught.value)
+
+
+def test_a_preprocessing_that_leaves_nothing_is_not_saved(tiny, tmp_path):
+    for change in ({"range": 0.0}, {"range": np.nan}, {"mean": (np.inf, 0, 0)}, {"std": (0, 1, 1)}):
+        weights = tiny_weights(preprocessing=dataclasses.replace(TORCHVISION, **change))
+        with pytest.raises(UserError, match="expected"):
+            save_weights(tmp_path / "w.h5", weights)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
 def test_a_file_cut_short_is_refused(tiny, tmp_path, keep):
     path = tmp_path / "w.h5"
@@ -136,7 +177,7 @@ def test_a_file_cut_short_is_refused(tiny, tmp_path, keep):
 
 @pytest.mark.parametrize(
     ("content", "match"),
-    [(b"", "is empty"), (b"\x89PNG not weights", "not an .h5 file: convert it first"), (None, "No such")],
+    [(b"", "is empty"), (b"\x89PNG not weights", "not an .h5 file: convert it first"), (None, "no such file")],
 )
 def test_what_is_no_h5_is_refused(tmp_path, content, match):
     path = tmp_path / "w.h5"

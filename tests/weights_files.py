@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from torch_files import tensor, torch_save
 
 from nst_jax import vgg
 from nst_jax.weights.store import Tree
@@ -29,6 +30,11 @@ def same(got: Tree, want: Tree) -> bool:
     return list(got) == list(want) and all(
         np.array_equal(got[c][k], want[c][k]) for c in want for k in ("kernel", "bias")
     )
+
+
+def flat(params: Params) -> dict[str, np.ndarray]:
+    """Name the arrays as the VGG of the TensorFlow examples does: `conv1_1_W` (3, 3, c_in, c_out) and `conv1_1_b`."""
+    return {f"{conv}_{leaf[0].replace('k', 'W')}": a for conv, leaves in params.items() for leaf, a in leaves.items()}
 
 
 def keras_name(conv: str) -> str:
@@ -110,11 +116,8 @@ def torch_state(params: Params) -> dict[str, np.ndarray]:
 
 
 def pth(path: Path, params: Params, legacy: bool = False) -> None:
-    """Write a state dict by torch.save, new (zip) or as before PyTorch 1.6 (bare pickles)."""
-    import torch
-
-    state = {name: torch.tensor(array) for name, array in torch_state(params).items()}
-    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    """Write a state dict as torch.save does."""
+    torch_save(path, {name: tensor(array) for name, array in torch_state(params).items()}, legacy)
 
 
 def safetensors(path: Path, params: Params) -> None:

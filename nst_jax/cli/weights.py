@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from nst_jax.files import shown
 from nst_jax.recipe import Pooling
 
 Dtype = Literal["float32", "float16"]
@@ -18,14 +19,15 @@ Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")]
 class Convert:
     """Turn somebody else's VGG into a weights file for --weights.
 
-    SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat;
-    VGG-11, 13, 16 or 19 by its shapes. Only the convolutions are kept. A .pth, or an .onnx made from one, cannot
-    tell which pictures it was trained on, so say --convention:
+    SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat,
+    NumPy .npz and .npy; VGG-11, 13, 16 or 19 by its shapes, whatever its layers are called. Only the convolutions are
+    kept, with batch normalization folded in. Most files cannot tell which pictures the network was trained on, so say
+    --convention:
 
         nst-jax weights convert vgg19-dcbb9e9d.pth vgg19.h5 --convention torchvision
         nst-jax stylize photo.jpg painting.jpg -o out.png --weights ./vgg19.h5
 
-    .pth needs torch, .onnx onnx, .mat scipy, .safetensors safetensors: pip install 'nst-jax[convert]'.
+    .onnx needs onnx: pip install 'nst-jax[convert]'.
     """
 
     src: Source
@@ -34,6 +36,8 @@ class Convert:
     """File to write, .h5."""
     convention: Literal["caffe", "torchvision"] | None = None
     """Pictures the weights expect: caffe is BGR, 0 to 255, minus the mean; torchvision is RGB, [0, 1], standardised."""
+    prefix: str | None = None
+    """What the names of the network begin with, in a file that holds several; the message names them."""
     dtype: Dtype = "float32"
     """Kernels on disk: float32 loses nothing, float16 is half as large and good to 3 digits."""
     source: str = ""
@@ -49,12 +53,13 @@ class Convert:
             self.src,
             self.dst,
             convention=self.convention,
+            prefix=self.prefix,
             dtype=self.dtype,
             source=self.source,
             licence=self.licence,
         )
         how = made.preprocessing
-        print(f"{self.dst}: {made.architecture}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
+        print(f"{shown(self.dst)}: {made.architecture}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
         return 0
 
 
@@ -75,9 +80,9 @@ class Fetch:
         """Fetch; return the exit code."""
         from nst_jax.weights.fetch import BASE_URL, fetch
 
-        print(f"{self.name}: 60 to 80 MB to download, unless it is in the cache", file=sys.stderr)
+        print(f"{shown(self.name)}: 60 to 80 MB to download, unless it is in the cache", file=sys.stderr)
         path = fetch(self.name, base_url=self.base_url or BASE_URL)
-        print(f"{path}: use it with --weights {path.stem}")
+        print(f"{shown(path)}: use it with --weights {path.stem}")
         return 0
 
 
@@ -140,7 +145,7 @@ class Normalize:
         from nst_jax.weights.normalize import normalize_file
 
         count = normalize_file(self.src, self.dst, self.images, size=self.size, pooling=self.pooling, dtype=self.dtype)
-        print(f"{self.dst}: normalized over {count} pictures")
+        print(f"{shown(self.dst)}: normalized over {count} pictures")
         return 0
 
 

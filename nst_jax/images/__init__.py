@@ -1,17 +1,24 @@
 """Turn picture files into image arrays and back; imports no jax, so that commands check inputs at once.
 
-Image contract, here and everywhere: float32, RGB, (h, w, 3), [0, 1], encoded as sRGB.
+Image contract, here and everywhere: float32, RGB, (h, w, 3), [0, 1], encoded as sRGB. Colours that transparency hides
+never count.
 """
 
+from .arrays import entering
 from .digest import pixels_digest
-from .reading import Picture, read, read_metadata, shape_of
+from .reading import Picture, is_picture, read, read_metadata, shape_of
 from .scaling import fit, pad, resize, resized, side_by_side, to_uint8
+from .transparency import NEUTRAL, compose, visible
 from .writing import check_writable, save
 
 __all__ = [
+    "NEUTRAL",
     "Picture",
     "check_writable",
+    "compose",
+    "entering",
     "fit",
+    "is_picture",
     "pad",
     "pixels_digest",
     "read",
@@ -22,4 +29,5 @@ __all__ = [
     "shape_of",
     "side_by_side",
     "to_uint8",
+    "visible",
 ]

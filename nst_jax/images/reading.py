@@ -11,18 +11,22 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import UserError
+from ..files import one_line, regular, shown
+from .transparency import visible
 
 MAX_BYTES = 2**30
 MAX_PIXELS = 150_000_000  # below Pillow's own refusal (179 million), so that ours speaks first
 
 # Only these decoders are tried: an untrusted file must not start another program, as EPS does.
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-_EXPECTED = "expected a PNG, JPEG, WebP, TIFF, BMP or GIF picture"
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", *(["AVIF"] if features.check("avif") else []))
+_PICTURE = "a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF picture"
+_EXPECTED = f"expected {_PICTURE}"
 _TOO_MANY = "more than the limit of {} pixels; scale it down"
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I", "F")
+_BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0: BitsPerSample, PhotometricInterpretation
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,7 +45,7 @@ class Picture:
     """One picture file, decoded, upright and in sRGB."""
 
     rgb: NDArray[np.float32]
-    """(h, w, 3) in [0, 1], sRGB; not multiplied by alpha."""
+    """(h, w, 3) in [0, 1], sRGB; not multiplied by alpha. Where alpha is 0 what stands around goes on (`visible`)."""
     alpha: NDArray[np.float32] | None
     """(h, w) in [0, 1], 1 is opaque; None where the file has no transparency."""
     sha256: str
@@ -55,7 +59,8 @@ def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
 
     EXIF orientation is applied, transparency becomes `alpha`, and an embedded ICC profile is converted to sRGB
     (relative colorimetric with black point compensation; a broken profile is ignored). Grey of 16 bits keeps its
-    depth; colour of 16 bits per channel arrives with 8, which is what Pillow decodes.
+    depth; colour of 16 bits per channel arrives with 8, which is what Pillow decodes. Colours under alpha 0 never
+    count: two files that look alike give equal arrays (see `visible`; `compose` lays the picture on a ground).
 
     Raises:
         UserError: missing, unreadable, a directory, no picture, damaged, or larger than the limits.
@@ -63,7 +68,7 @@ def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
     path = Path(path)
     data = _bytes_of(path, max_bytes)
     rgb, alpha = _decode(path, data, max_pixels, _pixels)
-    return Picture(rgb, alpha, hashlib.sha256(data).hexdigest(), path)
+    return Picture(visible(rgb, alpha), alpha, hashlib.sha256(data).hexdigest(), path)
 
 
 def shape_of(path: str | Path) -> tuple[int, int]:
@@ -88,24 +93,34 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return _decode(path, _bytes_of(path, MAX_BYTES), MAX_PIXELS, _texts)
 
 
+def is_picture(path: str | Path) -> bool:
+    """Tell whether a file opens as a picture, by its first bytes and not by its name; never raises.
+
+    Cheap: no pixel is decoded. Damage that only the pixels show is found by `read`.
+    """
+    try:
+        with regular(path, _PICTURE).open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=_FORMATS):
+                return True
+    except Exception:  # whatever a foreign file makes Pillow raise, it is no picture for us
+        return False
+
+
 def _bytes_of(path: Path, max_bytes: int) -> bytes:
     """Read a regular file of 1 to `max_bytes` bytes."""
     try:
-        if path.is_dir():
-            raise UserError(f"{path}: is a directory; {_EXPECTED}")
-        size = path.stat().st_size
-        if not path.is_file():
-            raise UserError(f"{path}: is not a regular file; {_EXPECTED}")
+        size = regular(path, _PICTURE).stat().st_size
         if size > max_bytes:
-            raise UserError(f"{path}: has {size} bytes, more than the limit of {max_bytes}; use a smaller picture")
+            raise UserError(
+                f"{shown(path)}: has {size} bytes, more than the limit of {max_bytes}; use a smaller picture"
+            )
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {_EXPECTED}") from None
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{path}: cannot be read ({reason}); check the path and its permissions") from error
+        reason = one_line(error)
+        raise UserError(f"{shown(path)}: cannot be read ({reason}); check the path and its permissions") from error
     if not data:
-        raise UserError(f"{path}: is empty (0 bytes); {_EXPECTED}")
+        raise UserError(f"{shown(path)}: is empty (0 bytes); {_EXPECTED}")
     return data
 
 
@@ -118,17 +133,18 @@ def _decode(path: Path, data: bytes, max_pixels: int, use: Callable[[Image.Image
             with Image.open(BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
-                    raise UserError(f"{path}: has {width} x {height} pixels, {_TOO_MANY.format(max_pixels)}")
+                    raise UserError(f"{shown(path)}: has {width} x {height} pixels, {_TOO_MANY.format(max_pixels)}")
                 return use(image)
         except UserError:
             raise
         except Image.DecompressionBombError:
-            raise UserError(f"{path}: has {_TOO_MANY.format(max_pixels)}") from None
+            raise UserError(f"{shown(path)}: has {_TOO_MANY.format(max_pixels)}") from None
         except UnidentifiedImageError:
-            raise UserError(f"{path}: is not a picture that can be read; {_EXPECTED}") from None
+            raise UserError(f"{shown(path)}: is not a picture that can be read; {_EXPECTED}") from None
         except Exception as error:  # a damaged file makes Pillow raise nearly anything: SyntaxError, EOFError ...
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{path}: cannot be decoded ({reason}); export or download it again") from error
+            raise UserError(
+                f"{shown(path)}: cannot be decoded ({one_line(error)}); export or download it again"
+            ) from error
 
 
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -136,11 +152,13 @@ def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32
     image.load()
     turn = _turn(image)
     profile, transparent = image.info.get("icc_profile"), image.info.get("transparency")
+    bits, white_is_zero = _grey_scale(image)
     if turn is not None:
         image = image.transpose(turn)
     alpha = None
     if image.mode in _DEEP_GREY:
-        grey = _deep_grey(image)
+        grey = _deep_grey(image, bits)
+        grey = 1 - grey if white_is_zero else grey
         if isinstance(transparent, int):
             alpha = (np.asarray(image) != transparent).astype(np.float32)
         if not profile:
@@ -170,10 +188,17 @@ def _unit(image: Image.Image) -> NDArray[np.float32]:
     return np.divide(np.asarray(image), np.float32(255), dtype=np.float32)
 
 
-def _deep_grey(image: Image.Image) -> NDArray[np.float32]:
-    """Scale 16-bit grey by 65535; a float TIFF is taken as it is, and must be in [0, 1]."""
+def _grey_scale(image: Image.Image) -> tuple[int, bool]:
+    """Give the bits of a level and whether 0 is white: for deep grey in TIFF, Pillow leaves both to who asks."""
+    tags = getattr(image, "tag_v2", {})
+    (bits, *_), photometric = tags.get(_BITS, (16,)), tags.get(_PHOTOMETRIC, 1)
+    return min(bits, 16), photometric == 0
+
+
+def _deep_grey(image: Image.Image, bits: int) -> NDArray[np.float32]:
+    """Scale grey of 12 or 16 bits to [0, 1]; a float TIFF is taken as it is, and must be in [0, 1]."""
     values = np.asarray(image).astype(np.float32)
-    top = 1 if image.mode == "F" else 65535
+    top = 1 if image.mode == "F" else 2**bits - 1
     if not (values.min() >= 0 and values.max() <= top):  # also false for NaN
         raise ValueError(f"grey values outside 0 to {top}; expected 8 or 16 bits per channel")
     return values / np.float32(top)

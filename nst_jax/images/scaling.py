@@ -4,39 +4,39 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
 from ..errors import UserError
+from .arrays import unit
+from .lanczos import lanczos
+from .transparency import resampled
 
 
 def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
     """Round an array in [0, 1] of any shape to the nearest of 256 levels: round(255 clip(x, 0, 1)).
 
+    Levels of 8 or 16 bits are known by their type and keep their meaning.
+
     Raises:
         ValueError: a value is NaN or infinite; a diverged picture must not pass for black or white.
     """
-    values = np.asarray(image, np.float32)
+    values = unit(image)
     if not np.isfinite(values).all():
         raise ValueError("image holds NaN or infinite values; expected finite numbers in [0, 1]")
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def fit(image: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resample (h, w, 3) or (h, w) to exactly `shape` = (height, width) by antialiased Lanczos-3.
+def fit(image: ArrayLike, shape: tuple[int, int], *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:
+    """Resample (h, w, c) or (h, w) to exactly `shape` = (height, width) by antialiased Lanczos-3 (see `lanczos`).
 
-    The filter runs in float32 on the sRGB values, one channel at a time; its width grows with the reduction, and
-    its overshoot is clipped to [0, 1]. An array that has that shape already is returned untouched.
+    With `alpha` (h, w) every colour counts by its opacity, so that none hidden under alpha 0 leaks out; alpha itself
+    is resampled by a call of its own. An array that has that shape already is returned untouched.
     """
-    values = np.asarray(image, np.float32)
+    values = unit(image)
     if values.ndim not in (2, 3) or 0 in values.shape:
         raise ValueError(f"image has shape {values.shape}; expected (h, w) or (h, w, c), none of them 0")
-    height, width = shape
-    if values.shape[:2] == (height, width):
-        return values
-    if values.ndim == 2:
-        resampled = Image.fromarray(values).resize((width, height), Image.Resampling.LANCZOS)
-        return np.clip(np.asarray(resampled), 0, 1)
-    return np.stack([fit(values[..., c], shape) for c in range(values.shape[2])], axis=-1)
+    if alpha is None or values.shape[:2] == tuple(shape):
+        return lanczos(values, shape)
+    return resampled(values, alpha, shape)
 
 
 def pad(image: ArrayLike, multiple: int) -> NDArray[np.float32]:
@@ -44,24 +44,24 @@ def pad(image: ArrayLike, multiple: int) -> NDArray[np.float32]:
 
     (h, w) -> multiple (ceil(h / multiple), ceil(w / multiple)); a margin wider than the picture reflects it again.
     """
-    values = np.asarray(image, np.float32)
+    values = unit(image)
     height, width = values.shape[:2]
     return np.pad(values, ((0, -height % multiple), (0, -width % multiple), (0, 0)), "reflect")
 
 
-def resize(image: ArrayLike, size: int) -> NDArray[np.float32]:
+def resize(image: ArrayLike, size: int, *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:
     """Resample (h, w, 3) or (h, w) to a longer side of `size` pixels, aspect kept; 0 keeps its own size.
 
-    (h, w) -> max(1, round(h size / max(h, w))), max(1, round(w size / max(h, w)))
+    (h, w) -> max(1, round(h size / max(h, w))), max(1, round(w size / max(h, w))); `alpha` as for `fit`.
 
     Raises:
         UserError: `size` is negative.
     """
-    values = np.asarray(image, np.float32)
+    values = unit(image)
     if size < 0:
         raise UserError(f"size is {size}; expected a number of pixels, or 0 to keep the picture's own size")
     height, width = values.shape[:2]
-    return fit(values, resized((height, width), size))
+    return fit(values, resized((height, width), size), alpha=alpha)
 
 
 def resized(shape: tuple[int, int], size: int) -> tuple[int, int]:

@@ -1,27 +1,35 @@
 """Turn somebody else's weights file into ours."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from nst_jax.errors import UserError
-from nst_jax.networks import CAFFE, TORCHVISION, VGGS
-from nst_jax.weights.read_keras import read_keras
+from nst_jax.files import check_output, shown
+from nst_jax.networks import CAFFE, TORCHVISION
+from nst_jax.weights.foreign import detect, opening
+from nst_jax.weights.found import Found
+from nst_jax.weights.read_keras import read_h5
 from nst_jax.weights.read_matconvnet import read_matconvnet
+from nst_jax.weights.read_numpy import read_npy, read_npz
 from nst_jax.weights.read_onnx import read_onnx
-from nst_jax.weights.read_torch import read_pth, read_safetensors
-from nst_jax.weights.sources import Found, detect
-from nst_jax.weights.store import Dtype, Weights, check_tree, save_weights, sha256
+from nst_jax.weights.read_safetensors import read_safetensors
+from nst_jax.weights.read_torch import read_bare_pickle, read_pth
+from nst_jax.weights.recognise import recognise
+from nst_jax.weights.store import Dtype, Weights, save_weights, sha256
 
 Convention = Literal["caffe", "torchvision"]
 CONVENTIONS = {"caffe": CAFFE, "torchvision": TORCHVISION}
 READERS = {
-    "hdf5": read_keras,
-    "torch": read_pth,
-    "safetensors": read_safetensors,
-    "onnx": read_onnx,
-    "matlab": read_matconvnet,
+    "hdf5": (read_h5, "a Keras .h5 file"),
+    "torch": (read_pth, "a PyTorch file"),
+    "pickle": (read_bare_pickle, "a PyTorch file"),
+    "safetensors": (read_safetensors, "a safetensors file"),
+    "onnx": (read_onnx, "an ONNX model"),
+    "matlab": (read_matconvnet, "a MATLAB 5 file"),
+    "npz": (read_npz, "a NumPy file"),
+    "npy": (read_npy, "a NumPy file"),
 }
 
 
@@ -30,6 +38,7 @@ def convert(
     dst: str | Path,
     *,
     convention: Convention | None = None,
+    prefix: str | None = None,
     dtype: Dtype = "float32",
     source: str = "",
     licence: str = "",
@@ -37,46 +46,48 @@ def convert(
     """Read the convolutions of a VGG-11, 13, 16 or 19 and write them as a weights file.
 
     Args:
-        convention: what the weights want to see; needed where the file cannot tell, wins where it can.
+        convention: what the weights want to see; needed where the file cannot tell, wins where it can, save over a
+            preprocessing that the network has as its first layer.
+        prefix: what the names of the network begin with, in a file that holds several.
         dtype: of the kernels on disk. float32 loses nothing; float16 halves the file and moves each
             number by at most 2^-11 of itself.
         source: said in the file; the name and kind of `src` if nothing is given.
 
     Raises:
-        UserError: a file that is not a VGG, or whose convention must be said.
+        UserError: a file that is not a VGG or holds several, or whose convention must be said.
     """
     src, dst = Path(src), Path(dst)
-    if src.exists() and dst.exists() and src.samefile(dst):
-        raise UserError(f"{dst} is the file to convert: give the result another name")
-    found = READERS[detect(src)](src)
-    params, architecture = name_convs(found, src)
-    preprocessing = CONVENTIONS[convention] if convention else found.preprocessing
+    check_output(dst, [src])
+    with opened(src) as found:
+        made = recognise(found, prefix)
+        layout = found.layout
+    if made.own_preprocessing and convention:
+        raise UserError(f"{shown(src)} has its preprocessing as its first layer: leave --convention out")
+    preprocessing = CONVENTIONS[convention] if convention else made.preprocessing
     if preprocessing is None:
         raise UserError(
-            f"{src} ({found.layout}) cannot tell what pictures it wants: say --convention torchvision "
+            f"{shown(src)} ({layout}) cannot tell what pictures it wants: say --convention torchvision "
             "(RGB in [0, 1], torchvision's own) or --convention caffe (BGR 0 to 255, neural-style-pt's)"
         )
-    source = source or f"{src.name} ({found.layout})"
-    weights = Weights(params, architecture, preprocessing, dtype, source, sha256(src), licence)
+    source = source or f"{shown(src.name)} ({layout})"
+    about = {"source": source, "source_sha256": sha256(src), "licence": licence, "notes": made.notes}
+    weights = Weights(made.params, made.architecture, preprocessing, dtype, **about)
     save_weights(dst, weights)
     return weights
 
 
-def name_convs(found: Found, src: Path) -> tuple[dict[str, dict[str, np.ndarray]], str]:
-    """Recognise the architecture by its number of convolutions and name them conv1_1, ...
+@contextmanager
+def opened(src: Path) -> Iterator[Found]:
+    """Open a foreign weights file of any format; what is wrong with it is said in one line that names it.
 
     Raises:
-        UserError: no such number, or wrong shapes.
+        UserError: no plain file, no known format, damaged, or everything the reader and the caller refuse.
     """
-    by_count = {len(vgg.convs): architecture for architecture, vgg in VGGS.items()}
-    architecture = by_count.get(len(found.convs))
-    if architecture is None:
-        expected = ", ".join(f"{count} ({name})" for count, name in by_count.items())
-        raise UserError(f"{src} ({found.layout}) holds {len(found.convs)} convolutions, expected {expected}")
-    names = VGGS[architecture].convs
-    params = {
-        name: {"kernel": np.asarray(kernel, np.float32), "bias": np.asarray(bias, np.float32)}
-        for name, (kernel, bias) in zip(names, found.convs, strict=True)
-    }
-    check_tree(params, architecture, src)
-    return params, architecture
+    reader, layout = READERS[detect(src)]
+    try:
+        with opening(src, layout), reader(src) as found:
+            yield found
+    except UserError as error:
+        if shown(src) in str(error) or "pip install" in str(error):
+            raise
+        raise UserError(f"{shown(src)} {error}") from error

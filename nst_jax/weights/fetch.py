@@ -1,19 +1,24 @@
 """Fetch Keras' published weights into the user's cache, whole and checked or not at all."""
 
+import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-import requests  # what pooch downloads with
+import requests
 
 from nst_jax.errors import UserError
+from nst_jax.files import one_line, shown
 from nst_jax.weights.convert import convert
 from nst_jax.weights.load import cache_dir
 from nst_jax.weights.store import read_weights
 
 BASE_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 LICENCE = "CC BY 4.0"
+TIMEOUT = (10, 60)
+"""Seconds for the connection, and between two pieces of the answer."""
+PIECE, LARGEST = 2**20, 2**30
+"""Bytes held in memory at once, and bytes after which a server is not believed."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +52,23 @@ def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> 
             written; nothing is left behind then.
     """
     if name not in PUBLISHED:
-        raise UserError(f"no published weights are called '{name}': use {' or '.join(PUBLISHED)}")
+        raise UserError(f"no published weights are called '{shown(name)}': use {' or '.join(PUBLISHED)}")
     published = PUBLISHED[name]
     cache = cache_dir() if cache is None else cache
     target = cache / f"{published.name}.h5"
     if _is_whole(target):
         return target
     url = f"{base_url}/{published.path}"
-    by_hand = f"get it another way and run `nst-jax weights convert FILE {target}`"
+    by_hand = f"get it another way and run `nst-jax weights convert FILE {shown(target)}`"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as folder:
-            raw = _download(url, Path(folder), by_hand)
-            if (md5 := pooch.file_hash(str(raw), alg="md5")) != published.md5:
-                raise UserError(f"{url} has md5 {md5}, expected {published.md5}: try again, or {by_hand}")
+            raw = Path(folder) / "raw.h5"
+            if (md5 := _download(url, raw, by_hand)) != published.md5:
+                raise UserError(f"{shown(url)} has md5 {md5}, expected {published.md5}: try again, or {by_hand}")
             convert(raw, target, source=url, licence=LICENCE)
     except OSError as error:
-        raise UserError(f"cannot write into {cache}: {error.strerror or error}") from error
+        raise UserError(f"cannot write into {shown(cache)}: {one_line(error)}") from error
     return target
 
 
@@ -75,19 +80,31 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _download(url: str, folder: Path, by_hand: str) -> Path:
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")  # it would tell the hash of the file, which is ours to judge
+def _download(url: str, target: Path, by_hand: str) -> str:
+    """Stream a file to disk, never whole in memory; return its md5."""
+    md5, size = hashlib.md5(usedforsecurity=False), 0
     try:
-        return Path(pooch.retrieve(url, known_hash=None, fname="raw.h5", path=folder))
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
+            answer.raise_for_status()
+            for piece in answer.iter_content(PIECE):
+                size += len(piece)
+                if size > LARGEST:
+                    raise UserError(f"{shown(url)} goes on after {LARGEST} bytes, expected 60 to 80 million: {by_hand}")
+                md5.update(piece)
+                file.write(piece)
+            whole = int(answer.headers.get("Content-Length", size))
+            if size < whole and "Content-Encoding" not in answer.headers:
+                raise requests.exceptions.ChunkedEncodingError
     except requests.RequestException as error:
-        reason = "no connection"
-        if error.response is not None:
-            error.response.close()  # pooch streams, and leaves the socket of a refused request open
-            reason = f"the server answered {error.response.status_code}"
-        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-            reason = "the connection broke off before the end"
-        raise UserError(f"cannot download {url} ({reason}): {by_hand}") from error
-    finally:
-        logger.setLevel(level)
+        raise UserError(f"cannot download {shown(url)} ({_reason(error)}): {by_hand}") from error
+    return md5.hexdigest()
+
+
+def _reason(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off before the end"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return f"no answer for {TIMEOUT[1]} seconds"
+    return "no connection"

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.weights.load import EMBEDDED, FETCHED, cache_dir, embedded_path, find_weights
-from nst_jax.weights.store import Weights, read_weights, sha256
+from nst_jax.weights.store import Weights, read_facts, read_weights, sha256
 
 
 def verify(weights: str | Path) -> str:
@@ -35,15 +36,15 @@ def verify(weights: str | Path) -> str:
 def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
     how = held.preprocessing
     return [
-        ("file", path),
+        ("file", shown(path)),
         ("sha256", sha256(path)),
         ("architecture", held.architecture),
         ("kernels", held.dtype),
         ("pictures", f"{how.channel_order}, 0 to {how.range:g}, minus {how.mean}, divided by {how.std}"),
-        ("source", held.source or "not said"),
-        ("source sha256", held.source_sha256 or "not said"),
-        ("licence", held.licence or "not said"),
-        ("notes", held.notes or "none"),
+        ("source", shown(held.source) or "not said"),
+        ("source sha256", shown(held.source_sha256) or "not said"),
+        ("licence", shown(held.licence) or "not said"),
+        ("notes", shown(held.notes) or "none"),
     ]
 
 
@@ -51,7 +52,7 @@ def available() -> list[tuple[str, str, str]]:
     """List every network by name: (name, what it is, where it is or how to get it)."""
     rows = [(EMBEDDED, _summary(embedded_path()), "in the package")]
     cached = sorted(cache_dir().glob("*.h5"))
-    rows += [(path.stem, _summary(path), str(path)) for path in cached if path.stem != EMBEDDED]
+    rows += [(shown(path.stem), _summary(path), shown(path)) for path in cached if path.stem != EMBEDDED]
     here = {name for name, _, _ in rows}
     for name in FETCHED:
         if name not in here:
@@ -63,7 +64,7 @@ def available() -> list[tuple[str, str, str]]:
 def _summary(path: Path) -> str:
     # attributes only: reading 29 MB of every file would make a list slow
     try:
-        with h5py.File(path, "r") as file:
-            return f"{file.attrs['architecture']}, {file.attrs['dtype']}, {path.stat().st_size / 1e6:.0f} MB"
-    except (OSError, KeyError):
+        architecture, dtype = read_facts(path)
+    except UserError:
         return "damaged or of another format"
+    return f"{architecture}, {shown(dtype)}, {path.stat().st_size / 1e6:.0f} MB"

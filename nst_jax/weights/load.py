@@ -1,5 +1,6 @@
 """From the name of a network, or the path of a weights file, to an encoder."""
 
+import contextlib
 import difflib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import platformdirs
 
 from nst_jax import packaged
 from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.networks import VGGS, Encoder
 from nst_jax.weights.store import read_weights, sha256
 
@@ -43,15 +45,16 @@ def find_weights(weights: str | Path) -> Path:
     if name == EMBEDDED:
         return embedded_path()
     cached = cache_dir() / f"{name}.h5"
-    if name and cached.exists():
-        return cached
+    with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+        if name and cached.exists():
+            return cached
     if name in FETCHED:
         fetch = name.removesuffix("-float32")
         raise UserError(f"'{name}' is not on this machine: run `nst-jax weights fetch {fetch}`")
     known = (EMBEDDED, *FETCHED)
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(name[:100], known, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(known)} or the path of an .h5 file"
-    raise UserError(f"no weights are called '{name}': {hint}")
+    raise UserError(f"no weights are called '{shown(name)}': {hint}")
 
 
 def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
@@ -67,7 +70,9 @@ def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
     name = str(weights)
     want = name.removesuffix("-float32")
     if name in (EMBEDDED, *FETCHED) and held.architecture != want:
-        raise UserError(f"{path} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`")
+        raise UserError(
+            f"{shown(path)} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`"
+        )
     return Encoder(
         params=jax.device_put(held.params),  # jnp.asarray would compile a copy for each shape
         network=VGGS[held.architecture],

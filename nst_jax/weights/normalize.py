@@ -1,6 +1,7 @@
 """Rescale a network so that every filter fires equally on average, as Gatys et al. did with theirs."""
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,13 +11,12 @@ import numpy as np
 
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.files import check_output, shown
 from nst_jax.networks import VGG, Encoder, features
 from nst_jax.recipe import Padding, Pooling
 from nst_jax.types import Image
 from nst_jax.weights.load import find_weights, load_encoder
 from nst_jax.weights.store import Dtype, Weights, read_weights, save_weights
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
 
 def normalize(
@@ -92,9 +92,10 @@ def normalize_file(
         UserError: no such folder, no pictures in it, or one that cannot be read.
     """
     paths = _pictures(Path(folder))
+    check_output(dst, paths)
     held = read_weights(find_weights(src))
     # read one at a time: a folder of photographs need not fit into memory
-    pictures = (jnp.asarray(images.resize(images.read(path).rgb, size)) for path in paths)
+    pictures = (jnp.asarray(_read(path, size)) for path in paths)
     scaled = normalize(load_encoder(src), pictures, pooling=pooling)
     notes = f"each filter scaled to mean activation 1 over {len(paths)} pictures, {size} px, {pooling} pooling"
     params = {conv: {k: np.asarray(a) for k, a in leaves.items()} for conv, leaves in scaled.params.items()}
@@ -103,10 +104,16 @@ def normalize_file(
     return len(paths)
 
 
+def _read(path: Path, size: int) -> np.ndarray:
+    """Read a picture, on neutral ground where it is transparent."""
+    picture = images.read(path)
+    return images.resize(images.compose(picture.rgb, picture.alpha), size)
+
+
 def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a directory, expected one with pictures")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not os.path.isdir(folder):
+        raise UserError(f"{shown(folder)} is not a directory, expected one with pictures")
+    paths = sorted(path for path in folder.iterdir() if images.is_picture(path))
     if not paths:
-        raise UserError(f"{folder} holds no pictures, expected {', '.join(sorted(SUFFIXES))}")
+        raise UserError(f"{shown(folder)} holds no pictures, expected files such as .png or .jpg: give another folder")
     return paths

@@ -1,88 +1,124 @@
-"""Read Keras' .h5 files: the published weights, whole models, and Keras 3's `.weights.h5`."""
+"""Read .h5 files: Keras' published weights, whole models, Keras 3's `.weights.h5`, and arrays anybody put into one."""
 
+import json
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
 from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.networks import CAFFE
-from nst_jax.weights.sources import Found, damaged
-from nst_jax.weights.store import FORMAT
+from nst_jax.weights.found import Found, Tensor
+from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, tensor, texts
 
-Conv = tuple[str, np.ndarray, np.ndarray]
-"""Name of a layer, kernel (h, w, c_in, c_out), bias (c_out,)."""
+EPSILON = 1e-3
+"""Keras' own of batch normalization, where the file does not say."""
+
+KERAS, PLAIN = ("HWIO", "OIHW"), ("HWIO", "OIHW", "OHWI")
+_ROLES_OF_NORM = {4: ("gamma", "beta", "moving_mean", "moving_variance"), 2: ("moving_mean", "moving_variance")}
+_BETWEEN = re.compile(r"activation|re_?lu|elu", re.IGNORECASE)
 
 
-def read_keras(path: Path) -> Found:
-    """Read every convolution with a bias, ordered by name: `block1_conv1` ..., or `conv2d`, `conv2d_1` ...
+@contextmanager
+def read_h5(path: Path) -> Iterator[Found]:
+    """Read the arrays of an .h5 file, in the order of Keras' layers where it lists them.
 
     Raises:
-        UserError: no Keras file, or one already converted.
+        UserError: one already converted, or one whose batch normalization cannot be folded.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") == FORMAT:
-                raise UserError(f"{path} is already in nst_jax's format: use it as it is")
-            root: Any = file.get("model_weights", file)
-            convs = list(_old(root) if "layer_names" in root.attrs else _keras3(root))
-    except UserError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise damaged(path, "a Keras .h5 file") from error
-    blocks = [conv for conv in convs if re.search(r"block\d_conv\d", conv[0])]
-    ordered = sorted(blocks or convs, key=lambda conv: _depth(conv[0]))
-    return Found([(kernel, bias) for _, kernel, bias in ordered], CAFFE, "Keras .h5")
+    with opened_h5(path) as file:
+        if attribute(file, "format") == "nst_jax-encoder":
+            raise UserError(f"{shown(path)} is already in nst_jax's format: use it as it is")
+        try:
+            held = {name: tensor(name, dataset) for name, dataset in datasets(file)}
+            yield _found(file, held)
+        except UserError as error:
+            raise error if shown(path) in str(error) else UserError(f"{shown(path)}: {error}") from error
 
 
-def _depth(name: str) -> tuple[int, int]:
-    """Order names: block2_conv1 by (2, 1), conv2d_7 by (0, 7), conv2d by (0, 0)."""
-    if match := re.search(r"block(\d)_conv(\d)", name):
-        return int(match[1]), int(match[2])
-    match = re.search(r"_(\d+)$", name)
-    return 0, int(match[1]) if match else 0
+def _found(file: Any, held: dict[str, Tensor]) -> Found:
+    root: Any = file.get("model_weights", file)
+    if "layer_names" in root.attrs or "nb_layers" in root.attrs:
+        below = f"{root.name.strip('/')}/"
+        held = {name.removeprefix(below): replace(t, name=name.removeprefix(below)) for name, t in held.items()}
+        config = _config(attribute(file, "model_config"))
+        return _keras(list(_old(root, held, config)), config, str(attribute(file, "backend") or "theano"))
+    if any("/vars/" in name for name in held):
+        return _keras(list(_keras3(held)), {}, "tensorflow")
+    return Found(held.values(), ".h5", PLAIN)
 
 
-def _old(root: h5py.Group) -> Iterator[Conv]:
-    """Keras 1 and 2: each layer's `weight_names` lists its kernel, then its bias; a nested model, all."""
-    for layer in _texts(root, "layer_names"):
-        for name, after in pairwise(_texts(root[layer], "weight_names")):
-            conv = _conv(root, f"{layer}/{name}", f"{layer}/{after}")
-            if conv is not None:
-                yield (name if "block" in name else layer), *conv
+def _keras(tensors: list[Tensor], config: dict[str, dict], backend: str) -> Found:
+    """Tell Keras' convention: that of its published weights, none of which has batch normalization."""
+    norms = any(re.search(r"moving_mean", t.name) for t in tensors)
+    epsilon = {name: float(c["epsilon"]) for name, c in config.items() if isinstance(c.get("epsilon"), int | float)}
+    return Found(
+        tensors,
+        "Keras .h5",
+        KERAS,
+        None if norms else CAFFE,
+        mirrored=backend == "theano",
+        epsilon={"": EPSILON, **epsilon},
+    )
 
 
-def _keras3(root: h5py.Group) -> list[Conv]:
-    """Keras 3, and 2 from 2.13: `.../<layer>/vars/0` is a kernel and `vars/1` its bias.
-
-    Names start anew in a nested model, so of several models the one with the most convolutions is taken.
-    """
-    models: dict[str, list[Conv]] = {"": []}
-    paths: list[str] = []
-    root.visit(paths.append)
-    for path in paths:
-        layer, _, leaf = path.rpartition("/vars/")
-        if leaf == "0" and f"{layer}/vars/1" in root:
-            conv = _conv(root, path, f"{layer}/vars/1")
-            if conv is not None:
-                model, _, name = layer.rpartition("/")
-                models.setdefault(model, []).append((name, *conv))
-    return max(models.values(), key=len)
-
-
-def _conv(root: h5py.Group, kernel: str, bias: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Read a 3x3 kernel and its bias; anything else, such as the 400 MB of the classifier, is not read."""
-    k, b = root[kernel], root[bias]
-    if not (isinstance(k, h5py.Dataset) and isinstance(b, h5py.Dataset)):
-        return None
-    if k.ndim != 4 or k.shape[:2] != (3, 3) or b.ndim != 1:
-        return None
-    return k[()], b[()]
+def _old(root: Any, held: dict[str, Tensor], config: dict[str, dict]) -> Iterator[Tensor]:
+    """Keras 1 and 2: the layers in their order, and of each the weights that it lists."""
+    since: list[str] = []  # the layers since the last convolution
+    for layer in texts(root, "layer_names") or sorted(root, key=_numbers):
+        if layer not in root:
+            raise KeyError(f"the layer {layer} is listed and not there")
+        below = [name.removeprefix(f"{layer}/") for name in held if name.startswith(f"{layer}/")]
+        names = texts(root[layer], "weight_names") or sorted(below, key=_numbers)
+        here = [held[f"{layer}/{name}"] for name in names]
+        if any("moving_mean" in name for name in names):
+            _check_order(layer, since)
+        if any(len(t.shape) == 4 for t in here):
+            active = config.get(layer, {}).get("activation", "linear") != "linear"
+            since = [f"the activation of {layer}"] if active else []
+        else:
+            since.append(layer)
+        yield from here
 
 
-def _texts(node: Any, attribute: str) -> list[str]:
-    return [v.decode() if isinstance(v, bytes) else str(v) for v in np.ravel(node.attrs[attribute])]
+def _check_order(norm: str, since: list[str]) -> None:
+    """Refuse batch normalization of what a ReLU has cut: it does not fold into the convolution before it."""
+    if between := [name for name in since if _BETWEEN.search(name)]:
+        found = f"{shown(between[0])} stands between its convolution and {shown(norm)}"
+        raise UserError(f"{found}: batch normalization folds only right behind a convolution")
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]
+
+
+def _config(text: Any) -> dict[str, dict]:
+    """Collect the settings of every layer by name from the architecture that a whole model carries as JSON."""
+    found: dict[str, dict] = {}
+    left = [json.loads(text)] if isinstance(text, str) else []
+    for value in left:
+        if isinstance(value, dict):
+            config = value.get("config")
+            if "class_name" in value and isinstance(config, dict) and isinstance(config.get("name"), str):
+                found[config["name"]] = config
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return found
+
+
+def _keras3(held: dict[str, Tensor]) -> Iterator[Tensor]:
+    """Keras 3, and 2 from 2.13: `.../<layer>/vars/0` is a kernel and `vars/1` its bias; normalization has four."""
+    layers: dict[str, list[Tensor]] = {}
+    for name, each in held.items():
+        layer, _, leaf = name.rpartition("/vars/")
+        if leaf.isdigit():
+            layers.setdefault(layer, []).append(each)
+    for layer, each in layers.items():
+        flat = all(len(t.shape) == 1 for t in each)
+        roles = _ROLES_OF_NORM.get(len(each), ()) if flat else ("kernel", "bias")
+        for role, t in zip(roles or map(str, range(len(each))), each, strict=False):
+            yield replace(t, name=f"{layer}/{role}")

@@ -7,25 +7,30 @@ give the same bytes, so the sha256 of the file names them.
 
 import dataclasses
 import hashlib
-import os
-import tempfile
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import h5py
 import numpy as np
 
 from nst_jax.errors import UserError
+from nst_jax.files import shown, write_whole
 from nst_jax.networks import CAFFE, VGGS, Preprocessing
+from nst_jax.weights.foreign import HDF5, head_of, opening
+from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
 
 FORMAT = "nst_jax-encoder"
 VERSION = 1
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+CONVERT_FIRST = "convert it first with `nst-jax weights convert SRC DST.h5`"
 
 Dtype = Literal["float16", "float32"]
 Tree = Mapping[str, Mapping[str, np.ndarray]]
 """`{"conv1_1": {"kernel": (3, 3, c_in, c_out), "bias": (c_out,)}, ...}` as NumPy arrays."""
+
+
+MOST_FAULTS = 6
+"""Faults that one line names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,26 +61,52 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_tree(params: Tree, architecture: str, where: str | Path) -> None:
-    """Compare arrays with what the architecture asks for.
+def check_shapes(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], architecture: str) -> None:
+    """Compare shapes with those that the architecture asks for; the message begins with "is not a complete".
 
     Raises:
-        UserError: naming in one line everything missing, extra, of the wrong shape or not finite.
+        UserError: naming in one line everything missing, extra or of the wrong shape, as far as there is room.
     """
     want = {f"{c}/{k}": s for c, leaves in VGGS[architecture].param_shapes().items() for k, s in leaves.items()}
-    have = {f"{c}/{k}": a for c, leaves in params.items() for k, a in leaves.items()}
+    have = {f"{c}/{k}": s for c, leaves in shapes.items() for k, s in leaves.items()}
     faults = []
     if missing := [name for name in want if name not in have]:
         faults.append(f"missing {', '.join(missing)}")
-    if extra := [name for name in have if name not in want]:
-        faults.append(f"extra {', '.join(extra)}")
-    for name in (n for n in want if n in have):
-        if have[name].shape != want[name]:
-            faults.append(f"{name} is {have[name].shape}, expected {want[name]}")
-        elif not np.isfinite(have[name]).all():
-            faults.append(f"{name} holds NaN or infinity")
+    if extra := [shown(name) for name in have if name not in want]:
+        faults.append(f"extra {', '.join(extra[:MOST_FAULTS])}{', ...' if len(extra) > MOST_FAULTS else ''}")
+    faults += [f"{n} is {shown(str(have[n]))}, expected {want[n]}" for n in want if n in have and have[n] != want[n]]
     if faults:
-        raise UserError(f"{where} is not a complete {architecture}: {'; '.join(faults)}")
+        more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+        raise UserError(f"is not a complete {architecture}: {'; '.join(faults[:MOST_FAULTS])}{more}")
+
+
+def check_tree(params: Tree, architecture: str) -> None:
+    """Compare arrays with what the architecture asks for, as `check_shapes` does.
+
+    Raises:
+        UserError: another tree, or numbers that are not finite.
+    """
+    check_shapes({c: {k: a.shape for k, a in leaves.items()} for c, leaves in params.items()}, architecture)
+    for conv, leaves in params.items():
+        for leaf, array in leaves.items():
+            if not np.isfinite(array).all():
+                raise UserError(f"is not a complete {architecture}: {conv}/{leaf} holds NaN or infinity")
+
+
+def check_preprocessing(how: Preprocessing) -> None:
+    """Refuse a preprocessing after which nothing of a picture is left.
+
+    Raises:
+        UserError: an order other than RGB and BGR, or numbers that are not finite, range and std not positive.
+    """
+    if how.channel_order not in ("RGB", "BGR"):
+        raise UserError(f"has channel_order '{shown(how.channel_order)}', expected RGB or BGR")
+    if not (math.isfinite(how.range) and how.range > 0):
+        raise UserError(f"has range {how.range}, expected a positive number such as 1 or 255")
+    if not all(map(math.isfinite, how.mean)):
+        raise UserError(f"has mean {how.mean}, expected three finite numbers")
+    if not all(math.isfinite(std) and std > 0 for std in how.std):
+        raise UserError(f"has std {how.std}, expected three positive numbers")
 
 
 def save_weights(path: str | Path, weights: Weights) -> None:
@@ -84,31 +115,26 @@ def save_weights(path: str | Path, weights: Weights) -> None:
     Raises:
         UserError: arrays that do not fit the architecture or `dtype`, or a path that cannot be written.
     """
-    path = Path(path)
-    check_tree(weights.params, weights.architecture, weights.source or "this network")
+    where = shown(weights.source) if weights.source else "this network"
+    try:
+        check_tree(weights.params, weights.architecture)
+        check_preprocessing(weights.preprocessing)
+    except UserError as error:
+        raise UserError(f"{where} {error}") from error
     if weights.dtype not in get_args(Dtype):
-        raise UserError(f"dtype '{weights.dtype}' is not one of {', '.join(get_args(Dtype))}")
+        raise UserError(f"dtype '{shown(weights.dtype)}' is not one of {', '.join(get_args(Dtype))}")
     for name, leaves in weights.params.items():
         if np.abs(leaves["kernel"]).max() > np.finfo(weights.dtype).max:
             raise UserError(f"{name}/kernel exceeds what {weights.dtype} can hold: save it as float32")
-    part = None
-    try:
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        _write(part, weights)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)  # mkstemp's 0600 would hide a shared file from its other readers
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if part is not None and os.path.exists(part):
-            os.unlink(part)
+    data = _image(weights)
+    write_whole(path, lambda file: file.write(data))
 
 
-def _write(path: str, weights: Weights) -> None:
-    with h5py.File(path, "w") as file:
+def _image(weights: Weights) -> bytes:
+    """Make the bytes of a weights file in memory."""
+    import h5py  # only who writes needs it
+
+    with h5py.File("weights.h5", "w", driver="core", backing_store=False) as file:
         for name in VGGS[weights.architecture].param_shapes():
             leaves = weights.params[name]
             for leaf, dtype in (("kernel", weights.dtype), ("bias", "float32")):
@@ -125,66 +151,97 @@ def _write(path: str, weights: Weights) -> None:
         file.attrs["std"] = np.array(how.std, np.float64)
         for field in ("dtype", "source", "source_sha256", "licence", "notes"):
             file.attrs[field] = getattr(weights, field)
+        file.flush()
+        return file.id.get_file_image()
 
 
 def read_weights(path: str | Path) -> Weights:
-    """Read a weights file, kernels as float32.
+    """Read a weights file, kernels as float32; shapes and attributes are checked before any array is read.
 
     Raises:
-        UserError: no such file, another format, a file cut short, or a tree that is not its architecture's.
+        UserError: no such file, another format, a file cut short or damaged, a tree that is not its architecture's,
+            or attributes that no network has.
     """
     path = Path(path)
-    check_file(path)
-    with open(path, "rb") as file:
-        if file.read(len(SIGNATURE)) != SIGNATURE:
-            raise UserError(f"{path} is not an .h5 file: {CONVERT_FIRST}")
+    if not head_of(path).startswith(HDF5):
+        raise UserError(f"{shown(path)} is not an .h5 file: {CONVERT_FIRST}")
     try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path)
-    except UserError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is cut short or damaged: copy, convert or fetch it again") from error
+        with opening(path, "an nst_jax weights file"), opened_h5(path) as file:
+            return _read(file)
+    except UserError as error:
+        raise error if shown(path) in str(error) else UserError(f"{shown(path)} {error}") from error
 
 
-CONVERT_FIRST = "convert it first with `nst-jax weights convert SRC DST.h5`"
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is not a readable, non-empty file.
+def read_facts(path: Path) -> tuple[str, str]:
+    """Read the architecture and the type of the kernels alone.
 
     Raises:
-        UserError: saying what it is instead.
+        UserError: as `read_weights` does.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a directory, expected a weights file")
-    try:
-        with open(path, "rb") as file:
-            if not file.read(1):
-                raise UserError(f"{path} is empty, expected a weights file: copy or fetch it again")
-    except OSError as error:
-        raise UserError(f"cannot read the weights {path}: {error.strerror or error}") from error
+    head_of(path)
+    with opening(path, "an nst_jax weights file"), opened_h5(path) as file:
+        return _architecture(file), _text(file, "dtype")
 
 
-def _read(file: h5py.File, path: Path) -> Weights:
-    about: dict[str, Any] = dict(file.attrs)
-    if about.get("format") != FORMAT:
-        raise UserError(f"{path} is not an nst_jax weights file: {CONVERT_FIRST}")
-    if about["format_version"] != VERSION:
-        raise UserError(f"{path} has format {about['format_version']}, this nst_jax reads {VERSION}: convert it again")
-    architecture = str(about["architecture"])
+def _read(file: Any) -> Weights:
+    architecture, dtype, how = _architecture(file), _text(file, "dtype"), _preprocessing(file)
+    if dtype not in get_args(Dtype):
+        raise UserError(f"has dtype '{shown(dtype)}', expected {' or '.join(get_args(Dtype))}")
+    held: dict[str, dict[str, Any]] = {}
+    for name, dataset in datasets(file):
+        conv, _, leaf = name.partition("/")
+        held.setdefault(conv, {})[leaf] = dataset
+    check_shapes({c: {k: tuple(d.shape or ()) for k, d in leaves.items()} for c, leaves in held.items()}, architecture)
+    for leaves in held.values():
+        _check_stored(leaves["kernel"], dtype)
+        _check_stored(leaves["bias"], "float32")
+    params = {
+        c: {k: read_array(leaves[k]).astype(np.float32) for k in ("kernel", "bias")} for c, leaves in held.items()
+    }
+    check_tree(params, architecture)
+    text = {key: _text(file, key) for key in ("source", "source_sha256", "licence", "notes")}
+    return Weights(params, architecture, how, "float16" if dtype == "float16" else "float32", **text)
+
+
+def _check_stored(dataset: Any, dtype: str) -> None:
+    """Refuse numbers of another type than the file says."""
+    if np.dtype(dataset.dtype) != np.dtype(dtype):
+        raise UserError(
+            f"{shown(str(dataset.name))} holds {shown(str(dataset.dtype))}, expected {dtype}: convert it again"
+        )
+
+
+def _architecture(file: Any) -> str:
+    if attribute(file, "format") != FORMAT:
+        raise UserError(f"is not an nst_jax weights file: {CONVERT_FIRST}")
+    version = attribute(file, "format_version")
+    if version != VERSION:
+        raise UserError(f"has format {shown(str(version))}, this nst_jax reads {VERSION}: convert it again")
+    architecture = _text(file, "architecture")
     if architecture not in VGGS:
-        raise UserError(f"{path} is a '{architecture}', expected one of {', '.join(VGGS)}")
-    params: dict[str, dict[str, np.ndarray]] = {}
+        raise UserError(f"is a '{shown(architecture)}', expected one of {', '.join(VGGS)}")
+    return architecture
 
-    def collect(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(node, h5py.Dataset):
-            conv, _, leaf = name.partition("/")
-            params.setdefault(conv, {})[leaf] = node.astype(np.float32)[()]
 
-    file.visititems(collect)
-    check_tree(params, architecture, path)
-    (m0, m1, m2), (s0, s1, s2) = (about[key].tolist() for key in ("mean", "std"))
-    how = Preprocessing(str(about["channel_order"]), float(about["range"]), (m0, m1, m2), (s0, s1, s2))
-    text = {key: str(about[key]) for key in ("source", "source_sha256", "licence", "notes")}
-    return Weights(params, architecture, how, about["dtype"], **text)
+def _text(file: Any, name: str) -> str:
+    value = attribute(file, name)
+    if not isinstance(value, str):
+        raise UserError(f"is damaged, its attribute {name} is no text: copy, convert or fetch it again")
+    return value
+
+
+def _preprocessing(file: Any) -> Preprocessing:
+    numbers = {name: _numbers(file, name, size) for name, size in (("range", 1), ("mean", 3), ("std", 3))}
+    order = _text(file, "channel_order")
+    (span,), (m0, m1, m2), (s0, s1, s2) = numbers.values()
+    check_preprocessing(dataclasses.replace(CAFFE, range=span, mean=(m0, m1, m2), std=(s0, s1, s2)))
+    if order not in ("RGB", "BGR"):
+        raise UserError(f"has channel_order '{shown(order)}', expected RGB or BGR")
+    return Preprocessing(order, span, (m0, m1, m2), (s0, s1, s2))
+
+
+def _numbers(file: Any, name: str, size: int) -> list[float]:
+    value: Any = np.ravel(attribute(file, name))
+    if value.size != size or value.dtype.kind not in "fiu":
+        raise UserError(f"is damaged, its attribute {name} is not {size} numbers: copy, convert or fetch it again")
+    return value.astype(float).tolist()
