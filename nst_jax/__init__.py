@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         unstack,
         zipped,
     )
+    from nst_jax.batch.solving import sweep
     from nst_jax.canvases import Canvas
     from nst_jax.descents import LBFGS, Adam, Descent, Point, Transformation, Zoom
     from nst_jax.errors import UserError
@@ -61,6 +62,7 @@ _HOMES = {
     "posing": ("Compare", "pose"),
     "optimize": ("Solution",),
     "record": ("save",),
+    "batch.solving": ("sweep",),
     "batch": (
         "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "pairs", "product", "solve", "solve_batch",
         "stack", "stylize", "unstack", "zipped",
@@ -73,7 +75,7 @@ __all__ = [
     "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing", "Problem",
     "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom",
     "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "report", "save", "solve",
-    "solve_batch", "stack", "stylize", "terms", "total", "unstack", "vary", "zipped",
+    "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

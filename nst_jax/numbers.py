@@ -47,6 +47,11 @@ def read(problem: Problem, name: str) -> Any:
     return found
 
 
+def absent(problem: Problem, name: str) -> bool:
+    """Tell whether the problem has no such number."""
+    return _find(problem, name) is None
+
+
 def _find(problem: Problem, name: str) -> Any:
     found: Any = problem
     for part in path(name).split("."):

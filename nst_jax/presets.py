@@ -147,16 +147,17 @@ RATES = {"jcjohnson": 10 / 255, "neural-style-pt": 1 / 255, "gordic": 10 / 255}
 """Adam's step in the sources of presets that use L-BFGS."""
 
 
-def adapted(name: str, **deciders: Any) -> Recipe:
-    """Give a preset with another `optimizer`, `scales` or `init`, and without what then would not be read.
+def adapted(name: str, **settings: Any) -> Recipe:
+    """Give a preset with other settings, and without what of the preset's own would then not be read.
 
     Raises:
         UserError: no such preset.
     """
     recipe = find(name)
-    if deciders.get("optimizer", recipe.optimizer) == "adam" and recipe.optimizer != "adam":
+    if settings.get("optimizer", recipe.optimizer) == "adam" and recipe.optimizer != "adam":
         recipe = replace(recipe, lr=RATES.get(name, DEFAULT.lr))
-    return tidied(replace(recipe, **deciders))
+    deciders = {name: settings[name] for name in ("optimizer", "scales", "init") if name in settings}
+    return replace(tidied(replace(recipe, **deciders)), **settings)
 
 
 def find(name: str) -> Recipe:

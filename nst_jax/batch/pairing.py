@@ -10,10 +10,12 @@ from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
-from nst_jax.posing import Pair, Values, arrays, named, objective, settled
+from nst_jax.numbers import absent
+from nst_jax.posing import NONE, Pair, Values, arrays, named, objective, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
-from nst_jax.scales import Scale, plan_for, pose_at
+from nst_jax.scales import Scale, plan_for, pose_at, vary_scales
+from nst_jax.settings import DYNAMIC
 from nst_jax.types import ImageLike
 
 Names = tuple[Sequence[str], Sequence[str]]
@@ -126,6 +128,47 @@ def poser(
         return _joined(kept, first, new if recipe.init == "style" else kept, of_style, inputs)
 
     return posed
+
+
+def pose_lanes(
+    encoders: Mapping[str, Encoder],
+    pictures: Callable[[Recipe], Pictures],
+    lanes: Sequence[tuple[Recipe, int, int]],
+    values: Values = NONE,
+) -> list[tuple[Problem, ...]]:
+    """Pose lanes of a recipe, a content and a style (their numbers) each, at every scale.
+
+    Lanes that differ in numbers alone share targets and everything else that is an array.
+
+    Args:
+        encoders: by the recipes' `weights`.
+        pictures: the pictures at the sizes that a recipe asks for.
+        lanes: what to pose.
+        values: handed in by value, as to `pose`.
+    """
+    posers: dict[Recipe, Callable[[int, int], tuple[Problem, ...]]] = {}
+    found = []
+    for recipe, i, j in lanes:
+        # What the program does not depend on is put in below, so that equal lanes are posed once.
+        plain = replace(recipe, **{name: getattr(DEFAULT, name) for name in _numbers(recipe)})
+        if plain not in posers:
+            posers[plain] = poser(encoders[recipe.weights], pictures(plain), plain, values)
+        problems = posers[plain](i, j)
+        numbers = {name: getattr(recipe, name) for name in _numbers(recipe)}
+        numbers = {name: x for name, x in numbers.items() if x != () and not absent(problems[-1], name)}
+        found.append(tuple(_of(recipe, problem) for problem in vary_scales(problems, numbers)))
+    return found
+
+
+def _of(recipe: Recipe, problem: Problem) -> Problem:
+    assert problem.origin is not None
+    return replace(problem, origin=replace(problem.origin, recipe=recipe))
+
+
+def _numbers(recipe: Recipe) -> tuple[str, ...]:
+    """Name the settings that lanes of one program can differ in; a weight of 0 lets a recipe have no layers."""
+    fixed = [n for n, layers in (("alpha", recipe.content_layers), ("beta", recipe.style_layers)) if not layers]
+    return tuple(name for name in DYNAMIC if name not in fixed)
 
 
 def _joined(content: Problem, style: Problem, begun: Problem, of_style: set[str], inputs: Mapping[str, Any]) -> Problem:

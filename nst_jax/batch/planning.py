@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from nst_jax.batch import memory
+from nst_jax.batch.encoders import Encoders, gathered
 from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
 from nst_jax.errors import UserError
@@ -27,7 +28,7 @@ def cut(lanes: Sequence[int], size: int, swept: tuple[bool, ...]) -> list[Chunk]
 
 
 def plan(
-    encoder: Encoder,
+    encoders: Encoder | Sequence[Encoder] | Encoders,
     sweep: Sweep,
     *,
     lanes: int | None = None,
@@ -43,7 +44,11 @@ def plan(
     if lanes is not None and lanes < 1:
         raise UserError(f"lanes is {lanes}: expected at least 1")
     chunks: list[Chunk] = []
-    for bucket in buckets(sweep):
+    programs = buckets(sweep)
+    if len(programs) > 1:
+        say(f"{len(sweep)} lanes in {len(programs)} programs, each compiled once")
+    for bucket in programs:
+        encoder = gathered(encoders).of(sweep.problems[bucket[0]])
         swept = swept_leaves([sweep.problems[i] for i in bucket])
         mine = [i for i in bucket if only is None or i in set(only)]
         if mine:

@@ -8,13 +8,14 @@ from typing import Any
 
 from nst_jax import made
 from nst_jax.batch import memory
+from nst_jax.batch.encoders import Encoders
 from nst_jax.batch.planning import halve, plan
 from nst_jax.batch.program import Chunk, Partial, Saved, advance_chunk, kept_leaves, solutions
 from nst_jax.batch.store import Store
 from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
-from nst_jax.networks import Encoder, fingerprint
 from nst_jax.optimize import Solution
+from nst_jax.problem import Problem
 
 CHECKPOINTS = 0.02
 """Part of the time that may go into fetching checkpoints from the device; the writing is beside the computing."""
@@ -65,7 +66,8 @@ class Run:
     """Lanes to solve, and where they stand.
 
     Attributes:
-        encoder, sweep: what to solve.
+        encoders: those that posed the lanes.
+        sweep: what to solve.
         finish: gets the number of a lane, its solution and its seconds; runs beside the next chunk.
         mine: the lanes of this process.
         finished: tells of a lane whether there is nothing to do.
@@ -73,7 +75,7 @@ class Run:
         watch: who looks on.
     """
 
-    encoder: Encoder
+    encoders: Encoders
     sweep: Sweep
     finish: Callable[[int, Solution, float], object]
     mine: Sequence[int]
@@ -82,7 +84,7 @@ class Run:
     watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
-        check_encoder(self.encoder, self.sweep)
+        self.encoders.check(self.sweep)
 
     def solve(self, lanes: int | None = None) -> None:
         """Solve every lane that is not finished; `lanes` run together instead of as many as the memory holds.
@@ -128,7 +130,7 @@ class Run:
             return [c for c in kept if left & set(c.lanes)]
         watch = self.watch
         chunks = plan(
-            self.encoder, self.sweep, lanes=lanes, only=sorted(left), snapshots=watch.snapshots, say=watch.say
+            self.encoders, self.sweep, lanes=lanes, only=sorted(left), snapshots=watch.snapshots, say=watch.say
         )
         if self.store:
             self.store.save_chunks(chunks)
@@ -154,7 +156,8 @@ class Run:
         began = time.perf_counter() - before
         keep = self._keeper(chunk, began)
         watch, last = self.watch, None
-        for last in advance_chunk(self.encoder, self.sweep, chunk, saved=saved, snapshots=watch.snapshots):
+        encoder = self.encoders.of(self.sweep.problems[chunk.lanes[0]])
+        for last in advance_chunk(encoder, self.sweep, chunk, saved=saved, snapshots=watch.snapshots):
             if watch.snapshots and last.scale == last.scales - 1:
                 self._pending.append(self._writer.submit(watch.snapshot(chunk, last)))
             watch.show(chunk, last, self._done)
@@ -170,9 +173,12 @@ class Run:
 
     def _solutions(self, chunk: Chunk, at: Partial) -> dict[int, Solution]:
         return {
-            lane: replace(solution, record=made.described(self.encoder, self.sweep.problems[lane]))
+            lane: replace(solution, record=self._described(self.sweep.problems[lane]))
             for lane, solution in solutions(at, self.sweep, chunk).items()
         }
+
+    def _described(self, problem: Problem) -> dict[str, Any] | None:
+        return made.described(self.encoders.of(problem), problem)
 
     def _finish(self, chunk: Chunk, found: dict[int, Solution], seconds: float) -> None:
         for lane, solution in found.items():
@@ -198,18 +204,3 @@ class Run:
             last.update(at=time.perf_counter(), cost=time.perf_counter() - start)
 
         return keep
-
-
-def check_encoder(encoder: Encoder, sweep: Sweep) -> None:
-    """Refuse an encoder that did not make the targets.
-
-    Raises:
-        UserError: naming both networks.
-    """
-    found = fingerprint(encoder)
-    for problem in dict.fromkeys((p.fingerprint, p.network.name) for p in sweep.problems):
-        if problem[0] not in ("", found):
-            raise UserError(
-                f"the problem was posed with the network {problem[1]} ({problem[0][:12]}...) and the encoder is "
-                f"{encoder.network.name} ({found[:12]}...): solve with the encoder that posed it"
-            )

@@ -1,17 +1,20 @@
 """The doors of a program: solve a sweep, a problem, or two pictures by a recipe."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import jax
 import numpy as np
 
 from nst_jax import images, made
+from nst_jax.axis import Axis
+from nst_jax.batch.encoders import gathered
+from nst_jax.batch.pairing import Pictures, pose_lanes
 from nst_jax.batch.planning import cut
 from nst_jax.batch.program import advance_chunk, solutions
-from nst_jax.batch.run import Run, Watch, check_encoder, nothing
+from nst_jax.batch.run import Run, Watch, nothing
 from nst_jax.batch.store import Finished, Store, digest
 from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
@@ -21,6 +24,7 @@ from nst_jax.posing import Changes, Pair, Values, changed, named
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import pose_scales
+from nst_jax.settings import chosen, span
 from nst_jax.types import ImageLike
 
 LOUD, SILENT = Watch(), Watch(say=nothing)
@@ -40,7 +44,7 @@ class Results:
 
 
 def solve_batch(
-    encoder: Encoder,
+    encoder: Encoder | Sequence[Encoder],
     sweep: Sweep | Problem,
     *,
     lanes: int | None = None,
@@ -54,7 +58,7 @@ def solve_batch(
     number of lanes may sum in another order: float32 rounding, which the steps then carry along.
 
     Args:
-        encoder: the network that posed the problems.
+        encoder: the network that posed the problems, or all those that did.
         sweep: from `grid`, `zipped`, `product`, `pairs` or `stack`; over the scales of the recipe that `product` or
             `pairs` were given.
         lanes: how many run together; by default as many as the memory holds.
@@ -65,10 +69,10 @@ def solve_batch(
     Raises:
         UserError: no lane fits the memory, `lanes` is below 1, a value of the wrong kind, or a folder of another sweep.
     """
-    sweep = _changed(as_sweep(sweep), changes)
+    sweep, encoders = _changed(as_sweep(sweep), changes), gathered(encoder)
     found: dict[int, Solution] = {}
     if folder is None:
-        Run(encoder, sweep, lambda i, x, _: found.update({i: x}), range(len(sweep)), watch=watch).solve(lanes)
+        Run(encoders, sweep, lambda i, x, _: found.update({i: x}), range(len(sweep)), watch=watch).solve(lanes)
         return Results(sweep, tuple(found[lane] for lane in range(len(sweep))))
     store = Store(Path(folder))
     with store.locked():
@@ -83,7 +87,7 @@ def solve_batch(
             store.save_finished(lane, _frozen(solution, seconds))
             found[lane] = solution
 
-        Run(encoder, sweep, finish, range(len(sweep)), kept, store, watch).solve(lanes)
+        Run(encoders, sweep, finish, range(len(sweep)), kept, store, watch).solve(lanes)
     return Results(sweep, tuple(found[lane] for lane in range(len(sweep))))
 
 
@@ -114,7 +118,7 @@ def _changed(sweep: Sweep, changes: Changes) -> Sweep:
 def iterate(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Iterator[Solution]:
     """Yield the solution so far after each piece of steps; the last one is what `solve` returns."""
     sweep = _changed(as_sweep(problem), changes)
-    check_encoder(encoder, sweep)
+    gathered(encoder).check(sweep)
     (chunk,) = cut([0], 1, _alone(sweep))
     for at in advance_chunk(encoder, sweep, chunk):
         yield replace(solutions(at, sweep, chunk)[0], record=made.described(encoder, sweep.problems[0]))
@@ -183,3 +187,53 @@ def stylize(
     problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
     return results.solutions[0]
+
+
+def sweep(
+    encoder: Encoder | Mapping[str, Encoder],
+    content: ImageLike,
+    style: ImageLike,
+    recipe: Recipe = DEFAULT,
+    *,
+    init: ImageLike | None = None,
+    say: Callable[[str], object] = print,
+    **axes: Any,
+) -> Sweep:
+    """Span every combination of settings, whatever a recipe holds, the last fastest; lanes of one program share it.
+
+    sweep(encoder, content, style, pooling=["max", "avg"], style_loss=["gatys", "w2"], beta=[1e3, 1e4, 1e5])
+
+    A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, which is said.
+
+    Args:
+        encoder: the network, or networks by the names that the axis `weights` gives them.
+        content, style: RGB in [0, 1], of any size; scaled as `stylize` does.
+        recipe: what lanes begin from; the axis `preset` replaces it.
+        init: starting image of any size, where the recipe's `init` names a file.
+        say: what to do with a line on copies.
+        **axes: values by the name of a setting, `preset`, or `layer_weights.LAYER`; a value of layers is a tuple.
+
+    Raises:
+        UserError: a name that is no setting, a value that no recipe may have, a setting that no lane reads, or layers
+            that a network does not have.
+    """
+    encoders = {recipe.weights: encoder} if isinstance(encoder, Encoder) else dict(encoder)
+    if not isinstance(encoder, Encoder) and "weights" not in axes:
+        axes = {"weights": tuple(encoders), **axes}
+    spanned = span(chosen(recipe), [Axis((name,), tuple((v,) for v in values)) for name, values in axes.items()])
+    if spanned.copies:
+        say(spanned.say())
+    names = named(content=content, style=style, init=init)
+
+    def pictures(own: Recipe) -> Pictures:
+        sized = images.resize(content, own.size), images.resize(style, own.style_size or own.size)
+        starts = None if init is None else [images.fit(init, sized[0].shape[:2])]
+        return Pictures([sized[0]], [sized[1]], [names["content"]], [names["style"]], starts)
+
+    for lane in spanned.lanes:
+        if lane.recipe.weights not in encoders:
+            known = ", ".join(encoders)
+            raise UserError(f"weights is '{lane.recipe.weights}': expected one of the encoders given, {known}")
+    problems = pose_lanes(encoders, pictures, [(lane.recipe, 0, 0) for lane in spanned.lanes])
+    found = [Axis((name,), tuple((v,) for v in values)) for name, values in axes.items()]
+    return of_scales(problems, tuple(found), tuple(lane.index for lane in spanned.lanes))

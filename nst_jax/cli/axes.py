@@ -6,7 +6,7 @@ from typing import Literal
 
 from nst_jax.errors import UserError
 
-SYNTAX = "a list a,b,c, whole numbers a..b, or LOW:HIGH:COUNT with lin (default) or log spacing, such as 1e1:1e5:9log"
+SYNTAX = "a list a,b,c, whole numbers a..b, or LOW:HIGH:COUNT followed by lin or log, such as 1e1:1e5:9log"
 MOST = 100_000
 
 
@@ -34,6 +34,8 @@ def _part(name: str, text: str) -> list[float]:
         return [float(i) for i in range(low, high + 1)]
     if match := re.fullmatch(r"([^:]+):([^:]+):(\d+)(lin|log)?", text):
         low, high, count = _number(name, match[1]), _number(name, match[2]), int(match[3])
+        if not match[4]:
+            raise UserError(f"{name} is '{text}', which does not say how it is spaced: write {text}log or {text}lin")
         return _spaced(name, low, high, count, match[4] == "log")
     return [_number(name, text)]
 

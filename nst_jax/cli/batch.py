@@ -10,16 +10,15 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
+from nst_jax.cli.sweep import zipped
+from nst_jax.cli.values import UNSET, Read, Settings, read_settings
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.runs.spec import Spec
 
 SHAPES = 4
 """Most shapes of contents that each get a compiled program of their own, unless asked otherwise."""
 BUCKET = 64
 """Pixels that the sides of more shapes than that are padded to multiples of."""
-UNSET = replace(DEFAULT, bucket=0)
-"""The default of this command: no bucket is chosen yet."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -45,17 +44,24 @@ class Batch:
     running: tyro.conf.OmitArgPrefixes[Running]
     pairs: bool = False
     """The first content with the first style, the second with the second, and so on."""
-    recipe: tyro.conf.OmitArgPrefixes[Recipe] = UNSET
+    settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
+    """Settings of every style transfer; those marked VALUES can vary."""
+    zip: tuple[str, ...] = ()
+    """Names of settings that move together, instead of in all combinations."""
 
     def run(self) -> int:
         """Make the batch; return the exit code."""
         options = self.running
         contents, styles = found(self.content), found(self.styles)
+        read = bucketed(read_settings(self.settings), contents)
         spec = Spec(
             contents,
             styles,
-            bucketed(self.recipe, contents),
+            read.recipe,
+            zipped(read.axes, self.zip),
             paired=self.pairs,
+            given=read.given,
+            preset=read.preset,
             snapshots=options.snapshots,
             animate=options.animate,
             metrics=options.metrics,
@@ -63,19 +69,19 @@ class Batch:
         return options.run(spec)
 
 
-def bucketed(recipe: Recipe, contents: Sequence[Path], say: Callable[[str], object] = print) -> Recipe:
+def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] = print) -> Read:
     """Choose the bucket, where none is given, by the shapes of the contents, and say so if there is one.
 
     Raises:
         UserError: a content that is no readable picture.
     """
-    if recipe.bucket != UNSET.bucket:
-        return recipe
-    shapes = {images.resized(images.shape_of(path), recipe.size) for path in contents}
+    if "bucket" in {*read.given, *read.axes}:
+        return read
+    shapes = {images.resized(images.shape_of(path), read.recipe.size) for path in contents}
     if len(shapes) <= SHAPES:
-        return replace(recipe, bucket=1)
+        return read
     say(f"contents of {len(shapes)} shapes: padded to multiples of {BUCKET} pixels and cut again; --bucket 1 for none")
-    return replace(recipe, bucket=BUCKET)
+    return replace(read, given={**read.given, "bucket": BUCKET}, recipe=replace(read.recipe, bucket=BUCKET))
 
 
 def found(names: Sequence[str]) -> tuple[Path, ...]:

@@ -1,10 +1,12 @@
 """Find the command, run it, and turn what a user can put right into one line and exit code 2."""
 
 import contextlib
+import difflib
 import io
 import os
 import re
 import sys
+from dataclasses import fields
 from typing import Annotated
 
 import tyro
@@ -13,12 +15,15 @@ from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
+from nst_jax.cli.running import Running
+from nst_jax.cli.single import Single
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand
 from nst_jax.cli.translate import Translate
 from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
+from nst_jax.recipe import Recipe
 
 Command = (
     Annotated[Stylize, tyro.conf.subcommand("stylize")]
@@ -67,8 +72,16 @@ def _one_line(message: str) -> str:
             paragraphs.append([])
         elif text:
             paragraphs[-1].append(text)
-    said = next((p for p in paragraphs[1:] if p), ["the command line could not be read"])
-    return " ".join(said).rstrip(".") + "; see nst-jax --help"
+    said = " ".join(next((p for p in paragraphs[1:] if p), ["the command line could not be read"])).rstrip(".")
+    return f"{said}{_nearest(said)}; see nst-jax --help"
+
+
+def _nearest(said: str) -> str:
+    """Name the option that is most like one that there is not."""
+    unknown = re.search(r"Unrecognized options: (--[\w.-]+)", said)
+    known = [f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Single) for field in fields(kind)]
+    near = difflib.get_close_matches(unknown[1], known, 1) if unknown else []
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,8 +4,8 @@ from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, adapted
 from nst_jax.recipe import options
 
-WITH_RECIPE = ("stylize", "sweep", "batch")
-"""Commands that take the options of a recipe."""
+WITH_RECIPE = ("stylize",)
+"""Commands in whose place of `--preset` the options of a recipe are put; others read it themselves."""
 
 DECIDERS = ("optimizer", "scales", "init")
 """Options that decide which other settings of a preset are read."""

@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +16,6 @@ from nst_jax.errors import UserError
 from nst_jax.runs.spec import Spec, lanes
 
 if TYPE_CHECKING:
-    from nst_jax.batch.program import Partial
     from nst_jax.runs.ready import Ready
 
 
@@ -27,7 +26,7 @@ class Running:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")]
     """Folder of the run: pictures, tables, manifest.json and index.html. The same command goes on where it was."""
     dry_run: bool = False
-    """Print the lanes, chunks, memory and an estimated time, and make nothing."""
+    """Print the lanes, programs, chunks and memory, and make nothing."""
     lanes: int | None = None
     """Pictures computed together; by default as many as the memory holds."""
     snapshots: int = 0
@@ -65,7 +64,7 @@ class Running:
             from nst_jax.runs import ready as readying
             from nst_jax.runs import work
 
-            ready = readying.prepare(spec)
+            ready = readying.prepare(spec, say=print)
             if self.dry_run:
                 return dry_run(ready, self.lanes)
             began = time.perf_counter()
@@ -108,35 +107,11 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
 
 
 def dry_run(ready: "Ready", lanes: int | None) -> int:
-    """Print what would be made; measures the time of one piece of the first chunk."""
+    """Print lanes, programs, chunks and memory; compiles, but runs no step."""
     from nst_jax.batch.planning import plan
-    from nst_jax.batch.program import advance_chunk, pixel_steps
 
     for lane in ready.lanes:
         print(f"{lane.number:4}  {lane.name}")
-    chunks = plan(ready.encoder, ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots)
-    finest = replace(ready.sweep, coarse=())
-    a_step = time_a_step(advance_chunk(ready.encoder, finest, chunks[0], snapshots=ready.snapshots))
-    h, w, _ = ready.sweep.problems[chunks[0].lanes[0]].init.shape
-    work = sum(pixel_steps(ready.sweep, chunk) for chunk in chunks)
-    seconds = work * a_step / (chunks[0].size * h * w)
-    print(f"about {_duration(seconds)} of computing, by the speed of the first chunk; nothing was written")
+    plan(list(ready.encoders.values()), ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots)
+    print("nothing was computed or written")
     return 0
-
-
-def time_a_step(pieces: "Iterator[Partial]") -> float:
-    """Give the seconds of one step of a chunk: of its second piece, or of its only one."""
-    began, before = time.perf_counter(), 0
-    for piece in pieces:
-        done = next((x.shape[1] for x in piece.history.values()), 0)
-        now = time.perf_counter()
-        if before or piece.done:
-            return (now - began) / (done - before)
-        began, before = now, done
-    raise AssertionError("the last piece is done")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -14,7 +14,7 @@ from nst_jax.optimize import Solution
 from nst_jax.runs import animate
 from nst_jax.runs.inputs import style_size
 from nst_jax.runs.ready import Ready
-from nst_jax.runs.spec import Lane
+from nst_jax.runs.spec import Lane, all_axes
 
 
 def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dict[str, Any]:
@@ -24,14 +24,16 @@ def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dic
     metrics = {}
     if ready.spec.metrics and min(*content.shape[:2]) >= least_side(ready.encoder.network):
         metrics = _metrics(ready, solution, content, lane)
-    return row(lane.settings, solution, metrics)
+    names = [name for axis in all_axes(ready.spec) for name in axis.names]
+    # A setting that this lane does not read has its column, and nothing in it.
+    return row({name: lane.settings.get(name) for name in names}, solution, metrics)
 
 
 def save_picture(
     ready: Ready, lane: Lane, solution: Solution, path: Path, place: tuple[int, int] | None = None
 ) -> None:
     """Write a lane's picture with its recipe, and how and where the run ended, inside; transparent as the content."""
-    made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoder.digest)
+    made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoders[lane.recipe.weights].digest)
     metadata = record.as_metadata({**made, "result": record.ending(solution, place)})
     picture = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
     alpha = ready.inputs.contents[lane.content].alpha[lane.recipe.size]

@@ -1,7 +1,7 @@
 """Read the pictures of a run, each once, and pose every lane from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from nst_jax import images, record
 from nst_jax.recipe import Recipe, init_file
-from nst_jax.runs.spec import DYNAMIC, Lane, Spec, all_axes
+from nst_jax.runs.spec import Lane, Spec, all_axes
 
 if TYPE_CHECKING:
     from nst_jax.batch.sweep import Sweep
@@ -34,7 +34,7 @@ class Inputs:
 
     contents: tuple[Loaded, ...]
     styles: tuple[Loaded, ...]
-    init: images.Picture | None
+    inits: dict[str, images.Picture]
 
     def described(self) -> dict[str, Any]:
         """Name the files and what was in them."""
@@ -42,12 +42,14 @@ class Inputs:
             "contents": [loaded.source for loaded in self.contents],
             "styles": [loaded.source for loaded in self.styles],
         }
-        return found | ({"init": record.source(self.init.path, self.init.sha256)} if self.init else {})
+        inits = [record.source(init.path, init.sha256) for init in self.inits.values()]
+        return found | ({"inits": inits} if inits else {})
 
     def sources(self, lane: Lane) -> dict[str, dict[str, str]]:
         """Name the files of one lane, as its own record does."""
         found = {"content": self.contents[lane.content].source, "style": self.styles[lane.style].source}
-        return found | ({"init": record.source(self.init.path, self.init.sha256)} if self.init else {})
+        init = self.inits.get(lane.recipe.init)
+        return found | ({"init": record.source(init.path, init.sha256)} if init else {})
 
 
 def style_size(recipe: Recipe) -> int:
@@ -63,11 +65,11 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
     """
     sizes = sorted({lane.recipe.size for lane in lanes})
     style_sizes = sorted({style_size(lane.recipe) for lane in lanes})
-    init = init_file(spec.recipe.init)
+    inits = dict.fromkeys(name for lane in lanes if (name := init_file(lane.recipe.init)))
     return Inputs(
         tuple(_load(path, sizes, opened) for path in spec.contents),
         tuple(_load(path, style_sizes, opened) for path in spec.styles),
-        _picture(Path(init), opened) if init else None,
+        {name: _picture(Path(name), opened) for name in inits},
     )
 
 
@@ -82,23 +84,17 @@ def _load(path: Path, sizes: Sequence[int], opened: Opened) -> Loaded:
     return Loaded(record.source(path, picture.sha256), rgb, alpha)
 
 
-def posed(encoder: "Encoder", spec: Spec, lanes: Sequence[Lane], inputs: Inputs) -> "Sweep":
-    """Pose every lane; targets are computed once a picture and size, and shared."""
-    from nst_jax.batch.pairing import Pictures, poser
+def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], inputs: Inputs) -> "Sweep":
+    """Pose every lane with the encoder that its recipe names; what lanes share is computed and held once."""
+    from nst_jax.batch.pairing import Pictures, pose_lanes
     from nst_jax.batch.sweep import of_scales
-    from nst_jax.numbers import ALIASES
-    from nst_jax.scales import vary_scales
 
-    posers: dict[Recipe, Any] = {}
-    scales = []
-    for lane in lanes:
-        # What the program does not depend on is that of the base recipe here, and put in below where it varies.
-        recipe = replace(lane.recipe, **{name: getattr(spec.recipe, name) for name in DYNAMIC})
-        if recipe not in posers:
-            contents = [loaded.rgb[recipe.size] for loaded in inputs.contents]
-            styles = [loaded.rgb[style_size(recipe)] for loaded in inputs.styles]
-            inits = [images.fit(inputs.init.rgb, c.shape[:2]) for c in contents] if inputs.init else None
-            posers[recipe] = poser(encoder, Pictures(contents, styles, inits=inits), recipe, {})
-        numbers = {name: x for name, x in lane.settings.items() if name.split(".")[0] in ALIASES}
-        scales.append(vary_scales(posers[recipe](lane.content, lane.style), numbers))
+    def pictures(recipe: Recipe) -> Pictures:
+        contents = [loaded.rgb[recipe.size] for loaded in inputs.contents]
+        styles = [loaded.rgb[style_size(recipe)] for loaded in inputs.styles]
+        init = inputs.inits.get(recipe.init)
+        inits = [images.fit(init.rgb, c.shape[:2]) for c in contents] if init else None
+        return Pictures(contents, styles, inits=inits)
+
+    scales = pose_lanes(encoders, pictures, [(lane.recipe, lane.content, lane.style) for lane in lanes])
     return of_scales(scales, all_axes(spec), tuple(lane.index for lane in lanes))

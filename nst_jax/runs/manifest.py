@@ -29,10 +29,11 @@ def describe(
     Args:
         spec, lanes: what it makes.
         inputs: `{"contents": [{"path", "sha256"}, ...], "styles": [...]}`, and `init` where a file was given.
-        weights: `{"name", "sha256"}`.
+        weights: sha256 by name.
     """
     config = {
         "recipe": dataclasses.asdict(spec.recipe),
+        "preset": spec.preset,
         "paired": spec.paired,
         "snapshots": spec.snapshots,
         "animate": spec.animate,

@@ -1,6 +1,6 @@
 """Everything a run works with: read, checked and posed; nothing is written yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,9 @@ class Ready:
     """Everything a run works with.
 
     Attributes:
-        spec, lanes, inputs, encoder, sweep: what is made, from what.
+        spec, lanes, inputs, sweep: what is made, from what.
+        encoders: by the lanes' weights.
+        encoder: the first of them, which measures all lanes.
         style_side: what the metrics know of a style (its number) at a size, or none if it is too small for them.
         mine: the lanes of this process.
         process: its number.
@@ -32,6 +34,7 @@ class Ready:
     spec: Spec
     lanes: tuple[Lane, ...]
     inputs: Inputs
+    encoders: Mapping[str, Encoder]
     encoder: Encoder
     sweep: Sweep
     style_side: Callable[[int, int], Any]
@@ -40,22 +43,29 @@ class Ready:
     snapshots: int = 0
 
 
-def prepare(spec: Spec, opened: Opened | None = None, encoder: Encoder | None = None) -> Ready:
+def prepare(
+    spec: Spec,
+    opened: Opened | None = None,
+    encoder: Encoder | None = None,
+    say: Callable[[str], object] = lambda _: None,
+) -> Ready:
     """Read, check and pose everything; nothing is written.
 
     Raises:
         UserError: anything a user can put right.
     """
-    lanes = lanes_of(spec)
+    lanes = lanes_of(spec, say)
     animate.check(spec.animate)
     inputs = read(spec, lanes, opened or {})
-    encoder = encoder or load_encoder(spec.recipe.weights)
-    sweep = posed(encoder, spec, lanes, inputs)
+    names = dict.fromkeys(lane.recipe.weights for lane in lanes)
+    encoders = {name: encoder or load_encoder(name) for name in names}
+    encoder = next(iter(encoders.values()))
+    sweep = posed(encoders, spec, lanes, inputs)
     snapshots = spec.snapshots or (max(1, spec.recipe.steps // 40) if spec.animate else 0)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     sides = _sides(encoder, inputs, spec.recipe.bucket)
-    return Ready(spec, lanes, inputs, encoder, sweep, sides, mine, jax.process_index(), snapshots)
+    return Ready(spec, lanes, inputs, encoders, encoder, sweep, sides, mine, jax.process_index(), snapshots)
 
 
 def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, int], Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
 from nst_jax.batch.run import Interrupted, Run, Watch
 from nst_jax.batch.store import Store, digest
@@ -94,7 +95,7 @@ def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place 
         found.append(write(solution, (scales - 1, scales), seconds))
 
     try:
-        Run(ready.encoder, ready.sweep, finish, (0,), store=store, watch=_stopping(watch, until)).solve()
+        Run(gathered(ready.encoder), ready.sweep, finish, (0,), store=store, watch=_stopping(watch, until)).solve()
     except Interrupted as stopped:
         at = stopped.at
         solution = replace(stopped.solutions[0], stopped="interrupted")

@@ -1,30 +1,25 @@
 """What a run makes, as plain data: pictures, a recipe, and what varies. Imports no jax, so that errors come at once."""
 
-import itertools
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_jax.axis import PICTURES, Axis, at
+from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, Recipe, check, options
-
-DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights")
-"""Settings that lanes of one compiled program can differ in."""
-
-NUMERIC = (*DYNAMIC, "size", "style_size")
-"""Settings that can be an axis; each other size is one more compiled program."""
+from nst_jax.recipe import DEFAULT, Recipe, options
+from nst_jax.settings import chosen, span
 
 
 @dataclass(frozen=True)
 class Spec:
     """One run: each content with each style (or one by one) at each place of the axes.
 
-    `show_pictures` makes the pictures axes even where there is one of a kind.
+    `given` are the settings of `recipe` that somebody chose, over those of `preset`; none where the recipe is all that
+    is known. `show_pictures` makes the pictures axes even where there is one of a kind.
     """
 
     contents: tuple[Path, ...]
@@ -36,6 +31,8 @@ class Spec:
     snapshots: int = 0
     animate: str = ""
     metrics: bool = True
+    given: Mapping[str, Any] | None = None
+    preset: str = "default"
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,11 @@ class Lane:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float | int) else ",".join(f"{v:g}" for v in value)
+    if isinstance(value, float | int):
+        return f"{value:g}"
+    if isinstance(value, tuple | list):
+        return "+".join(map(_short, value))
+    return Path(value).stem if "/" in value else value
 
 
 def all_axes(spec: Spec) -> tuple[Axis, ...]:
@@ -86,8 +87,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def lanes(spec: Spec) -> tuple[Lane, ...]:
-    """List the lanes, the last axis fastest.
+def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[Lane, ...]:
+    """List the lanes, the last axis fastest, and say how many were left out as copies.
 
     Raises:
         UserError: no pictures, pairs that do not match, or a lane whose recipe cannot make a picture.
@@ -96,38 +97,15 @@ def lanes(spec: Spec) -> tuple[Lane, ...]:
         raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
     if spec.paired and len(spec.contents) != len(spec.styles):
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
-    axes = all_axes(spec)
+    given = chosen(spec.recipe) if spec.given is None else spec.given
+    spanned = span(given, all_axes(spec), spec.preset)
+    if spanned.copies:
+        say(spanned.say())
     found = []
-    for number, index in enumerate(itertools.product(*(range(len(axis.values)) for axis in axes))):
-        settings = at(axes, index)
-        numbers = {k: v for k, v in settings.items() if k not in PICTURES}
-        i, j = (index[0], index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
-        recipe = applied(spec.recipe, numbers)
-        check(recipe)
-        found.append(Lane(number, index, settings, i, j, recipe))
+    for number, lane in enumerate(spanned.lanes):
+        i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
+        found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
     return tuple(found)
-
-
-def applied(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """Put settings into a recipe; `layer_weights.relu4_1` is one entry.
-
-    Raises:
-        UserError: a name that no axis may have.
-    """
-    for name, value in settings.items():
-        layer = name.removeprefix("layer_weights.")
-        if layer != name:
-            if layer not in recipe.style_layers:
-                raise UserError(f"'{layer}' is no style layer: use one of {', '.join(recipe.style_layers)}")
-            count = len(recipe.style_layers)
-            w = list(recipe.layer_weights or (1 / count,) * count)
-            w[recipe.style_layers.index(layer)] = float(value)
-            recipe = replace(recipe, layer_weights=tuple(w))
-        elif name in NUMERIC:
-            recipe = replace(recipe, **{name: value})
-        else:
-            raise UserError(f"'{name}' cannot vary: use {', '.join(NUMERIC)} or layer_weights.LAYER")
-    return recipe
 
 
 def command(spec: Spec, lane: Lane) -> str:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from nst_jax import images
+from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
 from nst_jax.batch.run import Run, Watch
 from nst_jax.batch.store import Finished, Store
@@ -61,12 +62,14 @@ def make(
             return partial(_snapshots, ready, out, chunk, *jax.device_get((at.state.step, at.state.x)))
 
         watch = replace(watch, snapshots=ready.snapshots, snapshot=snapshot)
-        Run(ready.encoder, ready.sweep, finish, ready.mine, finished, store, watch).solve(lanes)
+        Run(gathered(list(ready.encoders.values())), ready.sweep, finish, ready.mine, finished, store, watch).solve(
+            lanes
+        )
         return _publish(ready, out, store, page) if ready.process == 0 else {}
 
 
 def _settle(ready: Ready, out: Path, watch: Watch) -> None:
-    weights = {"name": ready.spec.recipe.weights, "sha256": ready.encoder.digest}
+    weights = {name: encoder.digest for name, encoder in ready.encoders.items()}
     described = manifest.describe(ready.spec, ready.lanes, ready.inputs.described(), weights)
     if changed := manifest.settle(out, described):
         watch.say(
