@@ -127,12 +127,9 @@ def _short(value: float) -> float | None:
 
 def _table(run: Run) -> dict[str, Any]:
     """Give the summary without the settings that all lanes share, which the page shows once."""
-    shared = {
-        name
-        for name in (run.lanes[0].settings if run.lanes else ())
-        if len({str(lane.settings.get(name)) for lane in run.lanes}) == 1
-    }
-    swept = [name for name in (run.lanes[0].settings if run.lanes else ()) if name not in shared]
+    names = dict.fromkeys(name for lane in run.lanes for name in lane.settings)
+    shared = {name for name in names if len({str(lane.settings.get(name)) for lane in run.lanes}) == 1}
+    swept = [name for name in names if name not in shared]
     measured = [name for name in run.columns if name not in shared and name not in swept]
     rows = []
     for lane in run.lanes:
