@@ -12,7 +12,6 @@ import pytest
 import weights_files as files
 from PIL import Image
 
-from nst_jax import vgg
 from nst_jax.cli import weights as commands
 from nst_jax.cli.main import main
 from nst_jax.weights import load, read_weights
@@ -21,9 +20,8 @@ from nst_jax.weights.store import Dtype
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch, tmp_path):
-    """Small networks, and a cache of its own."""
-    monkeypatch.setattr(vgg, "CHANNELS", files.TINY)
+def cache(monkeypatch, tmp_path):
+    """Give each test a cache of its own."""
     monkeypatch.setattr(load, "cache_dir", lambda: tmp_path / "cache")
     monkeypatch.setattr("nst_jax.weights.inspect.cache_dir", lambda: tmp_path / "cache")
 
@@ -50,7 +48,17 @@ def test_convert_then_verify(tmp_path, source, capsys):
     shown = capsys.readouterr().out
     kernel = read_weights(dst).params["conv2_1"]["kernel"]
     digest = hashlib.sha256(dst.read_bytes()).hexdigest()
-    for fact in (digest, "a friend", "CC0", "vgg11", "float16", "conv5_2/bias", "3 x 3 x 2 x 3", "RGB, 0 to 1"):
+    for fact in (
+        digest,
+        "a friend",
+        "CC0",
+        "vgg11",
+        "float16",
+        "conv5_2/bias",
+        "3 x 3 x 2 x 3",
+        "2, 3, 4, 5, 5",
+        "RGB, 0 to 1",
+    ):
         assert fact in shown
     for number in (kernel.mean(dtype=np.float64), kernel.std(dtype=np.float64), kernel.min(), kernel.max()):
         assert f"{number:.6g}" in shown

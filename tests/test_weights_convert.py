@@ -8,12 +8,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import people_files
 import pytest
 import weights_files as files
 
-from nst_jax import vgg
 from nst_jax.errors import UserError
-from nst_jax.vgg import CAFFE, TORCHVISION, Preprocessing
+from nst_jax.networks import CAFFE, TORCHVISION, VGGS, Preprocessing
 from nst_jax.weights import read_weights
 from nst_jax.weights.convert import convert
 from nst_jax.weights.store import save_weights, sha256
@@ -40,12 +40,7 @@ FORMATS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    monkeypatch.setattr(vgg, "CHANNELS", files.TINY)
-
-
-@pytest.mark.parametrize("architecture", vgg.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", VGGS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_gives_the_arrays_back(tmp_path, form, architecture):
     write, convention, preprocessing = FORMATS[form]
@@ -55,12 +50,25 @@ def test_every_format_gives_the_arrays_back(tmp_path, form, architecture):
     convert(src, dst, convention=convention, licence="CC BY 4.0")
     held = read_weights(dst)
     assert files.same(held.params, params)
-    assert (held.architecture, held.dtype, held.licence) == (architecture, "float32", "CC BY 4.0")
+    assert (held.network, held.dtype, held.licence) == (files.narrow(architecture), "float32", "CC BY 4.0")
     assert held.source.startswith("weights.bin (")
     assert held.source_sha256 == sha256(src)
     how = held.preprocessing
     assert (how.channel_order, how.range) == (preprocessing.channel_order, preprocessing.range)
     np.testing.assert_allclose((how.mean, how.std), (preprocessing.mean, preprocessing.std), rtol=1e-12)
+
+
+LAYOUTS = {"HWIO": people_files.npz, "OIHW": people_files.gatys, "OHWI": people_files.channels_last}
+
+
+@pytest.mark.parametrize("channels", [(64, 3, 8, 2, 16), (3, 3, 3, 3, 4), (7, 1, 9, 3, 8)], ids=str)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_kernels_tell_the_widths_of_a_network(tmp_path, layout, channels):
+    params = files.params_of("vgg11", channels=channels)
+    LAYOUTS[layout](tmp_path / "src", params)
+    made = convert(tmp_path / "src", tmp_path / "out.h5", convention="caffe")
+    assert made.network == files.narrow("vgg11", channels)
+    assert files.same(read_weights(tmp_path / "out.h5").params, params)
 
 
 def test_the_small_files_are_numbered_as_torchvision_numbers_them():
@@ -123,8 +131,15 @@ def _without(path: Path, conv: str) -> None:
 
 
 def _misshapen(path: Path) -> None:
-    params = files.params_of("vgg16")
+    shapes = VGGS["vgg16"].param_shapes()
+    params = {conv: {leaf: np.zeros(s, np.float16) for leaf, s in leaves.items()} for conv, leaves in shapes.items()}
     params["conv3_2"]["kernel"] = params["conv3_2"]["kernel"][..., :-1]
+    files.keras_published(path, params)
+
+
+def _uneven(path: Path) -> None:
+    params = files.params_of("vgg11")
+    params["conv5_2"] = {leaf: array[..., :-1] for leaf, array in params["conv5_2"].items()}
     files.keras_published(path, params)
 
 
@@ -157,7 +172,7 @@ def _dense_features(path: Path) -> None:
 def _ours(path: Path) -> None:
     from nst_jax.weights import Weights
 
-    save_weights(path, Weights(files.params_of("vgg11"), "vgg11"))
+    save_weights(path, Weights(files.params_of("vgg11"), files.narrow("vgg11")))
 
 
 def _no_layers(path: Path) -> None:
@@ -177,7 +192,16 @@ REFUSALS = {
     "other matlab": (_no_layers, "no MatConvNet VGG"),
     "other hdf5": (lambda path: h5py.File(path, "w").close(), "holds 0 convolutions"),
     "a convolution missing": (partial(_without, conv="conv5_3"), r"holds 12 convolutions, expected 8 \(vgg11\)"),
-    "wrong shape": (_misshapen, r"conv3_2/kernel is \(3, 3, 4, 3\), expected \(3, 3, 4, 4\)"),
+    "wrong shape": (_misshapen, r"conv3_2/kernel is \(3, 3, 256, 255\), expected \(3, 3, 256, 256\)"),
+    "a block of two widths": (_uneven, r"complete vgg11: conv1_1/kernel is \(3, 3, 3, 2\), expected \(3, 3, 3, 64\)"),
+    "no channels": (
+        lambda path: files.keras_published(path, files.params_of("vgg11", channels=(0, 3, 4, 5, 5))),
+        r"conv1_1/kernel is \(3, 3, 3, 0\), expected \(3, 3, 3, 64\)",
+    ),
+    "kernels that look alike": (
+        lambda path: files.keras_published(path, files.params_of("vgg11", channels=(3,) * 5)),
+        r"a vgg11 whose kernels, all \(3, 3, 3, 3\), could lie in several orders: export it as ONNX",
+    ),
     "NaN": (_nan, "not a complete vgg16: conv3_2/bias holds NaN"),
     "half a batch normalization": (_half_norm, r"features.1.running_mean \(2,\) between its convolutions"),
     "another normalization": (

@@ -7,21 +7,13 @@ import pytest
 import weights_files as files
 from test_weights_convert import FORMATS
 
-from nst_jax import vgg
 from nst_jax.errors import UserError
 from nst_jax.weights import Weights, read_weights, save_weights
 from nst_jax.weights.convert import convert
 
 
-@pytest.fixture(autouse=True, scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vgg, "CHANNELS", files.TINY)
-        yield
-
-
 def ours(path: Path, params: files.Params) -> None:
-    save_weights(path, Weights(params, "vgg11"))
+    save_weights(path, Weights(params, files.narrow("vgg11")))
 
 
 def npz(path: Path, params: files.Params) -> None:

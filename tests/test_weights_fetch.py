@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 import weights_files as files
 
-from nst_jax import vgg
 from nst_jax.errors import UserError
 from nst_jax.weights import fetch as module
 from nst_jax.weights import read_weights
@@ -34,7 +33,7 @@ def server(body: bytes, claimed: int | None = None, status: int = 200):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))  # seconds until it sees that it is to end
         thread.start()
         try:
             yield f"http://127.0.0.1:{running.server_port}", asked
@@ -46,7 +45,6 @@ def server(body: bytes, claimed: int | None = None, status: int = 200):
 @pytest.fixture
 def published(monkeypatch, tmp_path):
     """Publish a small VGG-19 under Keras' name; give its bytes and arrays."""
-    monkeypatch.setattr(vgg, "CHANNELS", files.TINY)
     params = files.params_of("vgg19")
     files.keras_published(tmp_path / "raw.h5", params)
     body = (tmp_path / "raw.h5").read_bytes()

@@ -16,18 +16,10 @@ import torch_files
 import weights_files as files
 from test_weights_damage import ours, read
 
-from nst_jax import vgg
 from nst_jax.errors import UserError
 from nst_jax.weights import load_encoder, read_weights
 from nst_jax.weights.convert import convert
 from nst_jax.weights.inspect import verify
-
-
-@pytest.fixture(autouse=True, scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vgg, "CHANNELS", files.TINY)
-        yield
 
 
 def not_in_the_file(path: Path, kind: str) -> None:

@@ -1,5 +1,6 @@
 """Normalising changes each feature by one factor per channel, and makes the mean activation 1."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,30 +10,24 @@ import pytest
 import weights_files as files
 from PIL import Image
 
-from nst_jax import images, vgg
+from nst_jax import images
 from nst_jax.errors import UserError
-from nst_jax.vgg import Encoder, features, layer_names
+from nst_jax.networks import Encoder, features
 from nst_jax.weights import Weights, load_encoder, read_weights, save_weights
 from nst_jax.weights.normalize import mean_activations, normalize, normalize_file
 
-LAYERS = layer_names("vgg11")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vgg, "CHANNELS", files.TINY)
-        yield
+VGG11 = files.narrow("vgg11")
+LAYERS = [layer.name for layer in VGG11.layers]
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny):
+def encoder():
     params = files.params_of("vgg11", seed=3)
     for leaves in params.values():
         leaves["bias"] = np.abs(leaves["bias"])  # most filters fire
     params["conv3_1"]["bias"][1] = -1e6  # this one never does
     return Encoder(
-        {c: {k: jnp.asarray(a) for k, a in leaves.items()} for c, leaves in params.items()}, architecture="vgg11"
+        params={c: {k: jnp.asarray(a) for k, a in leaves.items()} for c, leaves in params.items()}, network=VGG11
     )
 
 
@@ -43,11 +38,20 @@ def pictures():
 
 
 @pytest.fixture(scope="module", params=["max", "avg"])
-def both(request, encoder, pictures):
+def pooling(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def scaled(encoder, pictures, pooling):
+    return normalize(encoder, pictures, pooling=pooling)
+
+
+@pytest.fixture(scope="module")
+def both(encoder, scaled, pooling):
     """Apply the network and its normalised self alike: two functions of a picture, with one pooling."""
-    scaled = normalize(encoder, pictures, pooling=request.param)
-    apply = jax.jit(lambda network, picture: features(network, picture, LAYERS, pooling=request.param))
-    return partial(apply, encoder), partial(apply, scaled)
+    apply = jax.jit(lambda encoder, picture: features(encoder, picture, LAYERS))
+    return [partial(apply, replace(one, network=replace(VGG11, pooling=pooling))) for one in (encoder, scaled)]
 
 
 def test_features_change_by_one_positive_factor_per_channel(both, pictures):
@@ -82,8 +86,7 @@ def test_every_live_filter_fires_by_one_on_average_over_all_positions(both, pict
     assert dead >= 1
 
 
-def test_a_filter_that_never_fires_stays_as_it_is(encoder, pictures):
-    scaled = normalize(encoder, pictures)
+def test_a_filter_that_never_fires_stays_as_it_is(scaled):
     assert scaled.params["conv3_1"]["bias"][1] == -1e6
     assert all(np.isfinite(a).all() for leaves in scaled.params.values() for a in leaves.values())
 
@@ -105,7 +108,7 @@ def folder(tmp_path):
 
 def test_a_file_is_normalized_into_another(tmp_path, folder, encoder):
     params = {c: {k: np.asarray(a) for k, a in leaves.items()} for c, leaves in encoder.params.items()}
-    save_weights(tmp_path / "src.h5", Weights(params, "vgg11", source="here", licence="CC BY 4.0"))
+    save_weights(tmp_path / "src.h5", Weights(params, VGG11, source="here", licence="CC BY 4.0"))
     assert normalize_file(tmp_path / "src.h5", tmp_path / "dst.h5", folder, size=40) == 2
     held = read_weights(tmp_path / "dst.h5")
     assert held.notes == "each filter scaled to mean activation 1 over 2 pictures, 40 px, max pooling"

@@ -1,7 +1,9 @@
 """The weights that people have: each gives the features that an independent forward of the original gives."""
 
+from dataclasses import replace
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import norm_files
 import numpy as np
@@ -10,22 +12,15 @@ import pytest
 import reference
 import weights_files as files
 
-from nst_jax import vgg
 from nst_jax.errors import UserError
-from nst_jax.vgg import CAFFE, TORCHVISION, Preprocessing, features
+from nst_jax.networks import CAFFE, TORCHVISION, Preprocessing, features
 from nst_jax.weights import load_encoder, read_weights
 from nst_jax.weights.convert import convert
 
 MEAN = (103.939, 116.779, 123.68)
 IMAGE = np.random.default_rng(3).random((35, 33, 3))
 LAYERS = ("relu1_1", "conv3_1", "relu5_2")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def tiny():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vgg, "CHANNELS", files.TINY)
-        yield
+APPLY = jax.jit(partial(features, layers=LAYERS))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +45,8 @@ def expected(params, how: Preprocessing, norms=None, epsilon: float = 0.0) -> di
 
 
 def check(path, want: dict[str, np.ndarray]) -> None:
-    got = features(load_encoder(path), jnp.asarray(IMAGE, jnp.float32), LAYERS)
+    encoder = replace(load_encoder(path), digest="", source="")  # files of one network share a program
+    got = APPLY(encoder, jnp.asarray(IMAGE, jnp.float32))
     for name, feature in want.items():
         np.testing.assert_allclose(got[name], feature, rtol=1e-3, atol=2e-4 * np.abs(feature).max(), err_msg=name)
 
@@ -76,7 +72,7 @@ def test_a_file_of_every_architecture_is_recognised(tmp_path, case, architecture
     write(tmp_path / "src", params)
     convert(tmp_path / "src", tmp_path / "dst.h5", convention=convention)  # type: ignore[arg-type]
     held = read_weights(tmp_path / "dst.h5")
-    assert held.architecture == architecture
+    assert held.network == files.narrow(architecture)
     assert files.same(held.params, params)
 
 
@@ -165,6 +161,6 @@ def test_of_two_networks_the_prefix_chooses(tmp_path, params, first, second):
         assert f"'{prefix}'" in str(caught.value)
         for spelled in {prefix, prefix.rstrip(".")}:
             made = convert(tmp_path / "src", tmp_path / "dst.h5", convention="torchvision", prefix=spelled)
-            assert made.architecture == ("vgg11", "vgg13")[number]
+            assert made.network.name == ("vgg11", "vgg13")[number]
     with pytest.raises(UserError, match="no convolutions with the prefix 'other'; expected one of '"):
         convert(tmp_path / "src", tmp_path / "dst.h5", convention="torchvision", prefix="other")

@@ -1,27 +1,33 @@
 """Small weights files in everybody's formats, for the tests of the readers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 from torch_files import tensor, torch_save
 
-from nst_jax import vgg
+from nst_jax.networks import VGG, VGGS
 from nst_jax.weights.store import Tree
 
 Params = dict[str, dict[str, np.ndarray]]
 
 TINY = (2, 3, 4, 5, 5)
-"""Channels of the blocks to put in place of vgg.CHANNELS: the real ones make files of 60 MB."""
+"""Widths of the blocks of a small network: the published ones make files of 60 MB."""
 
 
-def params_of(architecture: str, seed: int = 0) -> Params:
-    """Draw kernels and biases of every convolution, float32."""
+def narrow(name: str, channels: tuple[int, ...] = TINY) -> VGG:
+    """Give a published VGG with other widths, as pruned ones have."""
+    return replace(VGGS[name], channels=channels)
+
+
+def params_of(name: str, seed: int = 0, channels: tuple[int, ...] = TINY) -> Params:
+    """Draw kernels and biases of every convolution of a narrow VGG, float32."""
     rng = np.random.default_rng(seed)
     return {
         conv: {leaf: rng.normal(0, 0.5, shape).astype(np.float32) for leaf, shape in leaves.items()}
-        for conv, leaves in vgg.param_shapes(architecture).items()
+        for conv, leaves in narrow(name, channels).param_shapes().items()
     }
 
 

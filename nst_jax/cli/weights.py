@@ -59,7 +59,7 @@ class Convert:
             licence=self.licence,
         )
         how = made.preprocessing
-        print(f"{shown(self.dst)}: {made.architecture}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
+        print(f"{shown(self.dst)}: {made.network.name}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
         return 0
 
 

@@ -43,7 +43,7 @@ def convert(
     source: str = "",
     licence: str = "",
 ) -> Weights:
-    """Read the convolutions of a VGG-11, 13, 16 or 19 and write them as a weights file.
+    """Read the convolutions of a VGG-11, 13, 16 or 19, as wide as they are, and write them as a weights file.
 
     Args:
         convention: what the weights want to see; needed where the file cannot tell, wins where it can, save over a
@@ -71,7 +71,7 @@ def convert(
         )
     source = source or f"{shown(src.name)} ({layout})"
     about = {"source": source, "source_sha256": sha256(src), "licence": licence, "notes": made.notes}
-    weights = Weights(made.params, made.architecture, preprocessing, dtype, **about)
+    weights = Weights(made.params, made.network, preprocessing, dtype, **about)
     save_weights(dst, weights)
     return weights
 

@@ -29,7 +29,7 @@ def verify(weights: str | Path) -> str:
             shape = " x ".join(map(str, a.shape))
             lines.append(f"{f'{conv}/{leaf}':16} {shape:>18} " + " ".join(f"{x:12.6g}" for x in numbers))
     count = sum(a.size for leaves in held.params.values() for a in leaves.values())
-    lines += ["", f"ok: all {len(held.params)} convolutions of {held.architecture}, {count:,} numbers"]
+    lines += ["", f"ok: all {len(held.params)} convolutions of {held.network.name}, {count:,} numbers"]
     return "\n".join(lines)
 
 
@@ -38,7 +38,8 @@ def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
     return [
         ("file", shown(path)),
         ("sha256", sha256(path)),
-        ("architecture", held.architecture),
+        ("architecture", held.network.name),
+        ("channels", ", ".join(map(str, held.network.channels))),
         ("kernels", held.dtype),
         ("pictures", f"{how.channel_order}, 0 to {how.range:g}, minus {how.mean}, divided by {how.std}"),
         ("source", shown(held.source) or "not said"),
@@ -64,7 +65,7 @@ def available() -> list[tuple[str, str, str]]:
 def _summary(path: Path) -> str:
     # attributes only: reading 29 MB of every file would make a list slow
     try:
-        architecture, dtype = read_facts(path)
+        network, dtype = read_facts(path)
     except UserError:
         return "damaged or of another format"
-    return f"{architecture}, {shown(dtype)}, {path.stat().st_size / 1e6:.0f} MB"
+    return f"{network.name}, {shown(dtype)}, {path.stat().st_size / 1e6:.0f} MB"

@@ -10,7 +10,7 @@ import platformdirs
 from nst_jax import packaged
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.networks import VGGS, Encoder
+from nst_jax.networks import Encoder
 from nst_jax.weights.store import read_weights, sha256
 
 EMBEDDED = "vgg16"
@@ -69,13 +69,13 @@ def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
     held = read_weights(path)
     name = str(weights)
     want = name.removesuffix("-float32")
-    if name in (EMBEDDED, *FETCHED) and held.architecture != want:
+    if name in (EMBEDDED, *FETCHED) and held.network.name != want:
         raise UserError(
-            f"{shown(path)} is a {held.architecture}, expected a {want}: run `nst-jax weights fetch {want}`"
+            f"{shown(path)} is a {held.network.name}, expected a {want}: run `nst-jax weights fetch {want}`"
         )
     return Encoder(
         params=jax.device_put(held.params),  # jnp.asarray would compile a copy for each shape
-        network=VGGS[held.architecture],
+        network=held.network,
         preprocessing=held.preprocessing,
         digest=sha256(path),
         source=str(weights),

@@ -1,14 +1,14 @@
 """Find the VGG in a file by the shapes of its kernels, whatever its layers are called."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, replace
+from itertools import compress, repeat
 
 import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.networks import VGGS, Preprocessing
+from nst_jax.networks import VGG, VGGS, Preprocessing
 from nst_jax.weights.fold import Conv, as_preprocessing, check_norms, epsilon_of, fold_norm
 from nst_jax.weights.found import Found
 from nst_jax.weights.layers import Layer, layers_of
@@ -17,12 +17,15 @@ from nst_jax.weights.store import check_shapes, check_tree
 SHOWN = 4
 """Arrays that a refusal lists."""
 
+BY_COUNT = {len(vgg.convs): vgg for vgg in VGGS.values()}
+"""The VGGs by their number of convolutions."""
+
 
 @dataclass(frozen=True)
-class Network:
+class Located:
     """The layers of one VGG in a file, none of them read: its convolutions in order of depth, what is among them."""
 
-    architecture: str
+    network: VGG
     order: str
     convs: list[Layer]
     norms: list[Layer]
@@ -37,7 +40,7 @@ class Recognised:
         own_preprocessing: the preprocessing was a layer of the network.
     """
 
-    architecture: str
+    network: VGG
     params: dict[str, dict[str, np.ndarray]]
     preprocessing: Preprocessing | None
     own_preprocessing: bool
@@ -50,36 +53,36 @@ def recognise(found: Found, prefix: str | None = None) -> Recognised:
     Raises:
         UserError: none, several, layers that a VGG has not, or arrays of another type or with NaN.
     """
-    network = find(found, prefix)
-    notes = ["batch normalization folded into kernels and biases"] if network.norms else []
+    located = find(found, prefix)
+    notes = ["batch normalization folded into kernels and biases"] if located.norms else []
     preprocessing = found.preprocessing
-    if network.first is not None:
+    if located.first is not None:
         notes.insert(0, "preprocessing taken from a first convolution of 1x1")
-        kernel, bias = _read(network.first, network, found)
+        kernel, bias = _read(located.first, located, found)
         preprocessing = as_preprocessing(kernel[0, 0], bias)
     params = {}
-    norms = network.norms or repeat(None, len(network.convs))
-    for name, layer, norm in zip(VGGS[network.architecture].convs, network.convs, norms, strict=True):
-        conv = _read(layer, network, found)  # one at a time in float64
+    norms = located.norms or repeat(None, len(located.convs))
+    for name, layer, norm in zip(located.network.convs, located.convs, norms, strict=True):
+        conv = _read(layer, located, found)  # one at a time in float64
         if norm is not None:
             conv = fold_norm(conv, norm, epsilon_of(norm, found.epsilon))
         kernel, bias = (array.astype(np.float32) for array in conv)
         params[name] = {"kernel": kernel, "bias": bias}
-    check_tree(params, network.architecture)
-    return Recognised(network.architecture, params, preprocessing, network.first is not None, "; ".join(notes))
+    check_tree(params, located.network)
+    return Recognised(located.network, params, preprocessing, located.first is not None, "; ".join(notes))
 
 
-def _read(layer: Layer, network: Network, found: Found) -> Conv:
+def _read(layer: Layer, located: Located, found: Found) -> Conv:
     """Read a kernel as (h, w, c_in, c_out), and its bias; none is 0."""
     kernel = layer.arrays["kernel"].read()
-    if network.order == "OIHW" and found.mirrored:
+    if located.order == "OIHW" and found.mirrored:
         kernel = kernel[:, :, ::-1, ::-1]
-    kernel = kernel.transpose([network.order.index(axis) for axis in "HWIO"])
+    kernel = kernel.transpose([located.order.index(axis) for axis in "HWIO"])
     bias = layer.arrays.get("bias")
     return kernel, np.zeros(kernel.shape[-1]) if bias is None else bias.read()
 
 
-def find(found: Found, prefix: str | None = None) -> Network:
+def find(found: Found, prefix: str | None = None) -> Located:
     """Find the VGG among the arrays, by names and shapes alone; nothing is read.
 
     Raises:
@@ -100,10 +103,10 @@ def find(found: Found, prefix: str | None = None) -> Network:
         raise UserError(f"holds {len(fitting)} VGGs, with the prefixes {names}: choose one with --prefix")
     if fitting:
         ((name, match),) = fitting.items()
-        return _network(families[name], layers, *match)
+        return _locate(families[name], layers, *match)
     match = _match(layers, found.order)  # else all, in the order of the file
     if match:
-        return _network(layers, layers, *match)
+        return _locate(layers, layers, *match)
     raise _refusal(found, max(families.values(), key=_count, default=[]), layers)
 
 
@@ -120,15 +123,35 @@ def _count(layers: Sequence[Layer]) -> int:
     return sum(layer.is_conv for layer in layers)
 
 
-def _match(layers: Sequence[Layer], orders: Sequence[str]) -> tuple[str, str] | None:
-    """Give the architecture and the layout of kernels in which the convolutions of 3x3 are those of a VGG, if any."""
+def _match(layers: Sequence[Layer], orders: Sequence[str]) -> tuple[VGG, str] | None:
+    """Give the VGG and the layout of kernels in which the convolutions of 3x3 are its own, if there are such.
+
+    Raises:
+        UserError: several layouts, as where every convolution has three inputs and three outputs.
+    """
     shapes = [layer.arrays["kernel"].shape for layer in layers if layer.is_conv]
-    for architecture, vgg in VGGS.items():
-        wanted = [leaves["kernel"] for leaves in vgg.param_shapes().values()]
-        for order in orders:
-            if len(wanted) == len(shapes) and [_straight(shape, order) for shape in shapes] == wanted:
-                return architecture, order
-    return None
+    fitting = [
+        (network, order)
+        for order in orders
+        if (network := _as_wide([_straight(shape, order) for shape in shapes])) is not None
+    ]
+    if len(fitting) > 1:
+        raise UserError(
+            f"holds a {fitting[0][0].name} whose kernels, all {shapes[0]}, could lie in several orders: export it as "
+            "ONNX, which has one"
+        )
+    return fitting[0] if fitting else None
+
+
+def _as_wide(kernels: Sequence[tuple[int, ...]]) -> VGG | None:
+    """Give the VGG whose kernels (3, 3, c_in, c_out) these are: their number tells its blocks, they their widths."""
+    published = BY_COUNT.get(len(kernels))
+    if published is None:
+        return None
+    firsts = [name.endswith("_1") for name in published.convs]
+    network = replace(published, channels=tuple(kernel[-1] for kernel in compress(kernels, firsts)))
+    wanted = [leaves["kernel"] for leaves in network.param_shapes().values()]
+    return network if min(network.channels) > 0 and list(kernels) == wanted else None
 
 
 def _straight(shape: tuple[int, ...], order: str) -> tuple[int, ...]:
@@ -136,7 +159,7 @@ def _straight(shape: tuple[int, ...], order: str) -> tuple[int, ...]:
     return tuple(shape[order.index(axis)] for axis in "HWIO")
 
 
-def _network(family: list[Layer], layers: list[Layer], architecture: str, order: str) -> Network:
+def _locate(family: list[Layer], layers: list[Layer], network: VGG, order: str) -> Located:
     convs = [layer for layer in family if layer.is_conv]
     norms = [layer for layer in family if layer.is_norm and layer not in convs]
     norms += [layer for layer in convs if layer.is_norm]  # a graph's convolution, with its normalization beside
@@ -150,14 +173,14 @@ def _network(family: list[Layer], layers: list[Layer], architecture: str, order:
             held = ", ".join(map(str, list(layer.arrays.values())[:SHOWN]))
             raise UserError(f"holds {held} between its convolutions, expected a plain VGG")
     shapes = {}
-    for name, layer in zip(VGGS[architecture].convs, convs, strict=True):
+    for name, layer in zip(network.convs, convs, strict=True):
         if "bias" not in layer.arrays and not norms:
             raise UserError(f"{shown(layer.name)} has no bias, expected one: export it with one")
         bias = layer.arrays.get("bias")
         kernel = _straight(layer.arrays["kernel"].shape, order)
         shapes[name] = {"kernel": kernel, "bias": bias.shape if bias else kernel[-1:]}
-    check_shapes(shapes, architecture)
-    return Network(architecture, order, convs, norms, first)
+    check_shapes(shapes, network)
+    return Located(network, order, convs, norms, first)
 
 
 def _homeless(layers: list[Layer]) -> list[Layer]:
@@ -169,20 +192,19 @@ def _homeless(layers: list[Layer]) -> list[Layer]:
 def _refusal(found: Found, family: list[Layer], layers: list[Layer]) -> UserError:
     """Say what was found in the place of a VGG: another number of convolutions, or other shapes."""
     convs = [layer for layer in family if layer.is_conv]
-    by_count = {len(vgg.convs): architecture for architecture, vgg in VGGS.items()}
-    if architecture := by_count.get(len(convs)):
+    if published := BY_COUNT.get(len(convs)):
         order = next((o for o in found.order if _straight(convs[0].arrays["kernel"].shape, o)[:3] == (3, 3, 3)), "HWIO")
         shapes = {
             name: {leaf: t.shape for leaf, t in layer.arrays.items() if leaf in ("kernel", "bias")}
-            for name, layer in zip(VGGS[architecture].convs, convs, strict=True)
+            for name, layer in zip(published.convs, convs, strict=True)
         }
         for leaves in shapes.values():
             leaves["kernel"] = _straight(leaves["kernel"], order)
         try:
-            check_shapes(shapes, architecture)
+            check_shapes(shapes, published)
         except UserError as error:
             return error
-    expected = ", ".join(f"{count} ({name})" for count, name in by_count.items())
+    expected = ", ".join(f"{count} ({vgg.name})" for count, vgg in BY_COUNT.items())
     arrays = [tensor for layer in layers for tensor in layer.arrays.values()]
     listed = ", ".join(map(str, arrays[:SHOWN])) + (", ..." if len(arrays) > SHOWN else "")
     return UserError(f"holds {len(convs)} convolutions, expected {expected}; found {listed or 'no arrays'}")
