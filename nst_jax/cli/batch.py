@@ -1,6 +1,7 @@
 """`nst-jax batch`: many contents with many styles, as one program a shape."""
 
 import glob
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +14,13 @@ from nst_jax.cli.running import Running
 from nst_jax.cli.sweep import zipped
 from nst_jax.cli.values import UNSET, Read, Settings, read_settings
 from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.runs.spec import Spec
 
 SHAPES = 4
 """Most shapes of contents that each get a compiled program of their own, unless asked otherwise."""
 BUCKET = 64
 """Pixels that the sides of more shapes than that are padded to multiples of."""
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,15 @@ def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] 
     return replace(read, given={**read.given, "bucket": BUCKET}, recipe=replace(read.recipe, bucket=BUCKET))
 
 
-def found(names: Sequence[str]) -> tuple[Path, ...]:
+def aside(line: str) -> None:
+    """Print a line on stderr."""
+    print(line, file=sys.stderr)
+
+
+def found(names: Sequence[str], say: Callable[[str], object] = aside) -> tuple[Path, ...]:
     """Turn files, folders and patterns into the paths of pictures, sorted within each.
+
+    In a folder what opens as a picture is taken, whatever its name; what is left out is said.
 
     Raises:
         UserError: a folder without pictures, or a pattern that fits nothing.
@@ -94,15 +101,23 @@ def found(names: Sequence[str]) -> tuple[Path, ...]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
-            if not inside:
-                raise UserError(f"'{name}' has no pictures in it: expected files such as .png or .jpg")
-            paths += inside
+            paths += _inside(path, say)
         elif not path.exists() and glob.has_magic(name):
             fitting = sorted(Path(p) for p in glob.glob(name, recursive=True))
             if not fitting:
-                raise UserError(f"'{name}' fits no file: check the pattern")
+                raise UserError(f"'{shown(name)}' fits no file: check the pattern")
             paths += fitting
         else:
             paths.append(path)
     return tuple(paths)
+
+
+def _inside(folder: Path, say: Callable[[str], object]) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    pictures = [path for path in files if images.is_picture(path)]
+    if not pictures:
+        raise UserError(f"'{shown(folder)}' has no pictures in it: expected files such as .png or .jpg")
+    if others := [shown(path.name) for path in files if path not in pictures]:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        say(f"left out of '{shown(folder)}', no pictures: {', '.join(others[:5])}{more}")
+    return pictures

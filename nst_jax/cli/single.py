@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nst_jax import images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
-from nst_jax.files import check_output, shown
+from nst_jax.files import shown
 from nst_jax.recipe import Recipe, check, init_file
 from nst_jax.runs.spec import Spec
 
@@ -43,9 +43,8 @@ class Single:
             UserError: anything a user can put right.
         """
         check(recipe)
-        images.check_writable(output)
         paths = [content, style, *([Path(path)] if (path := init_file(recipe.init)) else [])]
-        check_output(output, paths, folders=True)
+        images.check_writable(output, paths)
         opened = opened or {path: images.read(path) for path in paths}
         spec = Spec((content,), (style,), recipe, show_pictures=False, metrics=False)
         # From here on Ctrl-C is a request: one that comes while jax loads or compiles waits for the first picture.

@@ -79,7 +79,7 @@ def _picture(path: Path, opened: Opened) -> images.Picture:
 
 def _load(path: Path, sizes: Sequence[int], opened: Opened) -> Loaded:
     picture = _picture(path, opened)
-    rgb = {size: images.resize(picture.rgb, size) for size in sizes}
+    rgb = {size: images.resize(picture.rgb, size, alpha=picture.alpha) for size in sizes}
     alpha = {n: None if picture.alpha is None else images.fit(picture.alpha, x.shape[:2]) for n, x in rgb.items()}
     return Loaded(record.source(path, picture.sha256), rgb, alpha)
 
