@@ -55,8 +55,7 @@ class Row:
 def pictures(size: int, lanes: int):
     """Pose each view of one photograph with one painting."""
     from benchmarks import contenders
-    from nst_jax import load_encoder
-    from nst_jax.batch import product
+    from nst_jax import load_encoder, product
 
     contents, style = contenders.pictures(size, lanes)
     encoder = load_encoder()
@@ -65,16 +64,16 @@ def pictures(size: int, lanes: int):
 
 def ways(size: int, lanes: int, args: argparse.Namespace) -> dict[str, tuple[Timed, int, Callable[[], str]]]:
     """Name every contender: what to time, how many steps of one image that is, and what to note of it."""
-    from nst_jax import solve, solve_batch
+    from nst_jax import Adam, Watch, solve, solve_batch
 
     encoder, sweep = pictures(size, lanes)
     few = min(lanes, args.most)
-    how = {"steps": args.steps, "optimizer": "adam", "precision": args.precision}
+    how = {"steps": args.steps, "descent": Adam(), "precision": args.precision}
     said: list[str] = []
     found: dict[str, tuple[Timed, int, Callable[[], str]]] = {
         # The loss is evaluated once more than the image moves: steps + 1 of the work of a step.
         BATCH: (
-            lambda: solve_batch(encoder, sweep, **how, say=said.append),
+            lambda: solve_batch(encoder, sweep, watch=Watch(say=said.append), **how),
             lanes * (args.steps + 1),
             lambda: said[-1].partition(": ")[0] if said else "",
         ),

@@ -1,7 +1,7 @@
 """Build what is timed: a warmed-up `run(steps)` of ours or of PyTorch, on the same pictures, weights and objective."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 import nst_jax
-from nst_jax import compiler, optimize, vgg
+from nst_jax import compiler, networks, optimize
 from nst_jax.batch.memory import needed_bytes
 from nst_jax.recipe import Precision
 
@@ -42,26 +42,24 @@ def _read(name: str, size: int) -> np.ndarray:
 
 def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = False) -> Contender:
     """Compile `steps` Adam steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
-    recipe = nst_jax.Recipe(beta=1e3, remat=remat)  # as torch_reference.Objective has it
+    # As torch_reference.Objective has it; the steps never end.
+    recipe = nst_jax.Recipe(beta=1e3, remat=remat, optimizer="adam", steps=2**30)
     content, style = pictures(size, batch)
     encoder = nst_jax.load_encoder()
     problems = [nst_jax.pose(encoder, image, jnp.asarray(style), recipe=recipe) for image in jnp.asarray(content)]
     problem = problems[0] if batch == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *problems)
-    begin = optimize.begin if batch == 1 else jax.vmap(optimize.begin)
-    chunk = partial(optimize.advance, length=steps, optimizer="adam", clamp=True)
-    chunk = chunk if batch == 1 else jax.vmap(chunk, in_axes=(None, 0, 0, None))
-    encoder = vgg.prepare(encoder, precision, (size, size))
-    state, forever = begin(problem), jnp.int32(2**30)
-    compiled = (
-        jax.jit(chunk, donate_argnums=2, compiler_options=compiler.options())
-        .lower(encoder, problem, state, forever)
-        .compile()
-    )
+    begin = jax.jit(optimize.begin if batch == 1 else jax.vmap(optimize.begin))
+    chunk = partial(optimize.advance, length=steps)
+    chunk = chunk if batch == 1 else jax.vmap(chunk, in_axes=(None, 0, 0))
+    encoder = networks.prepare(replace(encoder, network=problem.network), precision, (size, size))
+    state = begin(problem)
+    program = jax.jit(chunk, donate_argnums=2, compiler_options=compiler.options())
+    compiled = program.lower(encoder, problem, state).compile()
 
     def run(count: int) -> float:
         nonlocal state
         assert count == steps, "the number of steps is compiled in"
-        state, terms = compiled(encoder, problem, state, forever)
+        state, terms = compiled(encoder, problem, state)
         return float(jax.block_until_ready(terms)["total"][..., -1].sum())
 
     return Contender(run, lambda: needed_bytes(compiled))

@@ -14,11 +14,25 @@ import jax.numpy as jnp
 import numpy as np
 
 import nst_jax
-from nst_jax.recipe import Optimizer, Precision
+from nst_jax.recipe import Precision
 from nst_jax.types import Image
 
 GOLDEN = Path(__file__).parents[1] / "tests/golden/trajectories.npz"
-STEPS: dict[Optimizer, int] = {"adam": 100, "lbfgs": 50}
+
+
+class Rival(NamedTuple):
+    """How ours moves the pixels, for how many steps, and beside which of PyTorch's runs."""
+
+    descent: nst_jax.Descent
+    steps: int
+    beside: str
+
+
+RIVALS = {
+    "adam": Rival(nst_jax.Adam(lr=0.01), 100, "adam"),  # the rate of the stored run, tested
+    "lbfgs": Rival(nst_jax.LBFGS(), 50, "lbfgs"),
+    "lbfgs-zoom": Rival(nst_jax.Zoom(), 50, "lbfgs"),
+}
 
 
 class Result(NamedTuple):
@@ -32,21 +46,21 @@ class Result(NamedTuple):
 def pose() -> tuple[nst_jax.Encoder, nst_jax.Problem]:
     """Load the network and the stored start and targets."""
     golden = np.load(GOLDEN)
-    recipe = nst_jax.Recipe(alpha=float(golden["alpha"]), beta=float(golden["beta"]), lr=float(golden["lr"]))
+    recipe = nst_jax.Recipe(alpha=float(golden["alpha"]), beta=float(golden["beta"]))
     encoder = nst_jax.load_encoder()
     content, style = (jnp.asarray(golden[name], jnp.float32) / 255 for name in ("content", "style"))
     return encoder, nst_jax.pose(encoder, content, style, recipe=recipe)
 
 
-def beside_torch(optimizer: Optimizer) -> Result:
+def beside_torch(name: str) -> Result:
     """Compare the lowest loss of ours on the way with PyTorch's.
 
     Not the last: after some 30 steps Adam swings by a per cent or two, and rounding alone decides where in the swing
     a run ends.
     """
-    encoder, problem = pose()
-    solution = nst_jax.solve(encoder, problem, steps=STEPS[optimizer], optimizer=optimizer, precision="float32")
-    ours, theirs = solution.history["total"], np.load(GOLDEN)[optimizer]
+    (encoder, problem), rival = pose(), RIVALS[name]
+    solution = nst_jax.solve(encoder, problem, steps=rival.steps, descent=rival.descent, precision="float32")
+    ours, theirs = solution.history["total"], np.load(GOLDEN)[rival.beside]
     return Result(float(ours[0]), float(ours.min()), float(theirs.min()))
 
 
@@ -58,7 +72,8 @@ def beside_float32(precision: Precision, steps: int) -> Result:
         return float(nst_jax.total(encoder, problem, image)[0])
 
     both: tuple[Precision, Precision] = (precision, "float32")
-    images = (nst_jax.solve(encoder, problem, steps=steps, optimizer="adam", precision=p).image for p in both)
+    adam = RIVALS["adam"].descent
+    images = (nst_jax.solve(encoder, problem, steps=steps, descent=adam, precision=p).image for p in both)
     return Result(loss(problem.init), *map(loss, images))
 
 
@@ -70,10 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     other = "float32" if args.precision else "PyTorch"
     print(f"| optimizer | steps | start | nst_jax | {other} | ratio |\n|" + " --- |" * 6)
-    runs: dict[Optimizer, int] = {"adam": args.steps} if args.precision else STEPS
-    for optimizer, steps in runs.items():
-        found = beside_float32(args.precision, steps) if args.precision else beside_torch(optimizer)
-        print(f"| {optimizer} | {steps} | " + " | ".join(f"{x:.5g}" for x in found), end="")
+    runs = {"adam": args.steps} if args.precision else {name: rival.steps for name, rival in RIVALS.items()}
+    for name, steps in runs.items():
+        found = beside_float32(args.precision, steps) if args.precision else beside_torch(name)
+        print(f"| {name} | {steps} | " + " | ".join(f"{x:.5g}" for x in found), end="")
         print(f" | {found.ours / found.other:.4f} |")
 
 

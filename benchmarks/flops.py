@@ -2,7 +2,7 @@
 
 import math
 
-from nst_jax import vgg
+from nst_jax.networks import VGGS
 
 
 def conv_flops(last: str, height: int, width: int, architecture: str = "vgg16") -> int:
@@ -11,10 +11,9 @@ def conv_flops(last: str, height: int, width: int, architecture: str = "vgg16") 
     One 3x3 convolution at p positions takes 9 c_in c_out p multiply-adds. Grams, pools and the optimizer, a few
     per cent, are left out, and a method that needs fewer multiplications (Winograd) is credited with the full count.
     """
-    count = 0
-    for name, shapes in vgg.param_shapes(architecture).items():
-        scale = 2 ** (int(name[4]) - 1)
-        count += math.prod(shapes["kernel"]) * (height // scale) * (width // scale)
+    count, network = 0, VGGS[architecture]
+    for name, shapes in network.param_shapes().items():
+        count += math.prod(shapes["kernel"]) * math.prod(network.layer(name).positions((height, width)))
         if name == last.replace("relu", "conv"):
             return 2 * 2 * count
     raise ValueError(f"{last} is not a layer of {architecture}")

@@ -16,16 +16,17 @@ class Moment(NamedTuple):
     image: np.ndarray
 
 
-def objective(shape: tuple[int, int], init: str):
+def objective(shape: tuple[int, int], init: str, network=None):
     """Give the preset `jcjohnson` in the formulas that both sides compute, for pictures of `shape` (h, w).
 
-    The same objective but for the total variation of the last row and column.
+    The same objective but for the total variation of the last row and column. `network` is vgg16 by default.
     """
     from nst_jax import DEFAULT
+    from nst_jax.networks import VGGS
     from nst_jax.presets import JCJOHNSON
     from nst_jax.units import convert
 
-    return replace(convert(JCJOHNSON, DEFAULT, shape), init=init)
+    return replace(convert(JCJOHNSON, DEFAULT, shape, network or VGGS["vgg16"]), init=init)
 
 
 def in_the_way_of(recipe, preset: str, steps: int | None):
@@ -40,25 +41,34 @@ def in_the_way_of(recipe, preset: str, steps: int | None):
 
 
 def ours(encoder, content: np.ndarray, style: np.ndarray, recipe) -> Iterator[Moment]:
-    """Run nst_jax slice by slice, a slice being one compiled chunk; first give the start, everything compiled."""
-    from nst_jax import images, optimize, problem, scales
+    """Run nst_jax slice by slice, a slice being one compiled call; first give the start, everything compiled."""
+    import jax
 
-    full, state = content.shape[:2], None
-    optimizer = optimize.chosen(recipe)
-    how = {"optimizer": optimizer, "precision": recipe.precision}
-    for scale in scales.plan(full, style.shape[:2], recipe):
-        posed = scales.pose(encoder, content, style, scale, recipe=recipe)
-        begun = scales.enlarge(state, posed, optimizer) if state else optimize.begin(posed, optimizer)
-        # One chunk of exactly the length that the race uses.
-        state, _ = next(optimize.go_on(encoder, posed, begun, steps=scale.steps(recipe), **how))
-    yield Moment(0, np.asarray(problem.start(posed)))
+    from nst_jax import images, optimize, problem, scales
+    from nst_jax.batch.program import Chunk, advance_chunk, solutions
+    from nst_jax.batch.sweep import of_scales, swept_leaves
+    from nst_jax.posing import Pair
+
+    posed = scales.pose_scales(encoder, Pair(content, style), recipe)
+    pixels = [p.init.shape[0] * p.init.shape[1] for p in posed]
+    # One call a scale, of exactly the length that the race uses.
+    calls = [
+        optimize.length_of_call(int(p.steps), n, jax.default_backend()) for p, n in zip(posed, pixels, strict=True)
+    ]
+    brief = tuple(replace(p, steps=np.int32(steps - 1)) for p, steps in zip(posed, calls, strict=True))
+    sweep, warm = (of_scales([lane], (), ((),)) for lane in (posed, brief))
+    chunk = Chunk((0,), 1, swept_leaves(sweep.problems))
+    for _ in advance_chunk(encoder, warm, chunk):
+        pass
+    yield Moment(0, np.asarray(problem.start(posed[-1])))
     done, counted, current = 0.0, 0, None
-    for scale, solution in scales.iterate_scales(encoder, content, style, recipe=recipe):
-        counted, current = (counted, current) if scale == current else (0, scale)
+    for at in advance_chunk(encoder, sweep, chunk):
+        counted, current = (counted, current) if at.scale == current else (0, at.scale)
+        solution = solutions(at, sweep, chunk)[0]
         # An evaluation at a coarse scale costs its share of the pixels.
-        done += (solution.evaluations - counted) * np.prod(scale.content) / np.prod(full)
+        done += (solution.evaluations - counted) * pixels[at.scale] / pixels[-1]
         counted = solution.evaluations
-        yield Moment(done, images.fit(np.asarray(solution.image), full))
+        yield Moment(done, images.fit(np.asarray(solution.image), (content.shape[0], content.shape[1])))
 
 
 def theirs(name: str, content: np.ndarray, style: np.ndarray, start: np.ndarray, recipe, args) -> Iterator[Moment]:

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,14 +86,14 @@ def run_pair(pair: str, init: str, args: argparse.Namespace) -> tuple[list[Curve
     import jax
 
     from experiments.common import picture
-    from nst_jax import load_encoder, pose, total, vgg
+    from nst_jax import load_encoder, networks, pose, total
     from nst_jax.problem import start
 
     encoder = load_encoder()
     content, style = (picture(name, args.size) for name in pair.split(":"))
     recipe = objective(content.shape[:2], init)
     problem = pose(encoder, content, style, recipe=recipe)
-    exact = vgg.prepare(encoder, "float32", content.shape[:2])
+    exact = networks.prepare(replace(encoder, network=problem.network), "float32", content.shape[:2])
     value = jax.jit(lambda image: total(exact, problem, image)[0])
     begin = np.asarray(start(problem))
     found = {p: ours(encoder, content, style, in_the_way_of(recipe, p, args.ours_steps)) for p in args.presets}

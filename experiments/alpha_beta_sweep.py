@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments import common
-from nst_jax import DEFAULT, grid, pose, zipped
-from nst_jax.vgg import Encoder
+from nst_jax import DEFAULT, Encoder, Recipe, grid, pose, zipped
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,11 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     folder = common.run_folder(config, runs)
     pictures = common.picture(config.content, config.size), common.picture(config.style, config.size)
     caption = f"{config.content} x {config.style}, {config.size} px, {config.steps} Adam steps from the content"
-    problem = pose(encoder, *pictures, recipe=DEFAULT)
+    recipe = replace(DEFAULT, optimizer="adam", steps=config.steps)
+    problem = pose(encoder, *pictures, recipe=recipe)
     powers = [config.factor**k for k in range(-config.reach, config.reach + 1)]
     square = grid(problem, alpha=powers, beta=[1024 * p for p in powers])
-    images, _ = common.solved(folder / "grid.npz", encoder, square, config.steps)
+    images, _ = common.solved(folder / "grid.npz", encoder, square)
     found = {(a, 1024 * b): images[i * len(powers) + j] for i, a in enumerate(powers) for j, b in enumerate(powers)}
     first = {}  # of each ratio, the picture that the others are compared with
     rows = []
@@ -54,13 +54,13 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     lines = {}
     for tv in (0.0, config.tv):
         line = grid(zipped(problem, alpha=scales, beta=[1024 * s for s in scales]), tv=[tv])
-        images, _ = common.solved(folder / f"tv{tv:g}.npz", encoder, line, config.steps)
+        images, _ = common.solved(folder / f"tv{tv:g}.npz", encoder, line)
         lines[tv] = [common.rmse(image, images[-1]) for image in images]
         settings = [{"part": "scale", "alpha": s, "beta": 1024 * s, "tv": tv} for s in scales]
         rows += [{**setting, "rmse": r} for setting, r in zip(settings, lines[tv], strict=True)]
     common.table(folder / "numbers.csv", rows)
     draw(found, powers, scales, lines, folder / "figure.jpg", caption, worst)
-    classic(config, encoder, pictures, folder, caption)
+    classic(config, encoder, pictures, recipe, folder, caption)
     return folder
 
 
@@ -81,13 +81,13 @@ def draw(found: dict, powers: list, scales: list, lines: dict, path: Path, capti
     common.save(path, made, caption)
 
 
-def classic(config: Config, encoder: Encoder, pictures: tuple, folder: Path, caption: str) -> None:
+def classic(config: Config, encoder: Encoder, pictures: tuple, recipe: Recipe, folder: Path, caption: str) -> None:
     """Draw Fig. 3 of Gatys et al. (2015): layer sets against ratios, in one program, for a weight of 0 is no layer."""
     layers = tuple(f"conv{block}_1" for block in range(1, 6))
-    recipe = replace(DEFAULT, style_layers=layers, content_layers=("conv4_2",), pooling="avg")
+    recipe = replace(recipe, style_layers=layers, content_layers=("conv4_2",), pooling="avg")
     sets = [[(k < depth) / depth for k in range(len(layers))] for depth in range(1, config.depth + 1)]
     sweep = grid(pose(encoder, *pictures, recipe=recipe), layer_weights=sets, beta=config.ratios)
-    images, _ = common.solved(folder / "layers.npz", encoder, sweep, config.steps)
+    images, _ = common.solved(folder / "layers.npz", encoder, sweep)
     count = len(config.ratios)
     rows = {"conv1_1" + f" to {layers[k][4:]}" * (k > 0): images[k * count : (k + 1) * count] for k in range(len(sets))}
     made = common.figure(7.5, 1.4 * config.depth)

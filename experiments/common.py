@@ -20,10 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
-from nst_jax import Sweep, cache, images, load_encoder, record, solve_batch
+from nst_jax import Encoder, Sweep, cache, images, load_encoder, record, solve_batch
 from nst_jax.metrics import held_out, style_side
-from nst_jax.recipe import Optimizer
-from nst_jax.vgg import Encoder
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -108,15 +106,13 @@ def save(path: Path, made: Figure, caption: str) -> None:
     write(path, content.getvalue())
 
 
-def solved(
-    kept: Path, encoder: Encoder, sweep: Sweep, steps: int, optimizer: Optimizer = "adam"
-) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+def solved(kept: Path, encoder: Encoder, sweep: Sweep) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Solve a sweep, once: one picture (h, w, 3) a lane, and every term's history (lanes, steps + 1).
 
     Both are kept in the file `kept`, so that a figure can be drawn again without waiting.
     """
     if not kept.exists():
-        found = solve_batch(encoder, sweep, steps=steps, optimizer=optimizer).solutions
+        found = solve_batch(encoder, sweep).solutions
         arrays = {name: np.stack([s.history[name] for s in found]) for name in found[0].history}
         pictures = {f"image{lane}": np.asarray(s.image) for lane, s in enumerate(found)}
         content = io.BytesIO()

@@ -10,11 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax.lbfgs import COARSEST, FORGET, LONGEST, MEMORY, SHRINK
+from nst_jax.canvases import Pixels
+from nst_jax.canvases.pixels import COARSEST
+from nst_jax.descents.lbfgs import FORGET, MEMORY, SHRINK
 
 Way = Generator[np.ndarray, tuple[float, np.ndarray], None]
 Bounds = tuple[float, float]
-BOX, FREE = (0.0, 1.0), (-np.inf, np.inf)
+BOX, FREE = (Pixels.low, Pixels.high), (-np.inf, np.inf)
+LONGEST = Pixels.longest
 
 
 def adam(x: np.ndarray, rate: Callable[[int], float], bounds: Bounds = BOX, b1: float = 0.9, b2: float = 0.99) -> Way:
@@ -45,7 +48,7 @@ def guarded(
     longest: float = LONGEST,
     smooth: Callable[[np.ndarray], np.ndarray] = lambda g: g,
 ) -> Way:
-    """Go along `direction(g, s, y)`, by default L-BFGS's from H0 = gamma `smooth`, as nst_jax.lbfgs does.
+    """Go along `direction(g, s, y)`, by default L-BFGS's from H0 = gamma `smooth`, as nst_jax.descents.LBFGS does.
 
     A rise is taken back and the next step goes a quarter as far. s and y are lists of the last `memory` differences of
     accepted points and of their gradients, newest last.

@@ -8,15 +8,14 @@ Expected: shuffled positions change a Gram by rounding only, so no arrangement o
     smaller than a layer's receptive field.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import common
-from nst_jax import DEFAULT, features, ops, pose, stack
-from nst_jax.vgg import Encoder
+from nst_jax import DEFAULT, Encoder, features, ops, pose, stack
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,11 @@ def difference(found, wanted) -> float:
     return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
 
 
+def grams(maps) -> dict[str, np.ndarray]:
+    """Compute the Gram matrix (c, c) of each layer."""
+    return {layer: np.asarray(ops.gram(jnp.asarray(f)), float) for layer, f in maps.items()}
+
+
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Compare Grams, and paint with each shuffled style; give the run folder."""
     folder = common.run_folder(config, runs)
@@ -53,18 +57,19 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     styles = {"as it is": style, **{f"tiles of {tile}": shuffled(style, tile) for tile in config.tiles}}
     layers = DEFAULT.style_layers
     maps = {layer: np.asarray(f) for layer, f in features(encoder, jnp.asarray(style), layers).items()}
-    wanted = {layer: np.asarray(ops.gram(f), float) for layer, f in maps.items()}
+    wanted = grams(maps)
 
     rng = np.random.default_rng(0)
     mixed = {layer: rng.permutation(f.reshape(-1, f.shape[-1])).reshape(f.shape) for layer, f in maps.items()}
-    rows = [{"change": "positions", **{k: difference(np.asarray(ops.gram(f)), wanted[k]) for k, f in mixed.items()}}]
+    rows = [{"change": "positions", **{k: difference(g, wanted[k]) for k, g in grams(mixed).items()}}]
     pictures = {**styles, "mirrored": style[:, ::-1], config.other: common.picture(config.other, config.size)}
     for name, picture in list(pictures.items())[1:]:
-        grams = {layer: np.asarray(ops.gram(f)) for layer, f in features(encoder, jnp.asarray(picture), layers).items()}
-        rows.append({"change": name, **{layer: difference(g, wanted[layer]) for layer, g in grams.items()}})
+        found = grams(features(encoder, jnp.asarray(picture), layers))
+        rows.append({"change": name, **{layer: difference(g, wanted[layer]) for layer, g in found.items()}})
 
-    sweep = stack([pose(encoder, content, s, recipe=DEFAULT) for s in styles.values()], name="style", values=[*styles])
-    images, _ = common.solved(folder / "found.npz", encoder, sweep, config.steps)
+    recipe = replace(DEFAULT, optimizer="adam", steps=config.steps)
+    sweep = stack([pose(encoder, content, s, recipe=recipe) for s in styles.values()], name="tiles", values=[*styles])
+    images, _ = common.solved(folder / "found.npz", encoder, sweep)
     # `positions` has no picture: equal Grams are equal problems.
     ends = dict(zip(styles, (common.rmse(image, images[0]) for image in images), strict=True))
     rows = [{**row, "rmse_of_result": ends.get(row["change"], "")} for row in rows]
@@ -83,9 +88,7 @@ def draw(config: Config, folder: Path, styles: dict, images: list, rows: list) -
         panel.plot(moved, "o", ms=4, color=f"C{place}", label=layer)
         panel.plot(range(1, len(styles)), moved[1 : len(styles)], lw=1, color=f"C{place}")
     panel.set_xticks(range(len(rows)), [row["change"].replace("_", "\n") for row in rows], fontsize=8)
-    panel.set(
-        yscale="log", ylabel="change of the Gram, |G' - G| / |G|", xlabel="what was shuffled, or put in its place"
-    )
+    panel.set(yscale="log", ylabel="change of the Gram, |G' - G| / |G|", xlabel="what was shuffled, or put there")
     panel.legend(frameon=False, fontsize=8, loc="lower right")
     caption = f"{config.content} x {config.style}, {config.size} px, {config.steps} Adam steps from the content"
     common.save(folder / "figure.jpg", made, caption)

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import common
-from nst_jax import DEFAULT, pose, stack
-from nst_jax.vgg import Encoder
+from nst_jax import DEFAULT, Encoder, pose, stack
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,11 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     folder = common.run_folder(config, runs)
     pictures = common.picture(config.content, config.size), common.picture(config.style, config.size)
     names = [*config.inits, *(f"noise {seed}" for seed in range(config.seeds))]
-    recipes = [replace(DEFAULT, init=name, lr=config.lr) for name in config.inits]
-    recipes += [replace(DEFAULT, init="noise", lr=config.lr, seed=seed) for seed in range(config.seeds)]
+    recipe = replace(DEFAULT, optimizer="adam", lr=config.lr, steps=config.steps)
+    recipes = [replace(recipe, init=name) for name in config.inits]
+    recipes += [replace(recipe, init="noise", seed=seed) for seed in range(config.seeds)]
     sweep = stack([pose(encoder, *pictures, recipe=recipe) for recipe in recipes], name="init", values=names)
-    images, history = common.solved(folder / "found.npz", encoder, sweep, config.steps)
+    images, history = common.solved(folder / "found.npz", encoder, sweep)
     held = common.judged(folder / "held_out.json", encoder, images, *pictures)
 
     lowest = np.minimum.accumulate(history["total"], axis=1)

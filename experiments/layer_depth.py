@@ -15,9 +15,8 @@ import jax
 import numpy as np
 
 from experiments import common
-from nst_jax import DEFAULT, grid, pose, terms
+from nst_jax import DEFAULT, Encoder, grid, pose, terms
 from nst_jax.problem import start
-from nst_jax.vgg import Encoder
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Make a texture from each set of layers, all in one compiled program; give the run folder."""
     folder = common.run_folder(config, runs)
     style = common.picture(config.style, config.size)
-    recipe = replace(DEFAULT, alpha=0.0, content_layers=(), init="noise", lr=config.lr)
+    moving = {"optimizer": "adam", "lr": config.lr, "steps": config.steps}
+    recipe = replace(DEFAULT, alpha=0.0, content_layers=(), init="noise", **moving)
     problem = pose(encoder, style, style, recipe=recipe)
     layers = recipe.style_layers
     unit = np.eye(len(layers))
@@ -56,7 +56,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     sets |= {f"1_1 to {k}_1": np.cumsum(unit, 0)[k - 1] for k in range(2, len(layers) + 1)}
     sets["all, balanced"] = balanced / balanced.max()
     sweep = grid(problem, layer_weights=list(sets.values()))
-    images, _ = common.solved(folder / "found.npz", encoder, sweep, config.steps)
+    images, _ = common.solved(folder / "found.npz", encoder, sweep)
     held = common.judged(folder / "held_out.json", encoder, images, style, style)
 
     frequency, wanted = spectrum(style)

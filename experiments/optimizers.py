@@ -15,9 +15,7 @@ import jax
 import numpy as np
 
 from experiments import common, descents
-from nst_jax import DEFAULT, pose, total
-from nst_jax.problem import Problem
-from nst_jax.vgg import Encoder
+from nst_jax import DEFAULT, Encoder, Problem, pose, total
 
 
 @dataclass(frozen=True)

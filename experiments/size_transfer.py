@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from experiments import common
-from nst_jax import DEFAULT, grid, images, pose
+from nst_jax import DEFAULT, Encoder, grid, images, pose, stylize
 from nst_jax.presets import JCJOHNSON
-from nst_jax.scales import solve_scales
 from nst_jax.units import convert
-from nst_jax.vgg import Encoder
 
 Rows = list[dict[str, float]]
 
@@ -41,14 +39,15 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Solve each size with every factor, and coarse to fine from the first size with the factor 1; give the folder."""
     folder, names, sizes = common.run_folder(config, runs), (config.content, config.style), config.sizes
     small, last = ([common.picture(name, size) for name in names] for size in (sizes[0], sizes[-1]))
-    means = convert(replace(DEFAULT, beta=config.beta, steps=config.steps), JCJOHNSON, last[0].shape[:2])
+    recipe = replace(DEFAULT, beta=config.beta, steps=config.steps, size=0)
+    means = convert(recipe, JCJOHNSON, last[0].shape[:2], encoder.network)
     rows, found = [], {}
     for size in sizes:
         pictures = [common.picture(name, size) for name in names]
         sweep = grid(pose(encoder, *pictures, recipe=means), beta=[means.beta * f for f in config.factors])
-        shown, history = common.solved(folder / f"{size}.npz", encoder, sweep, config.steps, "lbfgs")
+        shown, history = common.solved(folder / f"{size}.npz", encoder, sweep)
         scaled = replace(means, scales="auto", min_scale=sizes[0])
-        found[f"{size} px"] = shown = [*shown, solve_scales(encoder, *pictures, recipe=scaled).image]
+        found[f"{size} px"] = shown = [*shown, stylize(encoder, pictures[0], pictures[1], scaled).image]
         shrunk = [images.fit(image, small[0].shape[:2]) for image in shown]
         held, best = common.judged(folder / f"{size}-shrunk.json", encoder, shrunk, *small), history["total"].argmin(1)
         fixed = {"size": size, "factor_of_fixed_sums": last[0].size / pictures[0].size}

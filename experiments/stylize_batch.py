@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import common
-from nst_jax import DEFAULT
-from nst_jax.batch import product
-from nst_jax.vgg import Encoder
+from nst_jax import DEFAULT, Encoder, product
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,9 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     folder = common.run_folder(config, runs)
     contents, styles = ([common.picture(name, config.size) for name in ns] for ns in (config.contents, config.styles))
     names = [Path(name).stem for name in config.contents], [Path(name).stem for name in config.styles]
-    recipe = replace(DEFAULT, beta=config.beta, lr=config.lr)
+    recipe = replace(DEFAULT, beta=config.beta, optimizer="adam", lr=config.lr, steps=config.steps)
     sweep = product(encoder, contents, styles, recipe=recipe, names=names)
-    images, history = common.solved(folder / "found.npz", encoder, sweep, config.steps)
+    images, history = common.solved(folder / "found.npz", encoder, sweep)
     rows = []
     for lane in range(len(sweep)):
         first, last = ({term: x[lane, k] for term, x in history.items()} for k in (0, history["total"][lane].argmin()))

@@ -7,7 +7,7 @@ Expected: on a CPU, whose cores one lane keeps busy, all three are about equal a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from timeit import timeit
@@ -17,11 +17,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments import common
-from nst_jax import Sweep, grid, pose, vgg
+from nst_jax import DEFAULT, Encoder, Sweep, grid, networks, pose
 from nst_jax.batch import lanes as program
 from nst_jax.batch.memory import needed_bytes
 from nst_jax.batch.sweep import collate, swept_leaves
-from nst_jax.vgg import Encoder
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,15 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
     """Compile `steps` steps of every lane on the devices of a mesh: (run them once and wait, bytes a device)."""
     swept = swept_leaves(sweep.problems)
     encoder = jax.device_put(encoder, NamedSharding(mesh, PartitionSpec()))
-    problem = program.place(mesh, collate(sweep.problems, swept), swept)
-    forever = program.place_lanes(mesh, np.full(len(sweep), 2**30, np.int32))
-    how = {"swept": swept, "mesh": mesh, "optimizer": "adam"}
-    state = program.begin_lanes(problem, forever, **how)
-    how |= {"length": steps, "clamp": True}
-    compiled = program.advancing_lanes().lower(encoder, problem, state, forever, **how).compile()
+    problem = program.place(mesh, replace(collate(sweep.problems, swept), origin=None), swept)
+    how = {"swept": swept, "mesh": mesh}
+    lanes = program.place_lanes(mesh, np.arange(len(sweep), dtype=np.int32))
+    state = program.begin_lanes(problem, lanes, **how)
+    compiled = program.advancing_lanes().lower(encoder, problem, state, length=steps, **how).compile()
 
     def run() -> None:
         nonlocal state
-        state, _ = jax.block_until_ready(compiled(encoder, problem, state, forever))
+        state, _ = jax.block_until_ready(compiled(encoder, problem, state))
 
     return run, needed_bytes(compiled) or 0
 
@@ -56,10 +54,11 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Let the three ways take turns; give the run folder."""
     folder = common.run_folder(config, runs)
-    problem = pose(encoder, *(common.picture(name, config.size) for name in ("temple", "great_wave")))
+    recipe = replace(DEFAULT, optimizer="adam", steps=2**30)  # without end
+    problem = pose(encoder, *(common.picture(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
     one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
     height, width, _ = problem.init.shape
-    encoder = vgg.prepare(encoder, "auto", (height, width))
+    encoder = networks.prepare(replace(encoder, network=problem.network), "auto", (height, width))
     single, alone = build(encoder, grid(problem, beta=1e3), config.steps, one_device)
     rows = []
     for lanes in config.lanes:

@@ -172,14 +172,14 @@ def test_the_one_behind_goes_next_and_judging_is_off_the_clock(monkeypatch):
     assert images["a"].max() == -1
 
 
-def small(init: str = "content"):
+def small(init: str = "content", network=None):
     rng = np.random.default_rng(0)
     content, style = (rng.random((36, 32, 3)).astype(np.float32) for _ in range(2))
-    return content, style, racers.objective((36, 32), init)
+    return content, style, racers.objective((36, 32), init, network)
 
 
 def test_the_objective_is_that_of_jcjohnson_but_for_the_border(tiny):
-    content, style, recipe = small()
+    content, style, recipe = small(network=tiny.encoder.network)
     found = [
         float(total(tiny.encoder, pose(tiny.encoder, content, style, recipe=replace(r, tv=0.0)), jnp.asarray(style))[0])
         for r in (recipe, JCJOHNSON)

@@ -7,10 +7,14 @@ import nst_jax
 from benchmarks import convergence
 
 
+@pytest.mark.usefixtures("optimized")
 def test_adam_takes_the_same_first_steps():
     golden = np.load(convergence.GOLDEN)
     encoder, problem = convergence.pose()
-    solution = nst_jax.solve(encoder, problem, steps=4, optimizer="adam", precision="float32")
+    adam = convergence.RIVALS["adam"].descent
+    assert isinstance(adam, nst_jax.Adam)
+    assert adam.lr == golden["lr"]
+    solution = nst_jax.solve(encoder, problem, steps=4, descent=adam, precision="float32")
     # Adam's first step is a sign. One of these 36864 values has a gradient 3e-5 of the mean, at the edge of float32:
     # which way it goes moves the next loss by 3e-5, and that of the fourth step by 4e-4.
     np.testing.assert_allclose(solution.history["total"][:4], golden["adam"][:4], rtol=2e-4)
@@ -27,7 +31,8 @@ def test_content_and_style_both_matter_at_the_end():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "lbfgs-zoom"])
-def test_as_many_steps_reach_within_two_per_cent_of_pytorch(optimizer):
-    found = convergence.beside_torch(optimizer)
+@pytest.mark.usefixtures("optimized")
+@pytest.mark.parametrize("name", ["adam", "lbfgs", "lbfgs-zoom"])
+def test_as_many_steps_reach_within_two_per_cent_of_pytorch(name):
+    found = convergence.beside_torch(name)
     assert 0 < found.ours < 1.02 * found.other

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import common, descents, gram_blindness, layer_depth
-from nst_jax import pose, solve
+from nst_jax import LBFGS, pose, solve
 
 # all of one shape, 48x32, so that they share compiled programs
 SMALL = {
@@ -111,7 +111,7 @@ def test_the_experiments_lbfgs_takes_the_steps_of_the_library(tiny):
     rng = np.random.default_rng(0)
     content, style = (rng.random((32, 36, 3)).astype(np.float32) for _ in range(2))
     problem = pose(tiny.encoder, content, style)
-    solution = solve(tiny.encoder, problem, steps=7, optimizer="lbfgs")
+    solution = solve(tiny.encoder, problem, steps=7, descent=LBFGS())
     script = importlib.import_module("experiments.optimizers")
     way, drawn = descents.ways(content, 8)["L-BFGS, 20 pairs, smoothed"]
     lowest, _ = descents.follow(way, drawn, lambda image: script.gradient(tiny.encoder, problem, image), 8)
