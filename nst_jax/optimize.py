@@ -78,10 +78,16 @@ def begin(problem: Problem) -> State:
     return _begun(x, problem.descent.init(x, problem.canvas))
 
 
-def enlarge(state: State, problem: Problem) -> State:
-    """Begin at the next scale, a problem of which all but the starting image counts: that is the last scale's best."""
+def enlarge(state: State, problem: Problem, size: tuple[int, int]) -> State:
+    """Begin at the next scale, a problem of which all but the starting image counts: that is the best of the last scale.
+
+    Args:
+        state: at the last scale, whose picture has `size` (h, w).
+        problem: at the next one.
+        size: of the last scale.
+    """
     canvas, (h, w, _) = problem.canvas, problem.init.shape
-    x = canvas.encode(jax.image.resize(canvas.draw(state.best).clip(0, 1), (h, w, 3), "cubic").clip(0, 1))
+    x = canvas.encode(jax.image.resize(canvas.draw(state.best, size).clip(0, 1), (h, w, 3), "cubic").clip(0, 1))
     return _begun(x, problem.descent.resized(state.descent, x, canvas, (h, w)))
 
 
@@ -97,10 +103,10 @@ def advance(encoder: Encoder, problem: Problem, state: State, *, length: int) ->
 
 def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Terms]:
     """Evaluate the iterate, keep it if it is the best, and move on; do nothing once past the steps or stopped."""
-    descent, steps = problem.descent, problem.steps
+    descent, steps, (h, w, _) = problem.descent, problem.steps, problem.init.shape
 
     def objective(x: Any) -> tuple[Scalar, Terms]:
-        return total(encoder, problem, problem.canvas.draw(x))
+        return total(encoder, problem, problem.canvas.draw(x, (h, w)))
 
     (loss, terms), grad = problem.gradient.value_and_grad(objective, state.x)
     finite = jnp.isfinite(loss) & jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grad)]).all()
@@ -145,7 +151,7 @@ def solution(problem: Problem, state: State, history: dict[str, np.ndarray]) -> 
     running = "steps" if done > int(problem.steps) else "running"
 
     def drawn(x: Any) -> Any:
-        return np.asarray(shown(problem, problem.canvas.draw(x))).clip(0, 1)
+        return np.asarray(shown(problem, problem.canvas.draw(x, problem.init.shape[:2]))).clip(0, 1)
 
     return Solution(
         image=drawn(state.best),

@@ -316,6 +316,11 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
     if "canvas" in values:
         value.check(canvas, Canvas, "the canvas", ("encode", "draw"))
         _check_canvas(canvas, problem.init)
+    if problem.precision not in ("auto", "float32") and type(problem.network).prepare is Network.prepare:
+        raise UserError(
+            f"precision is {problem.precision}: the network {problem.network.name} prepares no kernels and runs in "
+            "float32; leave precision out"
+        )
     if "gradient" in values:
         value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
     if "descent" in values:
@@ -328,7 +333,7 @@ def _check_canvas(canvas: Canvas, image: Image) -> None:
     if not jax.tree.leaves(x) or any(getattr(leaf, "dtype", None) != jnp.float32 for leaf in jax.tree.leaves(x)):
         found = jax.tree.map(lambda leaf: str(getattr(leaf, "dtype", type(leaf).__name__)), x)
         raise UserError(f"the canvas {name} encodes a picture as {found}: expected a pytree of float32 arrays")
-    drawn = canvas.draw(x)
+    drawn = canvas.draw(x, image.shape[:2])
     if jnp.shape(drawn) != image.shape:
         raise UserError(f"the canvas {name} draws shape {jnp.shape(drawn)}: expected the picture's, {image.shape}")
     check_range(f"what the canvas {name} draws", drawn)

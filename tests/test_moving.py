@@ -41,7 +41,7 @@ class Logits(Canvas):
         x = jnp.log(x / (1 - x))
         return {"red": x[..., 0], "rest": x[..., 1:]}
 
-    def draw(self, x):
+    def draw(self, x, size):
         return jax.nn.sigmoid(jnp.concatenate([x["red"][..., None], x["rest"]], -1))
 
 
@@ -57,7 +57,7 @@ class Tiles(Canvas):
         h, w, _ = image.shape
         return jax.image.resize(image, (h // self.side, w // self.side, 3), "linear")
 
-    def draw(self, x):
+    def draw(self, x, size):
         return x.repeat(self.side, 0).repeat(self.side, 1)
 
 
@@ -130,7 +130,7 @@ canvases = pytest.mark.parametrize("canvas", CANVASES.values(), ids=CANVASES)
 @canvases
 def test_a_picture_comes_back_from_its_canvas(canvas):
     image = jnp.asarray(np.random.default_rng(0).uniform(0.05, 0.95, (3, 4, 3)), jnp.float32).repeat(2, 0).repeat(2, 1)
-    np.testing.assert_allclose(canvas.draw(canvas.encode(image)), image, atol=1e-5)
+    np.testing.assert_allclose(canvas.draw(canvas.encode(image), image.shape[:2]), image, atol=1e-5)
 
 
 @canvases
@@ -140,7 +140,7 @@ def test_its_gradient_is_that_of_finite_differences(canvas):
     x = canvas.encode(image)
 
     def loss(x):
-        return jnp.sum(weights * canvas.draw(x) ** 2)
+        return jnp.sum(weights * canvas.draw(x, (4, 4)) ** 2)
 
     way = jax.tree.map(lambda leaf: jnp.asarray(np.random.default_rng(3).normal(size=leaf.shape), jnp.float32), x)
     slope = sum(jnp.sum(g * d) for g, d in zip(jax.tree.leaves(jax.grad(loss)(x)), jax.tree.leaves(way), strict=True))

@@ -62,7 +62,7 @@ class Drawn(Canvas):
     def encode(self, image):
         return image.astype(jnp.bfloat16) if self.way == "bfloat16" else image
 
-    def draw(self, x):
+    def draw(self, x, size):
         return {"range": 3 * x, "shape": x[:-1]}.get(self.way, x)
 
 
@@ -192,6 +192,8 @@ def test_a_network_of_ones_own_brings_its_layers(tmp_path):
     assert tuple(problem.terms["style"].targets) == tuple(problem.terms["content"].targets) == ("half",)
     assert nst_jax.solve(halves(), problem).history["total"].shape == (3,)
     refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(pooling="avg")), "has no such choice")
+    refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(precision="bfloat16")), "runs in float32")
+    refused(lambda: nst_jax.solve(halves(), problem, precision="tf32"), "runs in float32")
     refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(style_layers=("hal",))), "did you mean 'half'")
 
 

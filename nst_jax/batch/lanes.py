@@ -71,12 +71,14 @@ def begin_lanes(problem: Problem, lanes: jax.Array, *, swept: tuple[bool, ...], 
     return _over_lanes(one, mesh, problem, swept)(None, problem, lanes)
 
 
-@partial(jax.jit, static_argnames=("swept", "mesh"))
-def enlarge_lanes(problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
-    """Begin every lane's next scale, `problem`, from the best image and the state (lanes, ...) of the last one."""
+@partial(jax.jit, static_argnames=("size", "swept", "mesh"))
+def enlarge_lanes(
+    problem: Problem, state: State, size: tuple[int, int], *, swept: tuple[bool, ...], mesh: Mesh
+) -> State:
+    """Begin every lane's next scale, `problem`, from the best image and the state (lanes, ...) of one of `size`."""
 
     def one(_, problem, state):
-        return optimize.enlarge(state, problem)
+        return optimize.enlarge(state, problem, size)
 
     return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 

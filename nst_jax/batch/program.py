@@ -164,19 +164,21 @@ def advance_chunk(
     """
     scales = _scales(sweep, chunk)
     first = saved.scale if saved else 0
-    at = None
+    at, before = None, None
     for scale in range(first, scales):
         setup = _setup(encoder, sweep, chunk, scale, snapshots)
         history = dict(saved.history) if saved and scale == first else {}
-        state = _state(setup, at and at.state, saved if scale == first else None)
+        state = _state(setup, before, saved if scale == first else None)
         last, most = scale == scales - 1, int(setup.steps.max())
         for here, record, done in _advance(setup, state, history, show=last and snapshots > 0):
             at = Partial(here, record, done and last, scale, scales, most)
             yield at
+        assert at is not None
+        before = at.state, setup.problem.init.shape[-3:-1]
 
 
-def _state(setup: _Setup, before: State | None, saved: Saved | None) -> State:
-    """Take up a saved state, or begin: from the state at the scale before, or at the first."""
+def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: Saved | None) -> State:
+    """Take up a saved state, or begin: from the state and the size (h, w) of the scale before, or at the first."""
     if saved:
         like = _shapes(setup)
         numbers = jax.eval_shape(_as_numbers, like)
@@ -190,7 +192,7 @@ def _state(setup: _Setup, before: State | None, saved: Saved | None) -> State:
         return compiled.place_lanes(setup.mesh, _as_state(kept, like))
     if before is None:
         return compiled.begin_lanes(setup.problem, setup.lanes, **setup.program)
-    return compiled.enlarge_lanes(setup.problem, before, **setup.program)
+    return compiled.enlarge_lanes(setup.problem, *before, **setup.program)
 
 
 def _advance(

@@ -24,8 +24,8 @@ class Canvas(Value):
         """Give x, a pytree of float32 arrays, that draws a picture (h, w, 3) in [0, 1], as nearly as it can."""
         raise NotImplementedError
 
-    def draw(self, x: Any) -> Image:
-        """Draw the picture (h, w, 3), RGB in [0, 1] for each x within the bounds; differentiable."""
+    def draw(self, x: Any, size: tuple[int, int]) -> Image:
+        """Draw the picture of `size` (h, w): (h, w, 3), RGB in [0, 1] for each x within the bounds; differentiable."""
         raise NotImplementedError
 
     def metric(self, gradient: Any) -> Any:

@@ -80,7 +80,10 @@ class Network(Value):
         return {name: found[name] for name in layers}, made
 
     def prepare(self, params: Params, precision: ops.Precision, platform: str, size: tuple[int, int]) -> Any:
-        """Cast and transform kernels for pictures of `size` (h, w), once, outside of any loop; nothing by default."""
+        """Cast and transform kernels for pictures of `size` (h, w), once, outside of any loop; nothing by default.
+
+        A network that has no such method runs in float32, whatever the device.
+        """
         return {}
 
     def configured(self, *, pooling: Pooling, padding: Padding, remat: bool) -> "Network":

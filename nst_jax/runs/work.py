@@ -81,7 +81,7 @@ def _snapshots(ready: Ready, out: Path, chunk: Chunk, steps: np.ndarray, iterate
     for k, lane in enumerate(chunk.lanes):
         step, problem = int(steps[k]), ready.sweep.problems[lane]
         if step % ready.snapshots == 0 and step <= int(problem.steps):
-            picture = problem.canvas.draw(jax.tree.map(lambda x, k=k: x[k], iterates))
+            picture = problem.canvas.draw(jax.tree.map(lambda x, k=k: x[k], iterates), problem.init.shape[:2])
             levels = images.to_uint8(shown(problem, picture)) / np.float32(255)
             images.save(animate.snapshot(out, lane, step), levels)
 
