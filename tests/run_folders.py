@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-TERMS = ("total", "content", "style", "tv", "style.relu1_1")
+TERMS = ("total", "content", "style", "variation", "style/relu1_1")
 
 
 def colour(lane: int) -> tuple[int, int, int]:
@@ -44,7 +44,7 @@ def make(
             Image.new("RGB", size, colour(lane)).save(folder / image)
             summary.append([lane, *settings.values(), 0.02, 100 - lane, "nan" if lane == 1 else lane / 7, "steps"])
     manifest = {
-        "format": 1,
+        "format": 2,
         "command": "nst-jax sweep content.jpg style.jpg",
         "axes": [{"name": name, "values": list(values)} for name, values in axes.items()],
         "lanes": lanes,

@@ -7,40 +7,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import struct
 from hlo import moved_in_loop
 
 import nst_jax
-from nst_jax import optimize
+from nst_jax import LBFGS, Adam, Watch, optimize, pose, solve, solve_batch, stylize
 from nst_jax.batch import memory, planning, program
-from nst_jax.batch import solve as solving
 from nst_jax.batch import sweep as sweeping
 from nst_jax.batch.pairing import pairs, product
-from nst_jax.batch.solve import solve_batch
 from nst_jax.batch.sweep import grid, stack, unstack, zipped
 from nst_jax.errors import UserError
-from nst_jax.optimize import solve
-from nst_jax.problem import pose
+from nst_jax.numbers import read, vary
+from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
-from nst_jax.scales import solve_scales
 
-RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), beta=1e3)
-
-
-def quiet(_: str) -> None:
-    """Say nothing."""
+RECIPE = Recipe(
+    content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), beta=1e3, size=0, steps=5, optimizer="adam"
+)
+BETAS = [1.0, 10.0, 100.0, 1000.0, 1e4]
+"""One sweep for many tests, so that they share its programs: of one, two and five lanes."""
+QUIET = Watch(say=lambda _: None)
 
 
 def picture(seed: int, height: int = 16, width: int = 16) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).uniform(0, 1, (height, width, 3)).astype(np.float32))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def encoder(tiny):
     return tiny.encoder
 
 
-@pytest.fixture
-def problem(encoder):
+@pytest.fixture(scope="module")
+def problem(encoder) -> Problem:
     return pose(encoder, picture(1), picture(2, 20, 12), recipe=RECIPE)
 
 
@@ -59,8 +58,13 @@ def close(a, b) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def numbers(sweep: sweeping.Sweep, *names: str) -> list[tuple[float, ...]]:
+    """Read numbers of every lane."""
+    return [tuple(round(float(read(p, name)), 3) for name in names) for p in unstack(sweep)]
+
+
 def test_grid_orders_lanes_with_the_last_axis_fastest(problem) -> None:
-    sweep = grid(problem, beta=jnp.array([1.0, 10.0, 100.0]), seed=range(2))
+    sweep = grid(vary(problem, noise=0.3), beta=jnp.array([1.0, 10.0, 100.0]), seed=range(2))
     assert len(sweep) == 6
     assert [sweep.settings(i) for i in (0, 1, 5)] == [
         {"beta": 1.0, "seed": 0},
@@ -68,21 +72,22 @@ def test_grid_orders_lanes_with_the_last_axis_fastest(problem) -> None:
         {"beta": 100.0, "seed": 1},
     ]
     assert sweep.index[5] == (2, 1)
-    assert unstack(sweep)[4].beta == 100
-    assert unstack(sweep)[3].seed == 1
+    assert numbers(sweep, "beta", "seed") == [(b, s) for b in (1, 10, 100) for s in (0, 1)]
 
 
 def test_zipped_moves_numbers_together(problem) -> None:
     sweep = grid(zipped(problem, alpha=[1, 2], beta=[10, 20]), lr=[0.1, 0.2])
-    found = [(float(p.alpha), float(p.beta), round(float(p.lr), 3)) for p in unstack(sweep)]
-    assert found == [(1, 10, 0.1), (1, 10, 0.2), (2, 20, 0.1), (2, 20, 0.2)]
+    assert numbers(sweep, "alpha", "beta", "lr") == [(1, 10, 0.1), (1, 10, 0.2), (2, 20, 0.1), (2, 20, 0.2)]
 
 
 def test_layer_weights_by_dotted_name_mapping_and_sequence(problem) -> None:
     one = grid(problem, **{"layer_weights.relu2_1": [0.0, 3.0]})
-    assert [(p.layer_weights["relu1_1"], p.layer_weights["relu2_1"]) for p in unstack(one)] == [(0.5, 0), (0.5, 3)]
+    layers = "layer_weights.relu1_1", "layer_weights.relu2_1"
+    assert numbers(one, *layers) == [(0.5, 0), (0.5, 3)]
     whole = grid(problem, layer_weights=[{"relu1_1": 2.0}, (4.0, 5.0)])
-    assert [(p.layer_weights["relu1_1"], p.layer_weights["relu2_1"]) for p in unstack(whole)] == [(2, 0.5), (4, 5)]
+    assert numbers(whole, *layers) == [(2, 0.5), (4, 5)]
+    by_path = grid(problem, **{"terms.style.layer_weights.relu2_1": [0.0, 3.0]})
+    assert numbers(by_path, *layers) == numbers(one, *layers)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +100,20 @@ def test_layer_weights_by_dotted_name_mapping_and_sequence(problem) -> None:
         ({"lr": [0]}, "lr is 0: expected a finite number above 0"),
         ({"noise": [2]}, "at most 1"),
         ({"seed": [1.5]}, "seed is 1.5: expected a whole number"),
-        ({"layer_weights.relu5_1": [1]}, "layer 'relu5_1' is no style layer"),
-        ({"layer_weights": [(1.0,)]}, "1 numbers for 2 style layers"),
+        ({"seed": [0, 1]}, "seed would vary in vain: the start has no noise"),
+        ({"layer_weights.relu5_1": [1]}, "'layer_weights.relu5_1' is no number of the problem: use .*weights.relu2_1"),
+        ({"layer_weights": [{"relu5_1": 1}]}, "layer 'relu5_1' is no style layer"),
+        ({"layer_weights": [(1.0,)]}, "expected 2 numbers, one for each of relu1_1, relu2_1"),
     ],
 )
 def test_grid_refuses(problem, axes, message) -> None:
     with pytest.raises(UserError, match=message):
         grid(problem, **axes)
+
+
+def test_a_number_that_the_descent_does_not_have_is_refused(problem) -> None:
+    with pytest.raises(UserError, match="lr is no number of the problem's descent, LBFGS: it belongs to Adam"):
+        grid(replace(problem, descent=LBFGS()), lr=[0.1])
 
 
 def test_an_axis_twice_and_uneven_zips_are_refused(problem) -> None:
@@ -112,14 +124,14 @@ def test_an_axis_twice_and_uneven_zips_are_refused(problem) -> None:
 
 
 def test_shared_targets_are_held_once(problem) -> None:
+    sweep = grid(problem, beta=np.logspace(0.1, 4.1, 64))
+    assert sweeping.nbytes(sweep) == sweeping.nbytes(grid(problem)) + 4 * 63
     alone = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(problem))
-    sweep = grid(problem, beta=np.logspace(0, 4, 64))
-    assert sweeping.nbytes(sweep) == alone + 4 * 63
     swept = sweeping.swept_leaves(sweep.problems)
     together = sweeping.collate(sweep.problems, swept)
     assert sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(together)) == alone + 4 * 63
-    assert together.beta.shape == (64,)
-    assert together.content["relu2_2"] is problem.content["relu2_2"]
+    assert together.terms["style"].weight.shape == (64,)
+    assert together.terms["content"].targets["relu2_2"] is problem.terms["content"].targets["relu2_2"]
 
 
 def test_the_compiled_program_takes_the_targets_once(encoder, problem) -> None:
@@ -127,23 +139,23 @@ def test_the_compiled_program_takes_the_targets_once(encoder, problem) -> None:
     for lanes in (1, 65):
         sweep = grid(problem, beta=np.logspace(0, 4, lanes + 1))
         chunk = planning.cut(range(lanes + 1), lanes + 1, sweeping.swept_leaves(sweep.problems))[0]
-        whole = program.compile_chunk(encoder, sweep, chunk, program.How((5,) * (lanes + 1), "adam"))
+        whole = program.compile_chunk(encoder, sweep, chunk)
         stats = whole.memory_analysis()
         assert stats is not None
         argument_bytes[lanes + 1] = stats.argument_size_in_bytes
     state = 5 * 16 * 16 * 3 * 4  # image, good, best and Adam's two moments
     a_lane = (argument_bytes[66] - argument_bytes[2]) / 64
     assert state < a_lane < state + 100
-    targets = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((problem.content, problem.style)))
+    targets = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves([t.targets for t in problem.terms.values()]))
     assert targets > 100 * 2
 
 
 @pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="XLA of older jax copies the pairs of a single picture")
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_lanes_of_lbfgs_copy_no_pairs(encoder, problem, lanes) -> None:
-    sweep = grid(problem, beta=np.logspace(0, 4, lanes))
+    sweep = grid(replace(problem, descent=LBFGS()), beta=np.logspace(0, 4, lanes))
     (chunk,) = planning.cut(range(lanes), lanes, sweeping.swept_leaves(sweep.problems))
-    made = moved_in_loop(program.compile_chunk(encoder, sweep, chunk, program.How((5,) * lanes, "lbfgs")), "21,768")
+    made = moved_in_loop(program.compile_chunk(encoder, sweep, chunk), "21,768")
     assert made & {"scatter", "dynamic-update-slice"}
     assert not made & {"copy", "select"}
 
@@ -151,14 +163,14 @@ def test_lanes_of_lbfgs_copy_no_pairs(encoder, problem, lanes) -> None:
 def test_stack_shares_equal_leaves(encoder) -> None:
     a = pose(encoder, picture(1), picture(2), recipe=RECIPE)
     b = pose(encoder, picture(1), picture(3), recipe=RECIPE)
-    sweep = stack([a, b], name="style", values=["two", "three"])
-    assert sweep.problems[1].content["relu2_2"] is a.content["relu2_2"]
-    assert sweep.problems[1].style["relu1_1"] is b.style["relu1_1"]
-    assert sweep.settings(1) == {"style": "three"}
+    sweep = stack([a, b], name="painting", values=["two", "three"])
+    assert sweep.problems[1].terms["content"].targets["relu2_2"] is a.terms["content"].targets["relu2_2"]
+    assert sweep.problems[1].terms["style"].targets["relu1_1"] is b.terms["style"].targets["relu1_1"]
+    assert sweep.settings(1) == {"painting": "three"}
 
 
 def test_a_number_put_in_by_hand_is_a_leaf_like_any_other(problem) -> None:
-    by_hand = replace(problem, alpha=2)
+    by_hand = replace(problem, noise=0, steps=5)
     assert sweeping.buckets(stack([problem, by_hand])) == [(0, 1)]
     assert len(sweeping.buckets(grid(by_hand, beta=[1, 2]))) == 1
 
@@ -167,8 +179,8 @@ def test_product_computes_each_picture_once(encoder) -> None:
     contents, styles = [picture(1), picture(2, 16, 20)], [picture(3), picture(4, 24, 18), picture(5)]
     sweep = product(encoder, contents, styles, recipe=RECIPE, names=(["a", "b"], ["x", "y", "z"]))
     assert sweep.settings(5) == {"content_image": "b", "style_image": "z"}
-    assert len({id(p.content["relu2_2"]) for p in sweep.problems}) == 2
-    assert len({id(p.style["relu2_1"]) for p in sweep.problems}) == 3
+    assert len({id(p.terms["content"].targets["relu2_2"]) for p in sweep.problems}) == 2
+    assert len({id(p.terms["style"].targets["relu2_1"]) for p in sweep.problems}) == 3
     assert sweeping.buckets(sweep) == [(0, 1, 2), (3, 4, 5)]
     alone = pose(encoder, contents[1], styles[1], recipe=RECIPE)
     for found, expected in zip(jax.tree.leaves(sweep.problems[4]), jax.tree.leaves(alone), strict=True):
@@ -176,7 +188,7 @@ def test_product_computes_each_picture_once(encoder) -> None:
 
 
 def test_product_from_the_style_starts_each_lane_from_its_own_style(encoder) -> None:
-    recipe = Recipe(**{**RECIPE.__dict__, "init": "style"})
+    recipe = replace(RECIPE, init="style")
     sweep = product(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=recipe)
     for (i, j), p in zip(sweep.index, sweep.problems, strict=True):
         np.testing.assert_array_equal(p.init, pose(encoder, picture(1 + i), picture(3 + j), recipe=recipe).init)
@@ -192,37 +204,41 @@ def test_pairs_go_one_by_one(encoder) -> None:
         pairs(encoder, [picture(1), picture(2)], [picture(3)])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_each_lane_is_the_solo_run(encoder, problem, optimizer) -> None:
+@pytest.mark.parametrize("descent", [None, LBFGS()])
+def test_each_lane_is_the_solo_run(encoder, problem, descent) -> None:
     sweep = grid(grid(problem, noise=[0.3]), beta=[10.0, 1e3], seed=[0, 7])
-    results = solve_batch(encoder, sweep, steps=5, optimizer=optimizer, say=quiet)
+    results = solve_batch(encoder, sweep, descent=descent, watch=QUIET)
     for lane, alone in enumerate(unstack(sweep)):
-        same(results.solutions[lane], solve(encoder, alone, steps=5, optimizer=optimizer), exact=False)
+        same(results.solutions[lane], solve(encoder, alone, descent=descent), exact=False)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", optimize.Adam("cosine", 0.5)])
-def test_each_lane_is_the_solo_run_at_every_scale(encoder, optimizer) -> None:
-    contents, styles = [picture(1), picture(2, 20, 12)], [picture(3, 24, 24)]
-    extras = {} if optimizer == "lbfgs" else {"lr_schedule": "cosine", "ema": 0.5, "optimizer": "adam"}
-    recipe = replace(RECIPE, scales=2, steps=4, **extras)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"optimizer": "lbfgs", "first_steps": 3},
+        {"lr_schedule": "cosine", "ema": 0.5, "coarse_steps": 3},
+    ],
+)
+def test_each_lane_is_the_solo_run_at_every_scale(encoder, extra: dict[str, Any]) -> None:
+    contents, styles = [picture(1), picture(2)], [picture(3, 24, 24)]
+    recipe = replace(RECIPE, scales=2, steps=4, **extra)
     sweep = grid(product(encoder, contents, styles, recipe=recipe), beta=[10.0, 1e3], alpha=[1.0, 3.0])
-    extra: Any = {"first_steps" if optimizer == "lbfgs" else "coarse_steps": 3}
-    results = solve_batch(encoder, sweep, steps=4, optimizer=optimizer, lanes=2, say=quiet, **extra)
+    results = solve_batch(encoder, sweep, lanes=2, watch=QUIET)
     for lane, found in enumerate(results.solutions):
         settings = sweep.settings(lane)
-        own = replace(recipe, **extra, beta=settings["beta"], alpha=settings["alpha"])
-        alone = solve_scales(encoder, contents[settings["content_image"]], styles[0], recipe=own)
+        own = replace(recipe, beta=settings["beta"], alpha=settings["alpha"])
+        alone = stylize(encoder, contents[settings["content_image"]], styles[0], own)
         same(found, alone, exact=False)
 
 
 def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) -> None:
     recipe = replace(RECIPE, scales=2, optimizer="adam")
     sweep = grid(product(encoder, [picture(1, 22, 26)], [picture(2)], recipe=recipe), beta=np.logspace(0, 4, 6))
-    assert len({id(scale[0].content["relu2_2"]) for scale in sweep.coarse}) == 1
+    assert len({id(scale[0].terms["content"].targets["relu2_2"]) for scale in sweep.coarse}) == 1
     assert [p.init.shape for p in sweep.scales(3)] == [(11, 13, 3), (22, 26, 3)]
     said = []
     with jax.log_compiles(), caplog.at_level("WARNING"):
-        solve_batch(encoder, sweep, steps=5, optimizer="adam", lanes=2, say=said.append)
+        solve_batch(encoder, sweep, lanes=2, watch=Watch(say=said.append))
     assert said == ["6 lanes of 26x22 in 3 chunks of 2 and 2 scales: as asked"]
     compiled = [record.getMessage() for record in caplog.records]
     for name, count in (("advance_lanes", 2), ("enlarge_lanes", 1)):
@@ -231,123 +247,131 @@ def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) 
 
 
 def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
-    sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=replace(RECIPE, scales=2))
+    recipe = replace(RECIPE, scales=2, coarse_steps=4, steps=9)
+    sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=recipe)
     (chunk,) = planning.cut([0], 3, ())
-    assert program.pixel_steps(sweep, chunk, program.How((9,), coarse_steps=4)) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
+    assert program.pixel_steps(sweep, chunk) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
 
 
-def test_first_steps_are_those_of_the_coarsest_scale(encoder) -> None:
-    sweep = product(encoder, [picture(1, 32, 16)], [picture(2)], recipe=replace(RECIPE, scales=3))
+@pytest.mark.parametrize(("coarse", "expected"), [(4, (3, 5, 10)), (0, (3, 10, 10))])
+def test_first_steps_are_those_of_the_coarsest_scale(encoder, coarse, expected) -> None:
+    recipe = replace(RECIPE, scales=3, first_steps=2, coarse_steps=coarse, steps=9)
+    sweep = product(encoder, [picture(1, 32, 16)], [picture(2)], recipe=recipe)
     (chunk,) = planning.cut([0], 1, ())
-    for coarse, expected in ((4, (3, 5, 10)), (0, (3, 10, 10))):
-        how = program.How((9,), coarse_steps=coarse, first_steps=2)
-        assert program.pixel_steps(sweep, chunk, how) == np.dot((8 * 4, 16 * 8, 32 * 16), expected)
+    assert program.pixel_steps(sweep, chunk) == np.dot((8 * 4, 16 * 8, 32 * 16), expected)
 
 
 def test_lanes_of_different_numbers_of_scales_run_apart(encoder) -> None:
-    recipe = replace(RECIPE, scales="auto", optimizer="adam")
+    recipe = replace(RECIPE, scales="auto", steps=1)
     sweep = product(encoder, [picture(1, 16, 256), picture(2)], [picture(3)], recipe=recipe)
     assert [len(sweep.scales(lane)) for lane in range(2)] == [2, 1]
     assert sweeping.buckets(sweep) == [(0,), (1,)]
-    found = solve_batch(encoder, sweep, steps=1, optimizer="adam", say=quiet)
+    found = solve_batch(encoder, sweep, watch=QUIET)
     assert [s.image.shape for s in found.solutions] == [(16, 256, 3), (16, 16, 3)]
 
 
 def test_equal_shapes_give_equal_bits_in_any_order_and_company(encoder, problem) -> None:
-    values = [1.0, 10.0, 100.0, 1000.0, 1e4]
-    forth = solve_batch(encoder, grid(problem, beta=values), steps=5, lanes=2, say=quiet)
-    back = solve_batch(encoder, grid(problem, beta=values[::-1]), steps=5, lanes=2, say=quiet)
+    forth = solve_batch(encoder, grid(problem, beta=BETAS), lanes=2, watch=QUIET)
+    back = solve_batch(encoder, grid(problem, beta=BETAS[::-1]), lanes=2, watch=QUIET)
     for a, b in zip(forth.solutions, back.solutions[::-1], strict=True):
         same(a, b)
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_the_chunk_size_changes_rounding_at_most(encoder, problem, lanes) -> None:
-    sweep = grid(problem, beta=[1.0, 10.0, 100.0, 1000.0, 1e4])
-    whole = solve_batch(encoder, sweep, steps=5, say=quiet)
-    parts = solve_batch(encoder, sweep, steps=5, lanes=lanes, say=quiet)
+    sweep = grid(problem, beta=BETAS)
+    whole = solve_batch(encoder, sweep, watch=QUIET)
+    parts = solve_batch(encoder, sweep, lanes=lanes, watch=QUIET)
     for a, b in zip(whole.solutions, parts.solutions, strict=True):
         same(a, b, exact=False)
 
 
+@struct.dataclass
+class Counted(Adam):
+    """Adam that tells when it is traced."""
+
+    def update(self, state, at):
+        """Count, and step."""
+        TRACES.append(at.x.shape)
+        return super().update(state, at)
+
+
+TRACES = []
+
+
 def test_sixty_four_settings_are_one_trace_and_one_compile(encoder, monkeypatch, caplog) -> None:
     # a shape that no other test has, so that nothing is cached
-    problem = pose(encoder, picture(1, 18, 16), picture(2), recipe=RECIPE)
-    traces, real = [], optimize._step
-    monkeypatch.setattr(optimize, "_step", lambda *args: traces.append(1) or real(*args))
+    problem = pose(encoder, picture(1, 18, 16), picture(2), recipe=RECIPE, descent=Counted(0.02))
+    TRACES.clear()
     # planning, too, compiles the program that then runs; several pieces of steps and a second sweep use it again
     monkeypatch.setattr(planning, "_even", lambda count, most, devices: 13)
-    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 2)
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 2)
     with jax.log_compiles(), caplog.at_level("WARNING"):
         for low in (0, 1):
-            solve_batch(encoder, grid(problem, beta=np.logspace(low, 4, 64)), steps=5, say=quiet)
-    assert len(traces) == 1
+            solve_batch(encoder, grid(problem, beta=np.logspace(low, 4, 64)), watch=QUIET)
+    assert len(TRACES) == 1
     said = [record.getMessage() for record in caplog.records]
     assert len([line for line in said if line.startswith("Finished XLA compilation of jit(advance_lanes)")]) == 1
 
 
 def test_a_broken_lane_leaves_its_neighbours_alone(encoder, problem) -> None:
-    values = [1.0, 10.0, 100.0]
-    whole = solve_batch(encoder, grid(problem, beta=values), steps=5, say=quiet)
-    sweep = grid(problem, beta=values)
-    broken = replace(sweep.problems[1], beta=np.float32(np.nan))
-    sweep = sweeping.Sweep((sweep.problems[0], broken, sweep.problems[2]), sweep.axes, sweep.index)
-    found = solve_batch(encoder, sweep, steps=5, say=quiet)
-    assert [s.stopped for s in found.solutions] == ["steps", "non-finite", "steps"]
+    sweep = grid(problem, beta=BETAS)
+    whole = solve_batch(encoder, sweep, watch=QUIET)
+    broken = sweep.problems[1]  # no axis takes such a number
+    style = replace(broken.terms["style"], weight=np.float32(np.nan))
+    broken = replace(broken, terms={**broken.terms, "style": style})
+    sweep = replace(sweep, problems=(sweep.problems[0], broken, *sweep.problems[2:]))
+    found = solve_batch(encoder, sweep, watch=QUIET)
+    assert [s.stopped for s in found.solutions] == ["steps", "non-finite", "steps", "steps", "steps"]
     assert np.isfinite(found.solutions[1].image).all()
-    same(found.solutions[0], whole.solutions[0])
-    same(found.solutions[2], whole.solutions[2])
+    for lane in (0, 2, 3, 4):
+        same(found.solutions[lane], whole.solutions[lane])
 
 
 def test_lanes_may_take_different_numbers_of_steps(encoder, problem) -> None:
-    sweep = grid(problem, beta=[10.0, 100.0])
-    found = solve_batch(encoder, sweep, steps=[3, 5], say=quiet)
+    sweep = zipped(problem, beta=[10.0, 100.0], steps=[3, 5])
+    found = solve_batch(encoder, sweep, watch=QUIET)
     assert [len(s.history["total"]) for s in found.solutions] == [4, 6]
-    same(found.solutions[0], solve(encoder, sweep.problems[0], steps=3), exact=False)
+    same(found.solutions[0], solve(encoder, sweep.problems[0]), exact=False)
 
 
 def test_out_of_memory_halves_the_chunk_and_goes_on(encoder, problem, monkeypatch) -> None:
-    sweep = grid(problem, beta=[1.0, 2.0, 3.0, 4.0, 5.0])
-    expected = solve_batch(encoder, sweep, steps=5, lanes=2, say=quiet)
-    real, said, sizes = solving.advance_chunk, [], []
+    sweep = grid(problem, beta=BETAS)
+    expected = solve_batch(encoder, sweep, lanes=2, watch=QUIET)
+    said, sizes = [], []
 
-    def hungry(encoder, sweep, chunk, how):
+    def hungry(chunk, *_):
         sizes.append(chunk.size)
-        for step in real(encoder, sweep, chunk, how):
-            if chunk.size > 2:
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
-            yield step
+        if chunk.size > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")
 
-    monkeypatch.setattr(solving, "advance_chunk", hungry)
-    found = solve_batch(encoder, sweep, steps=5, say=said.append)
+    found = solve_batch(encoder, sweep, watch=Watch(say=said.append, show=hungry))
     assert sizes == [5, 2, 2, 2]
     assert said[1:] == ["out of memory with 5 lanes at once: going on with 2"]
     for a, b in zip(found.solutions, expected.solutions, strict=True):
         same(a, b)
 
 
-def test_one_lane_too_much_is_a_plain_message_and_other_errors_pass(encoder, problem, monkeypatch) -> None:
+def test_one_lane_too_much_is_a_plain_message_and_other_errors_pass(encoder, problem) -> None:
     def fail(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no")
 
-    monkeypatch.setattr(solving, "advance_chunk", fail)
+    sweep = grid(problem, beta=[1.0, 2.0])
     with pytest.raises(UserError, match="does not hold one lane"):
-        solve_batch(encoder, grid(problem, beta=[1.0, 2.0]), steps=5, say=quiet)
-    monkeypatch.setattr(solving, "advance_chunk", lambda *_: 1 / 0)
+        solve_batch(encoder, sweep, watch=replace(QUIET, show=fail))
     with pytest.raises(ZeroDivisionError):
-        solve_batch(encoder, grid(problem, beta=[1.0, 2.0]), steps=5, say=quiet)
+        solve_batch(encoder, sweep, watch=replace(QUIET, show=lambda *_: 1 / 0))
 
 
 def test_little_memory_makes_small_chunks(encoder, problem, monkeypatch) -> None:
     sweep = grid(problem, beta=np.arange(1.0, 9.0))
-    how = program.How((5,) * 8)
     monkeypatch.setattr(planning, "guess_bytes", lambda *_: 1)  # the compiled program corrects a wrong guess
-    whole = program.compile_chunk(encoder, sweep, planning.plan(encoder, sweep, how, lanes=8, say=quiet)[0], how)
+    whole = program.compile_chunk(encoder, sweep, planning.plan(encoder, sweep, lanes=8, say=QUIET.say)[0])
     need = memory.needed_bytes(whole)
     assert need is not None
     monkeypatch.setattr(memory, "free_bytes", lambda: int(need / 2 / memory.SHARE))
     said = []
-    chunks = planning.plan(encoder, sweep, how, say=said.append)
+    chunks = planning.plan(encoder, sweep, say=said.append)
     assert 1 <= chunks[0].size < 5
     assert sorted(i for chunk in chunks for i in chunk.lanes) == list(range(8))
     assert "8 lanes of 16x16 in" in said[0]
@@ -372,7 +396,7 @@ def test_chunks_are_even_and_fill_the_devices(count, most, devices, size) -> Non
 
 def test_lanes_below_one_are_refused(encoder, problem) -> None:
     with pytest.raises(UserError, match="lanes is 0"):
-        solve_batch(encoder, grid(problem, beta=[1.0]), steps=1, lanes=0)
+        solve_batch(encoder, grid(problem, beta=[1.0]), lanes=0)
 
 
 def test_the_spine_is_public() -> None:

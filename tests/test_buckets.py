@@ -8,12 +8,16 @@ import pytest
 from run_files import draw
 
 import nst_jax
-from nst_jax import images, metrics, optimize, record, scales
-from nst_jax.cli import batch, painting
+from nst_jax import Watch, images, metrics, optimize, record, scales
+from nst_jax.cli import batch
 from nst_jax.cli.main import parse
 from nst_jax.errors import UserError
+from nst_jax.numbers import read
+from nst_jax.posing import Pair
+from nst_jax.problem import shown
 from nst_jax.recipe import DEFAULT, Recipe, check
-from nst_jax.runs import ready, work
+from nst_jax.runs import single, work
+from nst_jax.runs.ready import Ready, prepare
 from nst_jax.runs.spec import Spec
 
 RECIPE = Recipe(
@@ -25,6 +29,20 @@ SHAPES = [(20, 31), (32, 32), (25, 17), (17, 30), (31, 33), (18, 40), (29, 29), 
 
 def picture(seed: int, shape: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 1, (*shape, 3)).astype(np.float32)
+
+
+QUIET = Watch(say=lambda _: None)
+
+
+def ready(tiny, spec: Spec) -> Ready:
+    return prepare(spec, encoder=replace(tiny.encoder, digest="d" * 64))
+
+
+def paint(tiny, content, style, output, recipe: Recipe) -> np.ndarray:
+    """Make one of a run's pictures alone."""
+    spec = Spec((content,), (style,), recipe, show_pictures=False)
+    single.paint(spec, output, watch=QUIET, encoder=replace(tiny.encoder, digest="d" * 64))
+    return images.read(output).rgb
 
 
 def compiled(caplog, program: str = "advance_lanes") -> int:
@@ -47,13 +65,13 @@ def test_eight_shapes_are_two_programs_and_each_lane_is_the_solo_run(tiny, caplo
     style = picture(9, (24, 20))
     sweep = nst_jax.product(tiny.encoder, contents, [style], recipe=RECIPE)
     with jax.log_compiles(), caplog.at_level("WARNING"):
-        found = nst_jax.solve_batch(tiny.encoder, sweep, steps=4, optimizer="adam", lanes=8, say=lambda _: None)
+        found = nst_jax.solve_batch(tiny.encoder, sweep, lanes=8, watch=QUIET)
     assert compiled(caplog) == 2
     assert [s.image.shape[:2] for s in found.solutions] == SHAPES
     assert [s.last.shape[:2] for s in found.solutions] == SHAPES
     for i in (0, 1, 7):
         problem = nst_jax.pose(tiny.encoder, contents[i], style, recipe=RECIPE)
-        alone = nst_jax.solve(tiny.encoder, problem, steps=4, optimizer="adam")
+        alone = nst_jax.solve(tiny.encoder, problem)
         np.testing.assert_allclose(found.solutions[i].image, alone.image, atol=1e-5)
         np.testing.assert_allclose(found.solutions[i].history["total"], alone.history["total"], rtol=1e-4)
 
@@ -67,18 +85,17 @@ def test_what_is_solved_is_the_padded_picture(tiny, init) -> None:
     assert start.shape == (32, 32, 3)
     np.testing.assert_array_equal(start, images.pad(start[:20, :31], 16))
     larger = nst_jax.pose(tiny.encoder, images.pad(content, 16), style, recipe=replace(recipe, bucket=1))
-    np.testing.assert_array_equal(problem.content["relu2_2"], larger.content["relu2_2"])
+    found, expected = (p.terms["content"].targets["relu2_2"] for p in (problem, larger))
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_them(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
-    monkeypatch.setattr(painting, "_load", lambda *_: replace(tiny.encoder, digest="d" * 64))
-    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 5)
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 5)
     contents = tuple(draw(tmp_path / f"in/{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES[:5]))
     init = draw(tmp_path / "init.png", 7, 30, 30)
     recipe = replace(RECIPE, init=str(init))
     spec = Spec(contents, (draw(tmp_path / "s.png", 9),), recipe, snapshots=2)
-    done = work.make(ready.prepare(spec, tmp_path / "run"), say=lambda _: None)
+    done = work.make(ready(tiny, spec), tmp_path / "run", watch=QUIET)
     for lane, path in enumerate(sorted((tmp_path / "run/lanes").glob("*.png"))):
         made = images.read(path)
         assert made.rgb.shape[:2] == SHAPES[lane]
@@ -87,9 +104,8 @@ def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_
         held = record.from_metadata(images.read_metadata(path), path)
         assert record.recipe_of(held) == recipe
         if lane == 0:
-            alone = tmp_path / "alone.png"
-            painting.make(contents[0], spec.styles[0], alone, record.recipe_of(held), quiet=True, cache=False)
-            assert np.abs(images.read(alone).rgb - made.rgb).max() * 255 < 1.5
+            alone = paint(tiny, contents[0], spec.styles[0], tmp_path / "alone.png", record.recipe_of(held))
+            assert np.abs(alone - made.rgb).max() * 255 < 1.5
     snapshots = list((tmp_path / "run").rglob("*.png"))
     assert {images.shape_of(path) for path in snapshots} == set(SHAPES[:5])
     assert len(snapshots) == 5 + 5 * 3
@@ -99,20 +115,18 @@ def test_each_scale_of_a_bucket_is_one_program_and_each_lane_is_the_solo_run(tin
     recipe = replace(RECIPE, scales=2, coarse_steps=2)
     contents, style = [picture(1, (20, 31)), picture(2, (25, 17))], picture(9, (24, 20))
     sweep = nst_jax.product(tiny.encoder, contents, [style], recipe=recipe)
-    how = {"steps": 4, "coarse_steps": 2, "optimizer": "adam"}
     with jax.log_compiles(), caplog.at_level("WARNING"):
-        found = nst_jax.solve_batch(tiny.encoder, sweep, **how, lanes=2, say=lambda _: None)
+        found = nst_jax.solve_batch(tiny.encoder, sweep, lanes=2, watch=QUIET)
     assert compiled(caplog) == 2
-    for content, solution in zip(contents, found.solutions, strict=True):
-        alone = scales.solve_scales(tiny.encoder, content, style, recipe=recipe)
+    made = [nst_jax.stylize(tiny.encoder, content, style, recipe) for content in contents]
+    for content, solution, alone in zip(contents, found.solutions, made, strict=True):
         assert solution.image.shape == alone.image.shape == content.shape
         np.testing.assert_allclose(solution.image, alone.image, atol=1e-5)
         np.testing.assert_allclose(solution.history["total"], alone.history["total"], rtol=1e-4)
-    larger = scales.solve_scales(tiny.encoder, images.pad(contents[0], 16), style, recipe=replace(recipe, bucket=1))
-    found = dict(scales.iterate_scales(tiny.encoder, contents[0], style, recipe=recipe))
-    coarse, fine = found.values()
-    np.testing.assert_array_equal(fine.image, larger.image[:20, :31])
-    assert coarse.image.shape == (10, 16, 3)
+    larger = nst_jax.stylize(tiny.encoder, images.pad(contents[0], 16), style, replace(recipe, bucket=1))
+    np.testing.assert_array_equal(made[0].image, larger.image[:20, :31])
+    coarse, _ = scales.pose_scales(tiny.encoder, Pair(contents[0], style), recipe)
+    assert shown(coarse, coarse.init).shape == (10, 16, 3)
 
 
 @pytest.mark.parametrize("init", ["content", "style", "noise"])
@@ -123,31 +137,27 @@ def test_automatic_scales_that_are_one_are_one_scale(tiny, init) -> None:
     for scaled in (recipe, replace(recipe, scales="auto")):
         (lane,) = nst_jax.product(tiny.encoder, [content], [style], recipe=scaled).problems
         np.testing.assert_array_equal(lane.init, posed.init)
-        (scale,) = scales.plan((20, 31), (24, 20), scaled)
-        alone = scales.pose(tiny.encoder, content, style, scale, recipe=scaled)
+        (alone,) = scales.pose_scales(tiny.encoder, Pair(content, style), scaled)
         np.testing.assert_array_equal(alone.init, posed.init)
-        assert float(alone.alpha) == recipe.alpha
+        assert (read(alone, "alpha"), alone.terms["content"].share) == (recipe.alpha, 1)
 
 
 def test_a_stopped_run_of_padded_scales_goes_on_to_the_same_pictures(tiny, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
-    monkeypatch.setattr(painting, "_load", lambda *_: replace(tiny.encoder, digest="d" * 64))
-    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 3)
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 3)
     contents = tuple(draw(tmp_path / f"in/{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES[:3]))
     recipe = replace(RECIPE, scales=2, init=str(draw(tmp_path / "init.png", 7, 30, 26)))
     spec = Spec(contents, (draw(tmp_path / "s.png", 9),), recipe, metrics=False)
-    work.make(ready.prepare(spec, tmp_path / "whole"), say=lambda _: None)
+    work.make(ready(tiny, spec), tmp_path / "whole", watch=QUIET)
     asked = iter([False, False, True])  # two pieces of the coarse scale, one of the fine
-    with pytest.raises(work.Interrupted):
-        work.make(ready.prepare(spec, tmp_path / "stopped"), say=lambda _: None, stop=lambda: next(asked))
-    work.make(ready.prepare(spec, tmp_path / "stopped"), say=lambda _: None)
+    with pytest.raises(nst_jax.Interrupted):
+        work.make(ready(tiny, spec), tmp_path / "stopped", watch=replace(QUIET, stop=lambda: next(asked)))
+    work.make(ready(tiny, spec), tmp_path / "stopped", watch=QUIET)
     for lane, path in enumerate(sorted((tmp_path / "whole/lanes").glob("*.png"))):
         assert (tmp_path / "stopped/lanes" / path.name).read_bytes() == path.read_bytes()
         assert images.shape_of(path) == SHAPES[lane]
-    alone = tmp_path / "alone.png"
-    painting.make(contents[0], spec.styles[0], alone, recipe, quiet=True, cache=False)
+    alone = paint(tiny, contents[0], spec.styles[0], tmp_path / "alone.png", recipe)
     made = images.read(min((tmp_path / "whole/lanes").glob("*.png"))).rgb
-    assert np.abs(images.read(alone).rgb - made).max() * 255 < 1.5
+    assert np.abs(alone - made).max() * 255 < 1.5
 
 
 def test_metrics_of_eight_shapes_are_two_programs_and_those_of_the_pictures(tiny, caplog) -> None:

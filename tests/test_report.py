@@ -95,12 +95,13 @@ def test_an_unfinished_run_is_read_as_far_as_it_is(tmp_path) -> None:
     [
         (None, "is no run folder"),
         ("{", "is not JSON"),
-        ({"format": 2}, "has format 2, this version reads format 1"),
+        ({"format": 3}, "has format 3: this version reads format 2"),
+        ({"format": 1}, "has format 1: nst_jax 0.1 wrote it, this version reads format 2"),
         ([], "has format None"),
-        ({"format": 1}, "is damaged: KeyError"),
+        ({"format": 2}, "is damaged: KeyError"),
         (
             {
-                "format": 1,
+                "format": 2,
                 "axes": [{"name": "a", "values": [1]}],
                 "lanes": [{"lane": 0, "name": "0", "settings": {}, "index": [3], "image": "x"}],
             },

@@ -226,12 +226,12 @@ def test_the_chart_answers_the_pointer(visit, sweep) -> None:
     page.get_by_label("Term of the loss").select_option("style")
     page.mouse.move(5, 5)
     assert page.locator("#readout").inner_text().startswith("3 at step 19")
-    page.get_by_label("Term of the loss").select_option("tv")
+    page.get_by_label("Term of the loss").select_option("variation")
     assert "nothing above zero" in page.locator("#chart").inner_text()
 
 
 def test_the_chart_begins_with_the_total(visit, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(run_folders, "TERMS", ("content", "style", "total", "tv", "style.relu1_1"))
+    monkeypatch.setattr(run_folders, "TERMS", ("content", "style", "total", "variation", "style/relu1_1"))
     page = visit(pages.write(run_folders.make(tmp_path / "run", {"beta": [1, 2]})))
     assert page.get_by_label("Term of the loss").input_value() == "total"
     assert page.locator("#readout").inner_text().startswith("3 at step 19")

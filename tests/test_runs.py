@@ -4,6 +4,7 @@ import csv
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,36 +15,66 @@ from PIL import Image
 from run_files import assert_same, draw, results
 
 import nst_jax
-from nst_jax import images, optimize, record
+from nst_jax import (
+    Compare,
+    Interrupted,
+    Watch,
+    grid,
+    images,
+    optimize,
+    pose,
+    record,
+    solve,
+    solve_batch,
+    stack,
+    stylize,
+)
 from nst_jax.axis import Axis
-from nst_jax.batch.solve import solve_batch
-from nst_jax.batch.sweep import grid
+from nst_jax.batch.store import Finished, Store
 from nst_jax.errors import UserError
-from nst_jax.optimize import solve
+from nst_jax.losses import Variation
+from nst_jax.networks import Encoder
 from nst_jax.pages import write
 from nst_jax.pages.folder import read as read_run
-from nst_jax.problem import pose
 from nst_jax.recipe import Recipe
-from nst_jax.runs import animate, folder, manifest, ready, state, work
+from nst_jax.runs import animate, manifest, ready, work
 from nst_jax.runs.spec import Spec, applied, command, lanes
-from nst_jax.scales import solve_scales
 
-RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=9)
+RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=9, optimizer="adam")
 BETAS = Axis(("beta",), ((10.0,), (100.0,), (1000.0,)))
 
 
+QUIET = Watch(say=lambda _: None)
+
+
 @pytest.fixture
-def spec(tmp_path, tiny, monkeypatch) -> Spec:
-    monkeypatch.setattr(ready, "load_encoder", lambda _: replace(tiny.encoder, digest="d" * 64))
+def spec(tmp_path, monkeypatch) -> Spec:
     monkeypatch.setattr(sys, "argv", ["nst-jax", "sweep"])
     # nine steps in pieces of three
-    monkeypatch.setattr(optimize, "chunk_length", lambda *_: 3)
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 3)
     content, style = draw(tmp_path / "in/c.png", 1, 20, 16), draw(tmp_path / "in/s.png", 2, 24, 20)
-    return Spec((content,), (style,), RECIPE, (BETAS,), show_pictures=False)
+    return Spec((content,), (style,), RECIPE, (BETAS,), show_pictures=False, metrics=False)
 
 
-def make(spec: Spec, out: Path, **more):
-    return work.make(ready.prepare(spec, out), say=lambda _: None, page=write, **more)
+@pytest.fixture(scope="module")
+def encoder(tiny) -> Encoder:
+    return replace(tiny.encoder, digest="d" * 64)
+
+
+@pytest.fixture(scope="module")
+def make(encoder) -> Callable[..., dict[int, Finished]]:
+    """Give `make(spec, out, lanes=, say=, stop=, ...)`, which makes a run folder with the tiny network."""
+
+    def made(spec: Spec, out: Path, *, lanes: int | None = None, **watch) -> dict[int, Finished]:
+        prepared = ready.prepare(spec, encoder=encoder)
+        return work.make(prepared, out, lanes=lanes, watch=replace(QUIET, **watch), page=write)
+
+    return made
+
+
+def pictures(spec: Spec) -> list[np.ndarray]:
+    """Read content and style as a run does."""
+    return [images.resize(images.read(path).rgb, RECIPE.size) for path in (*spec.contents, *spec.styles)]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -51,9 +82,9 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
+def test_a_run_folder_holds_everything(spec, tmp_path, make) -> None:
     out = tmp_path / "run"
-    make(spec, out)
+    make(replace(spec, metrics=True), out)
     names = [f"lanes/000{i}_beta={b}.png" for i, b in enumerate((10, 100, 1000))]
     expected = [*names, "history.csv", "index.html", "loss.png", "manifest.json", "sheet.jpg", "summary.csv"]
     assert [name for name in results(out) if name != "history.parquet"] == sorted(expected)
@@ -77,14 +108,14 @@ def test_a_run_folder_holds_everything(spec, tmp_path, tiny) -> None:
     assert len(run.history[2]["total"]) == 10
 
 
-def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch) -> None:
+def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch, make) -> None:
     asked, real = [], ready.style_side
     monkeypatch.setattr(ready, "style_side", lambda *args, **how: asked.append(1) or real(*args, **how))
-    make(spec, tmp_path / "run")
+    make(replace(spec, metrics=True), tmp_path / "run")
     assert len(asked) == 1
 
 
-def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp_path, tiny) -> None:
+def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp_path, encoder, make) -> None:
     make(spec, tmp_path / "run")
     path = tmp_path / "run/lanes/0001_beta=100.png"
     held = record.from_metadata(images.read_metadata(path), path)
@@ -93,42 +124,89 @@ def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp
     assert held["result"]["stopped"] == "steps"
     assert held["weights"]["sha256"] == "d" * 64
     content, style = (images.read(held["inputs"][name]["path"]).rgb for name in ("content", "style"))
-    problem = pose(tiny.encoder, images.resize(content, 20), images.resize(style, 20), recipe=recipe)
-    alone = solve(tiny.encoder, problem, steps=recipe.steps)
+    problem = pose(encoder, images.resize(content, 20), images.resize(style, 20), recipe=recipe)
+    alone = solve(encoder, problem)
     levels = np.abs(images.read(path).rgb - images.to_uint8(alone.image) / 255) * 255
     assert levels.max() < 1.5  # rounding in another order may tip a level
 
 
 @pytest.mark.parametrize(
-    ("scales", "pieces_each", "places"),
+    ("optimizer", "scales", "pieces_each", "places"),
     # four pieces of three evaluations a scale, two chunks; `places` are (scale, evaluations) of the stops
     [
-        (1, (1, 2, 1), [(0, 6), (0, 3), (0, 9)]),
-        (2, (1, 2, 1, 3, 1), [(0, 6), (1, 3), (1, 9), (0, 9), (1, 3)]),
+        ("lbfgs", 1, (1, 2, 1), [(0, 6), (0, 3), (0, 9)]),
+        ("adam", 2, (1, 2, 1, 3, 1), [(0, 6), (1, 3), (1, 9), (0, 9), (1, 3)]),
     ],
 )
-def test_a_stopped_run_goes_on_to_the_same_bytes(spec, tmp_path, monkeypatch, scales, pieces_each, places) -> None:
+def test_a_stopped_run_goes_on_to_the_same_bytes(
+    spec, tmp_path, monkeypatch, optimizer, scales, pieces_each, places, make
+) -> None:
     # the manifest names the commit of the working directory, where others may be at work
     monkeypatch.setattr(manifest, "git_state", lambda: None)
-    spec = replace(spec, recipe=replace(RECIPE, scales=scales))
+    spec = replace(spec, recipe=replace(RECIPE, scales=scales, optimizer=optimizer), metrics=scales == 1)
     make(spec, tmp_path / "whole/run", lanes=2)
     out, found = tmp_path / "stopped/run", []
     for pieces in pieces_each:
         asked = iter([False] * pieces + [True] * 99)
-        with pytest.raises(work.Interrupted):
+        with pytest.raises(Interrupted):
             make(spec, out, lanes=2, stop=lambda asked=asked: next(asked))
         (kept,) = out.glob("state/chunk-*.npz")
         with np.load(kept) as file:
             found.append((int(file["scale"]), file["term-total"].shape[1]))
     assert found == places
     said = []
-    work.make(ready.prepare(spec, out), say=said.append, page=write)  # the size of chunks is remembered
+    make(spec, out, say=said.append)  # the size of chunks is remembered
     assert said == ["going on: 2 of 3 lanes are finished"]
     assert_same(out, tmp_path / "whole/run")
     assert list(out.glob("state/chunk-*.npz")) == []
 
 
-def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, monkeypatch) -> None:
+def test_a_stop_that_is_asked_for_at_the_end_of_a_chunk_holds_before_the_next(spec, tmp_path, make) -> None:
+    out = tmp_path / "run"
+    short = replace(spec, recipe=replace(RECIPE, steps=2))  # one piece a chunk
+    for left in (2, 1):
+        with pytest.raises(Interrupted):
+            make(short, out, lanes=1, stop=lambda: True)
+        assert len(list(out.glob("lanes/*.png"))) == 3 - left
+        assert list(out.glob("state/chunk-*.npz")) == []
+    assert sorted(make(short, out, stop=lambda: True)) == [0, 1, 2]
+
+
+def test_a_setting_and_a_term_never_share_a_column(spec, tmp_path, make, encoder) -> None:
+    tv = Axis(("tv",), ((0.0,), (10.0,), (30.0,)))
+    made = make(replace(spec, axes=(tv,)), tmp_path / "run")
+    summary, history = rows(tmp_path / "run/summary.csv"), rows(tmp_path / "run/history.csv")
+    assert [float(r["tv"]) for r in summary] == [0, 10, 30]
+    for lane, row in enumerate(summary):
+        of_lane = [r for r in history if int(r["lane"]) == lane]
+        assert float(row["variation"]) == pytest.approx(float(of_lane[int(row["best_step"])]["variation"]), rel=1e-6)
+        assert row["variation"] == row["variation/image"]
+        assert made[lane].history["variation"][0] == made[0].history["variation"][0]
+    assert "tv" not in history[0]
+    head = (tmp_path / "run/summary.csv").read_text().split("\n")[0].split(",")
+    assert len(head) == len(set(head))
+    sweep = grid(pose(encoder, *pictures(spec), recipe=RECIPE), tv=[0, 10, 30])
+    nst_jax.report(solve_batch(encoder, sweep, watch=QUIET), tmp_path / "reported")
+    again = rows(tmp_path / "reported/summary.csv")
+    assert [float(r["tv"]) for r in again] == [0, 10, 30]
+    assert all(float(r["variation"]) > 0 for r in again)
+
+
+@pytest.mark.parametrize("name", ["tv", "step", "stopped", "ssim", "total_variation", "content_image"])
+def test_a_term_with_the_name_of_a_column_is_refused(encoder, name) -> None:
+    picture = np.full((16, 16, 3), 0.5, np.float32)
+    with pytest.raises(UserError, match=f"a term is called '{name}': expected a word that is no setting"):
+        pose(encoder, picture, picture, recipe=RECIPE, terms={name: Compare(Variation(), ("image",))})
+
+
+@pytest.mark.parametrize("name", ["style", "total", "best_step", "ssim"])
+def test_an_axis_with_the_name_of_a_term_or_a_column_is_refused(encoder, name) -> None:
+    problem = pose(encoder, *np.full((2, 16, 16, 3), 0.5, np.float32), recipe=RECIPE)
+    with pytest.raises(UserError, match=f"an axis is called '{name}', as a term or a column"):
+        stack([problem, problem], name=name)
+
+
+def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, monkeypatch, make) -> None:
     make(spec, tmp_path / "whole/run")
     out, real, calls = tmp_path / "broken/run", work.finish_lane, []
 
@@ -136,7 +214,7 @@ def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, mo
         calls.append(1)
         if len(calls) == 2:
             raise OSError("the plug was pulled")
-        real(*args)
+        return real(*args)
 
     monkeypatch.setattr(work, "finish_lane", fail)
     with pytest.raises(OSError, match="plug"):
@@ -148,7 +226,7 @@ def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, mo
     assert_same(out, tmp_path / "whole/run")
 
 
-def test_a_removed_picture_is_made_again(spec, tmp_path) -> None:
+def test_a_removed_picture_is_made_again(spec, tmp_path, make) -> None:
     make(spec, tmp_path / "run")
     before = results(tmp_path / "run")
     (tmp_path / "run/lanes/0001_beta=100.png").unlink()
@@ -156,17 +234,13 @@ def test_a_removed_picture_is_made_again(spec, tmp_path) -> None:
     assert results(tmp_path / "run") == before
 
 
-def test_out_of_memory_is_remembered(spec, tmp_path, monkeypatch) -> None:
-    real = work.advance_chunk
-
-    def hungry(encoder, sweep, chunk, how, saved):
+def test_out_of_memory_is_remembered(spec, tmp_path, make) -> None:
+    def hungry(chunk, *_):
         if chunk.size > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        yield from real(encoder, sweep, chunk, how, saved)
 
-    monkeypatch.setattr(work, "advance_chunk", hungry)
-    make(spec, tmp_path / "run")
-    assert [c.lanes for c in state.load_chunks(tmp_path / "run", 0) or []] == [(0,), (1,), (2,)]
+    make(spec, tmp_path / "run", show=hungry)
+    assert [c.lanes for c in Store(tmp_path / "run/state").load_chunks() or []] == [(0,), (1,), (2,)]
     assert len(rows(tmp_path / "run/summary.csv")) == 3
 
 
@@ -175,10 +249,10 @@ def test_out_of_memory_is_remembered(spec, tmp_path, monkeypatch) -> None:
     [
         ({"axes": (Axis(("beta",), ((10.0,), (7.0,), (1000.0,))),)}, r"axes\[0\].values"),
         ({"recipe": replace(RECIPE, tv=0.5)}, "config.recipe.tv 0.0 -> 0.5"),
-        ({"metrics": False}, "config.metrics true -> false"),
+        ({"metrics": True}, "config.metrics false -> true"),
     ],
 )
-def test_a_changed_run_is_refused_with_the_difference(spec, tmp_path, change, message) -> None:
+def test_a_changed_run_is_refused_with_the_difference(spec, tmp_path, change, message, make) -> None:
     make(spec, tmp_path / "run")
     before = results(tmp_path / "run")
     with pytest.raises(UserError, match=message):
@@ -186,22 +260,23 @@ def test_a_changed_run_is_refused_with_the_difference(spec, tmp_path, change, me
     assert results(tmp_path / "run") == before
 
 
-def test_a_folder_of_a_version_without_a_setting_is_gone_on_with_at_its_default(spec, tmp_path) -> None:
-    out = tmp_path / "run"
-    with pytest.raises(work.Interrupted):
-        make(spec, out, stop=lambda: True)
+def test_a_folder_of_a_version_without_a_setting_is_gone_on_with_at_its_default(spec, tmp_path, make) -> None:
+    out, recipe = tmp_path / "run", replace(RECIPE, scales=2)
+    spec = replace(spec, recipe=recipe)
+    with pytest.raises(Interrupted):
+        make(spec, out, lanes=2, stop=lambda: True)
     held = json.loads((out / "manifest.json").read_bytes())
     del held["config"]["recipe"]["first_steps"]
     (out / "manifest.json").write_text(json.dumps(held))
     with pytest.raises(UserError, match=r"config.recipe.first_steps 0 -> 3"):
-        make(replace(spec, recipe=replace(RECIPE, first_steps=3)), out)
+        make(replace(spec, recipe=replace(recipe, first_steps=3)), out)
     make(spec, out)
     assert len(results(out)) > 0
 
 
-def test_a_state_of_a_version_with_another_optimizer_is_refused(spec, tmp_path) -> None:
+def test_a_state_of_a_version_with_another_optimizer_is_refused(spec, tmp_path, make) -> None:
     out = tmp_path / "run"
-    with pytest.raises(work.Interrupted):
+    with pytest.raises(Interrupted):
         make(spec, out, stop=lambda: True)
     (path,) = out.glob("state/chunk-*.npz")
     with np.load(path) as file:
@@ -215,15 +290,25 @@ def test_a_state_of_a_version_with_another_optimizer_is_refused(spec, tmp_path) 
     assert len(results(out)) > 0
 
 
-def test_a_changed_picture_is_refused(spec, tmp_path) -> None:
+def test_a_folder_of_the_first_version_is_refused_in_one_line(spec, tmp_path, make) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "manifest.json").write_text(json.dumps({"format": 1, "config": {}}))
+    with pytest.raises(UserError, match=r"has format 1: nst_jax 0\.1 wrote it, .*; give another --out") as refused:
+        make(spec, out)
+    assert "\n" not in str(refused.value)
+    assert not list(out.glob("lanes/*"))
+
+
+def test_a_changed_picture_is_refused(spec, tmp_path, make) -> None:
     make(spec, tmp_path / "run")
     draw(spec.contents[0], 9, 20, 16)
     with pytest.raises(UserError, match=r"inputs.contents\[0\].sha256"):
         make(spec, tmp_path / "run")
 
 
-def test_a_second_process_is_refused(spec, tmp_path) -> None:
-    with folder.locked(tmp_path / "run"), pytest.raises(UserError, match="another process is writing to"):
+def test_a_second_process_is_refused(spec, tmp_path, make) -> None:
+    with Store(tmp_path / "run/state").locked(), pytest.raises(UserError, match="another process is writing to"):
         make(spec, tmp_path / "run")
     make(spec, tmp_path / "run")
 
@@ -234,7 +319,7 @@ def test_differences_name_the_place() -> None:
     assert manifest.differences("x", old, new) == ["x.b.c [1, 2] -> [1, 3]", "x.d[1].e 2 -> 5"]
 
 
-def test_contents_of_several_shapes_and_styles_of_any(spec, tmp_path) -> None:
+def test_contents_of_several_shapes_and_styles_of_any(spec, tmp_path, make) -> None:
     contents = (spec.contents[0], draw(tmp_path / "in/tall.png", 3, 16, 20), draw(tmp_path / "other/c.png", 4, 20, 16))
     styles = (spec.styles[0], draw(tmp_path / "in/wide.png", 5, 40, 20))
     made = make(replace(spec, contents=contents, styles=styles, axes=(), show_pictures=True), tmp_path / "run")
@@ -245,7 +330,7 @@ def test_contents_of_several_shapes_and_styles_of_any(spec, tmp_path) -> None:
     assert [axis.labels for axis in run.axes] == [("c-1", "tall", "c-2"), ("s", "wide")]
 
 
-def test_sizes_and_steps_can_be_axes(spec, tmp_path) -> None:
+def test_sizes_and_steps_can_be_axes(spec, tmp_path, make) -> None:
     axes = (Axis(("size",), ((16,), (20,))), Axis(("steps",), ((3,), (6,))))
     made = make(replace(spec, axes=axes), tmp_path / "run")
     assert [len(lane.history["total"]) for lane in made.values()] == [4, 7, 4, 7]
@@ -253,14 +338,14 @@ def test_sizes_and_steps_can_be_axes(spec, tmp_path) -> None:
         assert max(picture.size) == 16
 
 
-def test_scales_and_their_steps_are_those_of_a_picture_alone(spec, tmp_path, tiny) -> None:
-    recipe = replace(RECIPE, scales=2, first_steps=4, steps=6, optimizer="adam")
+def test_scales_and_their_steps_are_those_of_a_picture_alone(spec, tmp_path, encoder, make) -> None:
+    recipe = replace(RECIPE, scales=2, first_steps=4, steps=6)
     axes = (Axis(("beta", "alpha"), ((10.0, 1.0), (1000.0, 4.0))),)
     made = make(replace(spec, recipe=recipe, axes=axes), tmp_path / "run")
-    content, style = (images.resize(images.read(p).rgb, 20) for p in (*spec.contents, *spec.styles))
+    content, style = pictures(spec)
     for lane, (beta, alpha) in enumerate(((10.0, 1.0), (1000.0, 4.0))):
         own = replace(recipe, beta=beta, alpha=alpha)
-        alone = solve_scales(tiny.encoder, content, style, recipe=own)
+        alone = stylize(encoder, content, style, own)
         assert len(made[lane].history["total"]) == 7  # those of the finest scale, as with a picture alone
         np.testing.assert_allclose(made[lane].history["total"], alone.history["total"], rtol=1e-3)
         path = next((tmp_path / "run/lanes").glob(f"000{lane}_*.png"))
@@ -268,14 +353,14 @@ def test_scales_and_their_steps_are_those_of_a_picture_alone(spec, tmp_path, tin
         assert np.abs(images.read(path).rgb - images.to_uint8(alone.image) / 255).max() * 255 < 1.5
 
 
-def test_snapshots_are_those_of_the_finest_scale(spec, tmp_path) -> None:
-    make(replace(spec, recipe=replace(RECIPE, scales=2), axes=(), snapshots=3), tmp_path / "run")
+def test_snapshots_are_those_of_the_finest_scale(spec, tmp_path, make) -> None:
+    make(replace(spec, recipe=replace(RECIPE, scales=2), snapshots=3), tmp_path / "run", lanes=2)
     frames = sorted((tmp_path / "run/snapshots/0000").iterdir())
     assert [p.name for p in frames] == ["000000.png", "000003.png", "000006.png", "000009.png"]
     assert {images.read(p).rgb.shape for p in frames} == {(16, 20, 3)}
 
 
-def test_transparency_is_kept(spec, tmp_path) -> None:
+def test_transparency_is_kept(spec, tmp_path, make) -> None:
     path = tmp_path / "in/hole.png"
     pixels = np.random.default_rng(1).integers(0, 256, (16, 20, 4), dtype=np.uint8)
     Image.fromarray(pixels, "RGBA").save(path)
@@ -285,7 +370,7 @@ def test_transparency_is_kept(spec, tmp_path) -> None:
     np.testing.assert_allclose(alpha, pixels[..., 3] / 255, atol=1e-6)
 
 
-def test_snapshots_and_an_animation(spec, tmp_path) -> None:
+def test_snapshots_and_an_animation(spec, tmp_path, make) -> None:
     make(replace(spec, snapshots=3, animate="gif"), tmp_path / "run", lanes=2)
     frames = sorted(p.name for p in (tmp_path / "run/snapshots/0002").iterdir())
     assert frames == ["000000.png", "000003.png", "000006.png", "000009.png"]
@@ -295,14 +380,14 @@ def test_snapshots_and_an_animation(spec, tmp_path) -> None:
     np.testing.assert_allclose(first, images.resize(images.read(spec.contents[0]).rgb, 20), atol=1 / 255)
 
 
-def test_an_mp4_without_ffmpeg_is_refused_before_anything(spec, tmp_path, monkeypatch) -> None:
+def test_an_mp4_without_ffmpeg_is_refused_before_anything(spec, tmp_path, monkeypatch, make) -> None:
     monkeypatch.setattr(animate, "ffmpeg", lambda: None)
     with pytest.raises(UserError, match="no ffmpeg here"):
         make(replace(spec, animate="mp4"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_processes_take_every_nth_lane(spec, tmp_path, monkeypatch) -> None:
+def test_processes_take_every_nth_lane(spec, tmp_path, monkeypatch, make) -> None:
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     assert make(spec, tmp_path / "run") == {}
@@ -313,11 +398,11 @@ def test_processes_take_every_nth_lane(spec, tmp_path, monkeypatch) -> None:
     assert (tmp_path / "run/index.html").exists()
 
 
-def test_the_library_writes_a_folder_too(spec, tmp_path, tiny) -> None:
-    content, style = (images.read(p).rgb for p in (*spec.contents, *spec.styles))
-    sweep = grid(pose(tiny.encoder, content, style, recipe=RECIPE), beta=[10.0, 100.0])
-    found = solve_batch(tiny.encoder, sweep, steps=3, say=lambda _: None)
-    page = nst_jax.report(found, tmp_path / "run", encoder=tiny.encoder, content=content, style=style)
+def test_the_library_writes_a_folder_too(spec, tmp_path, encoder) -> None:
+    content, style = pictures(spec)
+    sweep = grid(pose(encoder, content, style, recipe=RECIPE), beta=[10.0, 100.0])
+    found = solve_batch(encoder, sweep, steps=3, watch=QUIET)
+    page = nst_jax.report(found, tmp_path / "run", encoder=encoder, content=content, style=style)
     assert page == tmp_path / "run/index.html"
     summary = rows(tmp_path / "run/summary.csv")
     assert [float(r["beta"]) for r in summary] == [10, 100]

@@ -20,7 +20,14 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-SWEEP = ("../c.png", "../s.png", "--beta", "1e1:1e3:3log", "--steps", "300", "--optimizer", "adam", "--lanes", "2")
+SWEEP = (
+    *("../c.png", "../s.png", "--beta", "1e1:1e3:3log", "--steps", "150", "--optimizer", "adam"),
+    *("--lanes", "2", "--no-metrics"),
+)
+
+
+PICTURE = ("../c.png", "../s.png", "--steps", "150", "--scales", "2")
+"""Several pieces of steps at either scale."""
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +97,27 @@ def test_ctrl_c_keeps_what_is_done(place, whole) -> None:
     assert "goes on where it was" in finish(process, code=130)
     finish(begin(place, "stopped", "sweep", *SWEEP))
     assert_same(place / "stopped/run", whole)
+
+
+@pytest.fixture(scope="module")
+def whole_picture(place) -> bytes:
+    """Make the picture that nobody interrupts."""
+    finish(begin(place, "picture", "stylize", *PICTURE))
+    assert [p.name for p in (place / "picture").iterdir()] == ["out.png"]
+    return (place / "picture/out.png").read_bytes()
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_picture_goes_on_to_the_same_bytes(place, whole_picture, kind) -> None:
+    folder = place / f"picture-{kind.name}"
+    process = begin(place, folder.name, "stylize", *PICTURE)
+    while process.poll() is None and not list(folder.glob(".out.png.nst_jax/chunk-*.npz")):
+        time.sleep(0.01)
+    process.send_signal(kind)
+    said = finish(process, code=130 if kind == signal.SIGINT else -9)
+    assert ("kept the best picture; the same command goes on" in said) == (kind == signal.SIGINT)
+    assert (folder / "out.png").exists() == (kind == signal.SIGINT)
+    assert list(folder.glob(".out.png.nst_jax/chunk-*.npz"))
+    assert "going on where it was interrupted" in finish(begin(place, folder.name, "stylize", *PICTURE))
+    assert (folder / "out.png").read_bytes() == whole_picture
+    assert [p.name for p in folder.iterdir()] == ["out.png"]

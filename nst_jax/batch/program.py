@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -75,7 +76,7 @@ def _as_numbers(state: State) -> Any:
     """Turn what NumPy has no type for into what it has: keys into their data, bfloat16 and the like into its bits."""
 
     def one(x: jax.Array) -> jax.Array:
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.key_data(x)
         return jax.lax.bitcast_convert_type(x, f"uint{8 * x.dtype.itemsize}") if _bits(x) else x
 
@@ -90,8 +91,8 @@ def _as_state(numbers: Any, like: State) -> Any:
     """Turn the numbers of a state back."""
 
     def one(x: np.ndarray, like: Any) -> Any:
-        if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(x, impl=like.dtype._impl.name)
+        if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(jnp.asarray(x), impl=like.dtype._impl.name)
         return x.view(like.dtype) if _bits(like) else x
 
     return jax.tree.map(one, numbers, like)

@@ -102,7 +102,7 @@ class Run:
             while todo:
                 chunk, *rest = todo
                 try:
-                    self._work(chunk)
+                    at = self._work(chunk)
                 except Exception as error:
                     todo = self._smaller(todo, error)
                     if self.store:
@@ -110,6 +110,8 @@ class Run:
                 else:
                     worked, todo = [*worked, chunk], rest
                     self._done += len(chunk.lanes)
+                    if todo and self.watch.stop():
+                        raise Interrupted(at, {})
                 self._collect([f for f in self._pending if f.done()])
             self._collect(list(self._pending))
 
@@ -149,7 +151,7 @@ class Run:
         self.watch.say(f"out of memory with {chunk.size} lanes at once: going on with {smaller[0].size}")
         return smaller
 
-    def _work(self, chunk: Chunk) -> None:
+    def _work(self, chunk: Chunk) -> Partial:
         """Solve one chunk from where it stands, and hand its solutions to the writer."""
         saved = self.store.load_checkpoint(chunk) if self.store else None
         before = saved.seconds if saved else 0.0
@@ -170,6 +172,7 @@ class Run:
         found = self._solutions(chunk, last)
         seconds = (time.perf_counter() - began) / len(chunk.lanes)
         self._pending.append(self._writer.submit(self._finish, chunk, found, seconds))
+        return last
 
     def _solutions(self, chunk: Chunk, at: Partial) -> dict[int, Solution]:
         return {

@@ -13,6 +13,7 @@ from nst_jax import record
 from nst_jax.axis import plain
 from nst_jax.errors import UserError
 from nst_jax.files import write_whole
+from nst_jax.recipe import DEFAULT
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
 
 FORMAT = 2
@@ -110,7 +111,16 @@ def _existing(path: Path) -> dict[str, Any] | None:
         raise UserError(
             f"'{path}' has format {found}: {older}this version goes on with format {FORMAT}; give another --out"
         )
-    return old
+    return _completed(old)
+
+
+def _completed(old: dict[str, Any]) -> dict[str, Any]:
+    """Put settings that an older version did not have at their defaults: what it did then."""
+    try:
+        config = old["config"]
+        return {**old, "config": {**config, "recipe": {**_plain(dataclasses.asdict(DEFAULT)), **config["recipe"]}}}
+    except (KeyError, TypeError):
+        return old  # no manifest of a run: the comparison says so
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
