@@ -79,7 +79,7 @@ def begin(problem: Problem) -> State:
 
 
 def enlarge(state: State, problem: Problem, size: tuple[int, int]) -> State:
-    """Begin at the next scale, a problem of which all but the starting image counts: that is the best of the last scale.
+    """Begin at the next scale, a problem of which all but the starting image counts: that is the last scale's best.
 
     Args:
         state: at the last scale, whose picture has `size` (h, w).
@@ -150,8 +150,10 @@ def solution(problem: Problem, state: State, history: dict[str, np.ndarray]) -> 
     done = int(state.step)
     running = "steps" if done > int(problem.steps) else "running"
 
+    h, w, _ = problem.init.shape
+
     def drawn(x: Any) -> Any:
-        return np.asarray(shown(problem, problem.canvas.draw(x, problem.init.shape[:2]))).clip(0, 1)
+        return np.asarray(shown(problem, problem.canvas.draw(x, (h, w)))).clip(0, 1)
 
     return Solution(
         image=drawn(state.best),

@@ -329,11 +329,11 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
 
 def _check_canvas(canvas: Canvas, image: Image) -> None:
     name = type(canvas).__name__
-    x = canvas.encode(image)
+    x, (h, w, _) = canvas.encode(image), image.shape
     if not jax.tree.leaves(x) or any(getattr(leaf, "dtype", None) != jnp.float32 for leaf in jax.tree.leaves(x)):
         found = jax.tree.map(lambda leaf: str(getattr(leaf, "dtype", type(leaf).__name__)), x)
         raise UserError(f"the canvas {name} encodes a picture as {found}: expected a pytree of float32 arrays")
-    drawn = canvas.draw(x, image.shape[:2])
+    drawn = canvas.draw(x, (h, w))
     if jnp.shape(drawn) != image.shape:
         raise UserError(f"the canvas {name} draws shape {jnp.shape(drawn)}: expected the picture's, {image.shape}")
     check_range(f"what the canvas {name} draws", drawn)

@@ -175,7 +175,8 @@ def advance_chunk(
             at = Partial(here, record, done and last, scale, scales, most)
             yield at
         assert at is not None
-        before = at.state, setup.problem.init.shape[-3:-1]
+        *_, h, w, _ = setup.problem.init.shape
+        before = at.state, (h, w)
 
 
 def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: Saved | None) -> State:

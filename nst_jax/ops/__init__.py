@@ -9,5 +9,6 @@ from nst_jax.ops.statistic import FEATURES, Statistic, Summary, count, weighed
 
 __all__ = [
     "FEATURES", "GRAM", "MOMENTS", "Method", "Plan", "Precision", "Statistic", "Summaries", "Summary", "avg_pool",
-    "choose", "conv", "conv_in_bands", "conv_pool", "count", "gram", "inside", "late", "max_pool", "plan_conv", "weighed",
+    "choose", "conv", "conv_in_bands", "conv_pool", "count", "gram", "inside", "late", "max_pool", "plan_conv",
+    "weighed",
 ]  # fmt: skip

@@ -80,8 +80,9 @@ def _settle(ready: Ready, out: Path, watch: Watch) -> None:
 def _snapshots(ready: Ready, out: Path, chunk: Chunk, steps: np.ndarray, iterates: Any) -> None:
     for k, lane in enumerate(chunk.lanes):
         step, problem = int(steps[k]), ready.sweep.problems[lane]
+        h, w, _ = problem.init.shape
         if step % ready.snapshots == 0 and step <= int(problem.steps):
-            picture = problem.canvas.draw(jax.tree.map(lambda x, k=k: x[k], iterates), problem.init.shape[:2])
+            picture = problem.canvas.draw(jax.tree.map(lambda x, k=k: x[k], iterates), (h, w))
             levels = images.to_uint8(shown(problem, picture)) / np.float32(255)
             images.save(animate.snapshot(out, lane, step), levels)
 
