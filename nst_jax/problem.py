@@ -132,6 +132,8 @@ def strong(problem: Problem) -> Problem:
     """
 
     def typed(x: Any) -> Any:
+        if isinstance(x, jax.Array) and x.weak_type:  # of `jnp.asarray(4.0)`
+            return jnp.asarray(x, jnp.float32)
         return x if isinstance(x, jax.Array | np.ndarray | np.generic) else np.float32(x)
 
     seed, steps = np.uint32(problem.seed), np.int32(problem.steps)

@@ -73,6 +73,21 @@ def style_loss(generated: Array, target: Array) -> float:
     return float(((gram(generated) - gram(target)) ** 2).sum() / (4 * n**2))
 
 
+def root(a: Array) -> Array:
+    """Take the square root of a symmetric matrix (c, c) without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(a)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def w2(generated: Array, target: Array, eps: float = 1e-4) -> float:
+    """Compute 1/N (|m - n|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2)) of means m, n and covariances A, B raised by eps."""
+    x, s = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
+    eye = eps * np.eye(x.shape[-1])
+    a, b = np.cov(x.T, bias=True) + eye, np.cov(s.T, bias=True) + eye
+    cross = root(root(b) @ a @ root(b))
+    return float(np.mean((x.mean(0) - s.mean(0)) ** 2) + np.diag(b + a - 2 * cross).mean())
+
+
 def total_variation(image: Array) -> float:
     """Compute the sum of squared differences between vertical and horizontal neighbours."""
     h, w, _ = image.shape
@@ -94,11 +109,11 @@ def terms(
     content_layers: tuple[str, ...],
     style_layers: tuple[str, ...],
 ) -> dict[str, float]:
-    """Compute every unweighted loss, named as in nst_jax: `content/relu4_2`, `style/relu1_1`, ..., `tv`."""
+    """Compute every unweighted loss as nst_jax names it: `content/relu4_2`, `style/relu1_1`, ..., `variation/image`."""
     return {
         **{f"content/{name}": content_loss(generated[name], content[name]) for name in content_layers},
         **{f"style/{name}": style_loss(generated[name], style[name]) for name in style_layers},
-        "tv": total_variation(image),
+        "variation/image": total_variation(image),
     }
 
 
@@ -106,7 +121,7 @@ def total(terms: dict[str, float], alpha: float, beta: float, tv: float, layer_w
     """Compute alpha sum content + beta sum_l w_l style_l + tv TV."""
     content = sum(value for name, value in terms.items() if name.startswith("content/"))
     style = sum(w * terms[f"style/{name}"] for name, w in layer_weights.items())
-    return alpha * content + beta * style + tv * terms["tv"]
+    return alpha * content + beta * style + tv * terms["variation/image"]
 
 
 def random_kernels(blocks: tuple[int, ...] = (2, 1), channels: tuple[int, ...] = (4, 5), seed: int = 0) -> Kernels:

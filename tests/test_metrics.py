@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import metrics, pixels, vgg
+from nst_jax import metrics, pixels
 from nst_jax.errors import UserError
+from nst_jax.networks import CAFFE, VGG, VGGS, Encoder, features
 from nst_jax.recipe import DEFAULT, STYLE_LAYERS
 
 RNG = np.random.default_rng(0)
@@ -208,17 +209,17 @@ def test_sizes_that_cannot_be_compared() -> None:
 
 
 @pytest.fixture
-def encoder(monkeypatch) -> vgg.Encoder:
+def encoder() -> Encoder:
     """Build a VGG16 of few channels with random weights."""
-    monkeypatch.setattr(vgg, "CHANNELS", (4, 6, 8, 8, 8))
+    network = VGG("vgg16", VGGS["vgg16"].blocks, (4, 6, 8, 8, 8))
     params = {
         name: {
             "kernel": jnp.asarray(RNG.standard_normal(s["kernel"]) / s["kernel"][2] ** 0.5, jnp.float32),
             "bias": jnp.zeros(s["bias"]),
         }
-        for name, s in vgg.param_shapes("vgg16").items()
+        for name, s in network.param_shapes().items()
     }
-    return vgg.Encoder(params)
+    return Encoder(params, network=network, preprocessing=CAFFE)
 
 
 NAMES = ["content_distance", "style_bures", "style_sliced", "ssim", "colour_distance", "total_variation"]
@@ -230,7 +231,7 @@ def test_held_out_gives_each_metric_of_the_right_layers(encoder) -> None:
     assert sorted(found) == sorted(NAMES)
     layers = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     f, p, c = (
-        {name: np.float64(value) for name, value in vgg.features(encoder, x, (*layers, "relu3_2")).items()}
+        {name: np.float64(value) for name, value in features(encoder, x, (*layers, "relu3_2")).items()}
         for x in (image, style, content)
     )
     bures = np.mean([bures_judge(f[name], p[name]) for name in layers])
@@ -242,15 +243,19 @@ def test_held_out_gives_each_metric_of_the_right_layers(encoder) -> None:
 def test_a_style_summarised_once_gives_the_same_numbers(encoder) -> None:
     image, content, style = _picture(32, 32), _picture(32, 32), _picture(36, 40)
     side = metrics.style_side(encoder, style)
-    assert tuple(side) == metrics.held_out_layers("vgg16")
+    assert tuple(side) == metrics.held_out_layers(encoder.network)[1]
     assert metrics.held_out(encoder, image, content, side) == metrics.held_out(encoder, image, content, style)
 
 
 def test_held_out_layers_are_not_optimised() -> None:
     taken = {*STYLE_LAYERS, *DEFAULT.content_layers}
-    assert not taken & {metrics.CONTENT_LAYER, *metrics.held_out_layers("vgg16"), *metrics.held_out_layers("vgg19")}
-    for architecture in vgg.ARCHITECTURES:
-        vgg.check_layers((metrics.CONTENT_LAYER, *metrics.held_out_layers(architecture)), architecture)
+    for name in ("vgg16", "vgg19"):
+        content, style = metrics.held_out_layers(VGGS[name])
+        assert content == "relu3_2"
+        assert not taken & {content, *style}
+    for network in VGGS.values():
+        content, style = metrics.held_out_layers(network)
+        assert {content, *style} <= {layer.name for layer in network.layers}
 
 
 def test_held_out_at_the_targets_and_over_lanes(encoder) -> None:

@@ -1,22 +1,25 @@
 """Defects that other style transfer programs have had, each kept out of this one by a test."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from measured import distance
 
 import nst_jax
-from nst_jax import losses, ops, vgg
-from nst_jax import problem as problems
-from nst_jax.optimize import solve
-from nst_jax.recipe import Recipe
-from nst_jax.vgg import Encoder
+from nst_jax import losses, ops
+from nst_jax.losses import GramMatrix, Place
+from nst_jax.networks import TORCHVISION, features, preprocess
+from nst_jax.problem import total
+from nst_jax.recipe import Recipe, tidied
 from nst_jax.weights.normalize import mean_activations, normalize
 
 RNG = np.random.default_rng(11)
 CONTENT, STYLE, OTHER, IMAGE = (jnp.asarray(RNG.random((16, 16, 3)), jnp.float32) for _ in range(4))
-RECIPE = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"), beta=10.0, lr=0.05)
+RECIPE = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"), beta=10.0)
 
 
 def test_new_targets_reach_a_compiled_step(tiny):
@@ -26,11 +29,11 @@ def test_new_targets_reach_a_compiled_step(tiny):
     @jax.jit
     def loss(problem, image):
         traces.append(1)
-        return problems.total(tiny.encoder, problem, image)[0]
+        return total(tiny.encoder, problem, image)[0]
 
-    recipe = Recipe(**{**RECIPE.__dict__, "beta": 0.0})
+    recipe = replace(RECIPE, beta=0.0)
     for content in (CONTENT, OTHER):
-        problem = problems.pose(tiny.encoder, content, STYLE, recipe=recipe)
+        problem = nst_jax.pose(tiny.encoder, content, STYLE, recipe=recipe)
         assert float(loss(problem, content)) < 1e-8
         assert float(loss(problem, IMAGE)) > 1e-2
     assert len(traces) == 1
@@ -38,10 +41,10 @@ def test_new_targets_reach_a_compiled_step(tiny):
 
 def test_targets_are_arrays_not_work_of_every_step(tiny):
     # Targets rebuilt inside the jitted step cost a network pass each step. Ours do not depend on the pictures any more.
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    shapes = {name: leaf.shape for name, leaf in problem.style.items() if isinstance(leaf, jax.Array)}
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    shapes = {name: gram.shape for name, gram in problem.terms["style"].targets.items()}
     assert shapes == {"relu1_1": (2, 2), "relu2_1": (3, 3)}
-    text = str(jax.make_jaxpr(lambda x: problems.total(tiny.encoder, problem, x)[0])(IMAGE))
+    text = str(jax.make_jaxpr(lambda x: total(tiny.encoder, problem, x)[0])(IMAGE))
     assert text.count("conv_general_dilated") == 3  # conv1_1, conv1_2, conv2_1, once each
 
 
@@ -49,18 +52,17 @@ def test_the_embedded_weights_are_fed_bgr_of_0_to_255_less_the_mean():
     # Keras' files fed RGB in [0, 1] with ImageNet's standard deviation.
     encoder = nst_jax.load_encoder()
     red = jnp.zeros((2, 2, 3)).at[..., 0].set(1.0)
-    seen = vgg.preprocess(red, encoder.preprocessing)
+    seen = preprocess(red, encoder.preprocessing)
     assert np.asarray(seen[0, 0]) == pytest.approx([0 - 103.939, 0 - 116.779, 255 - 123.68], abs=1e-3)
 
 
 def test_preprocessing_travels_with_the_weights(tiny):
-    how = vgg.TORCHVISION
-    encoder = Encoder(params=tiny.encoder.params, preprocessing=how)
+    encoder = replace(tiny.encoder, preprocessing=TORCHVISION)
     image = np.asarray(IMAGE, float)
     x = (image - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     kernel, bias = tiny.kernels["conv1_1"]
     want = bias + sum(x[4 + i, 5 + j] @ kernel[1 + i, 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1))
-    found = vgg.features(encoder, IMAGE, ["conv1_1"])["conv1_1"]
+    found = features(encoder, IMAGE, ["conv1_1"])["conv1_1"]
     assert np.asarray(found[4, 5]) == pytest.approx(want, rel=1e-4)
 
 
@@ -76,11 +78,11 @@ def test_normalised_weights_are_normalised(tiny):
 
 @pytest.mark.parametrize("factor", [1.0, 100.0])
 def test_a_weight_multiplies_the_gradient_once(tiny, factor):
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
 
     def gradient(beta):
-        weighed = problem.replace(alpha=jnp.float32(0), beta=jnp.float32(beta))  # type: ignore[attr-defined]
-        return np.asarray(jax.grad(lambda x: problems.total(tiny.encoder, weighed, x)[0])(IMAGE))
+        weighed = nst_jax.vary(problem, alpha=0, beta=beta)
+        return np.asarray(jax.grad(lambda x: total(tiny.encoder, weighed, x)[0])(IMAGE))
 
     assert gradient(factor) == pytest.approx(factor * gradient(1.0), rel=1e-4)
 
@@ -88,30 +90,34 @@ def test_a_weight_multiplies_the_gradient_once(tiny, factor):
 @pytest.mark.parametrize("steps", [0, 1, 7])
 def test_the_image_comes_back_however_few_steps_were_taken(tiny, steps):
     # Pictures were saved only at the last scheduled call, which an optimizer that stops early never makes.
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    found = solve(tiny.encoder, problem, steps=steps, optimizer="adam", precision="float32")
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    found = nst_jax.solve(tiny.encoder, problem, steps=steps, descent=nst_jax.Adam(lr=0.05), precision="float32")
     assert found.image.shape == CONTENT.shape
     assert np.isfinite(np.asarray(found.image)).all()
     assert len(found.history["total"]) == steps + 1
-    best = float(problems.total(tiny.encoder, problem, found.image)[0])
+    best = float(total(tiny.encoder, problem, found.image)[0])
     assert best == pytest.approx(float(found.history["total"].min()), rel=1e-3)
 
 
 def test_an_optimizer_that_breaks_gives_back_the_best_image(tiny):
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    found = solve(tiny.encoder, problem, steps=20, optimizer=optax.sgd(1e30), precision="float32", clamp=False)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    descent = nst_jax.Transformation(optax.sgd(1e30), bounded=False)
+    found = nst_jax.solve(tiny.encoder, problem, steps=20, descent=descent, precision="float32")
     assert found.stopped == "non-finite"
     assert np.isfinite(np.asarray(found.image)).all()
-    assert np.isfinite(float(problems.total(tiny.encoder, problem, found.image)[0]))
+    assert np.isfinite(float(total(tiny.encoder, problem, found.image)[0]))
 
 
 @pytest.mark.parametrize("kind", ["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"])
 def test_total_variation_counts_rows_and_columns_and_not_channels(kind):
     # It differenced the last two of (height, width, channel).
+    def variation(image):
+        return distance(losses.VARIATION[kind], image, image)
+
     colours = jnp.broadcast_to(jnp.asarray([0.0, 0.5, 1.0]), (6, 6, 3))
-    assert float(losses.total_variation(colours, kind)) == 0
+    assert float(variation(colours)) == 0
     ramp = jnp.broadcast_to(jnp.arange(6.0)[:, None, None] / 6, (6, 6, 3))
-    down, right = losses.total_variation(ramp, kind), losses.total_variation(ramp.swapaxes(0, 1), kind)
+    down, right = variation(ramp), variation(ramp.swapaxes(0, 1))
     assert float(down) > 0
     assert float(down) == pytest.approx(float(right), rel=1e-5)
 
@@ -122,8 +128,8 @@ def test_grams_do_not_mix_the_images_of_a_batch(tiny):
     together = jax.vmap(ops.gram)(pair)
     alone = jnp.stack([ops.gram(CONTENT), ops.gram(OTHER)])
     assert np.asarray(together) == pytest.approx(np.asarray(alone), rel=1e-5)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    gradient = jax.grad(lambda x: problems.total(tiny.encoder, problem, x)[0])
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    gradient = jax.grad(lambda x: total(tiny.encoder, problem, x)[0])
     lanes = np.asarray(jax.vmap(gradient)(pair))
     for lane, image in zip(lanes, pair, strict=True):
         want = np.asarray(gradient(image))
@@ -134,9 +140,9 @@ def test_layers_weigh_as_in_the_paper():
     # Keras' example divides every layer by the image's size: in ours that is a kind of its own, not the default.
     gram, target = jnp.full((4, 4), 2.0), jnp.zeros((4, 4))
     paper = 16 * 4 / (4 * 4**2)
-    assert float(losses.style(gram, target)) == paper
-    assert float(losses.style(gram, target, positions=64, pixels=4096)) == paper
-    assert float(losses.style(gram, target, "keras", positions=64, pixels=4096)) != pytest.approx(paper)
+    for place in (Place(1, 4, 1), Place(64, 4, 4096)):
+        assert float(GramMatrix().distance(gram, target, place)) == paper
+    assert float(GramMatrix("keras").distance(gram, target, Place(64, 4, 4096))) != pytest.approx(paper)
 
 
 def test_a_preset_of_the_paper_has_the_papers_numbers():
@@ -152,15 +158,25 @@ def test_a_preset_of_the_paper_has_the_papers_numbers():
 
 def test_every_number_of_a_recipe_changes_the_problem(tiny):
     # An option was parsed and never used.
-    base = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    read = {"optimizer": "adam", "init": "blend:0.5"}  # what else must be chosen for some to be read
+    base = posed(tiny, read)
     changed = {
-        "alpha": 2.0, "beta": 3.0, "tv": 1.0, "lr": 0.5, "seed": 5, "layer_weights": (1.0, 2.0), "init": "grey",
-        "pooling": "avg", "padding": "reflect", "content_loss": "sum", "style_loss": "mean", "tv_loss": "absolute",
-        "content_layers": ("relu1_1",), "style_layers": ("conv1_1", "conv2_1"),
+        "alpha": 2.0, "beta": 3.0, "tv": 1.0, "lr": 0.5, "lr_schedule": "cosine", "ema": 0.9, "seed": 5, "steps": 7,
+        "layer_weights": (1.0, 2.0), "init": "grey", "optimizer": "lbfgs", "pooling": "avg", "padding": "reflect",
+        "content_loss": "sum", "style_loss": "mean", "tv_loss": "absolute", "content_layers": ("relu1_1",),
+        "style_layers": ("conv1_1", "conv2_1"), "bucket": 32, "remat": True, "precision": "tf32",
     }  # fmt: skip
+    # those of sizes and of several scales, which are for stylize; weights name the encoder
+    elsewhere = {"size", "style_size", "scales", "scale_ratio", "min_scale", "style_scaling", "coarse_steps"}
+    assert changed.keys() | elsewhere | {"first_steps", "weights"} == Recipe.__dataclass_fields__.keys()
     for name, value in changed.items():
-        other = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=Recipe(**{**RECIPE.__dict__, name: value}))
+        other = posed(tiny, {**read, name: value})
         same = jax.tree.structure(base) == jax.tree.structure(other) and all(
             np.array_equal(a, b) for a, b in zip(jax.tree.leaves(base), jax.tree.leaves(other), strict=True)
         )
         assert not same, name
+
+
+def posed(tiny, changes):
+    recipe = tidied(replace(RECIPE, **changes))
+    return nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)

@@ -3,18 +3,22 @@
 Features come from the judge's network; what a source does to them is spelled out as the source has it.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+from measured import distance
 
+import nst_jax
 from nst_jax import losses, scales
-from nst_jax import problem as problems
 from nst_jax.errors import UserError
-from nst_jax.presets import PRESETS, find
+from nst_jax.losses import W2, GramMatrix, Place
+from nst_jax.networks import VGGS
+from nst_jax.presets import PRESETS, adapted, find
+from nst_jax.problem import total
 from nst_jax.recipe import STYLE_LAYERS, Recipe, check
 
 RNG = np.random.default_rng(5)
@@ -102,23 +106,10 @@ def gordic(x, c, s, image):
     return 1e5 * mse(x["relu4_2"], c["relu4_2"]) + 3e4 * style + 1.0 * absolute(image)
 
 
-def root(a):
-    values, vectors = np.linalg.eigh(a)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-
-
-def w2(x, s, eps=1e-4):
-    x, s = (f.reshape(-1, f.shape[-1]) for f in (x, s))
-    eye = eps * np.eye(x.shape[-1])
-    a, b = np.cov(x.T, bias=True) + eye, np.cov(s.T, bias=True) + eye
-    cross = root(root(b) @ a @ root(b))
-    return mse(x.mean(0), s.mean(0)) + np.diag(b + a - 2 * cross).mean()
-
-
 def crowson(x, c, s, image):
     total = 0.015 * mse(x["relu4_2"], c["relu4_2"])
     for name, weight in zip(STYLE_LAYERS, (256, 64, 16, 4, 1), strict=True):
-        total += weight / 341 * w2(x[name], s[name])
+        total += weight / 341 * reference.w2(x[name], s[name])
     p = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
     s1, s2, s3, s4 = slice(1, -1), slice(2, None), slice(None, -1), slice(1, None)
     d1, d2 = mse(p[s1, s2], p[s1, s1]) / 3, mse(p[s2, s1], p[s1, s1]) / 3
@@ -165,13 +156,13 @@ def test_every_preset_has_its_formula():
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_presets_are_their_sources_formulas(tiny, name):
-    recipe = PRESETS[name]
+    recipe = adapted(name, scales=1)  # an objective is one of a scale
     if name == "default":
         recipe = replace(recipe, **FORMULAS)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
-    total, _ = problems.total(tiny.encoder, problem, jnp.asarray(IMAGE))
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    loss, _ = total(tiny.encoder, problem, jnp.asarray(IMAGE))
     found, c, s = (tiny.features(x, recipe.pooling, recipe.padding) for x in (IMAGE, CONTENT, STYLE))
-    assert float(total) == pytest.approx(SOURCES[name](found, c, s, np.float64(IMAGE)), rel=2e-4)
+    assert float(loss) == pytest.approx(SOURCES[name](found, c, s, np.float64(IMAGE)), rel=2e-4)
 
 
 FORMULAS = {
@@ -183,10 +174,9 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_valid_and_have_a_finite_gradient(tiny, name):
-    recipe = PRESETS[name]
-    check(recipe)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
-    value = jax.jit(jax.grad(lambda x, p: problems.total(tiny.encoder, p, x)[0]))
+    check(PRESETS[name])
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=adapted(name, scales=1))
+    value = jax.jit(jax.grad(lambda x, p: total(tiny.encoder, p, x)[0]))
     assert np.isfinite(np.asarray(value(jnp.full_like(CONTENT, 0.5), problem))).all()
     grad = np.asarray(value(jnp.asarray(CONTENT), problem))
     assert np.isfinite(grad).all()
@@ -203,7 +193,7 @@ def test_fast_and_best_are_the_default_objective_moved_otherwise(name):
 
 def test_crowsons_sizes_and_steps_are_the_sources():
     recipe = PRESETS["crowson"]
-    found = scales.plan((384, 512), (512, 512), recipe)
+    found = scales.plan((384, 512), (512, 512), recipe, VGGS["vgg16"].least_side(recipe.style_layers))
     assert [max(scale.content) for scale in found] == [128, 181, 256, 362, 512]
     assert [scale.steps(recipe) for scale in found] == [1000, 500, 500, 500, 500]
     assert recipe.ema == 0.99
@@ -217,6 +207,27 @@ def test_find_names_the_nearest():
         find("zzz")
 
 
+@pytest.mark.parametrize(
+    ("name", "rate"), [("jcjohnson", 10), ("neural-style-pt", 1), ("gordic", 10), ("anishathalye", 10)]
+)
+def test_adams_rate_is_the_sources(name, rate):
+    assert adapted(name, optimizer="adam").lr == rate / 255
+    check(adapted(name, optimizer="adam"))
+
+
+@pytest.mark.parametrize("deciders", [{"optimizer": "adam"}, {"optimizer": "lbfgs"}, {"scales": 1}, {"init": "noise"}])
+@pytest.mark.parametrize("name", PRESETS)
+def test_an_adapted_preset_is_valid_and_changes_only_what_it_must(name, deciders):
+    found = adapted(name, **deciders)
+    check(found)
+    assert {key: getattr(found, key) for key in deciders} == deciders
+    idle = {"lr", "ema", "lr_schedule", "coarse_steps", "first_steps", "scale_ratio", "style_scaling", "min_scale"}
+    kept = {f.name for f in fields(Recipe)} - idle - {"seed", *deciders}
+    assert {key: getattr(found, key) for key in kept} == {key: getattr(PRESETS[name], key) for key in kept}
+    if all(getattr(PRESETS[name], key) == choice for key, choice in deciders.items()):
+        assert found == PRESETS[name]
+
+
 # --- the formulas one by one ---
 
 
@@ -224,10 +235,18 @@ def f32(x):
     return jnp.asarray(x, jnp.float32)
 
 
+def variation(image, kind):
+    return distance(losses.VARIATION[kind], image, image)
+
+
+def w2(x, s):
+    return distance(W2(), x, s)
+
+
 @pytest.mark.parametrize(("kind", "want"), [("half-sum", 7), ("sum", 14), ("mean", 14 / 4)])
 def test_content_kinds_by_hand(kind, want, run):
     x, y = f32([[[1, 2], [0, 3]]]), jnp.zeros((1, 2, 2))
-    assert float(run(lambda x, y: losses.content(x, y, kind), x, y)) == pytest.approx(want)
+    assert float(run(lambda x, y: distance(losses.CONTENT[kind], x, y), x, y)) == pytest.approx(want)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +255,7 @@ def test_content_kinds_by_hand(kind, want, run):
 def test_style_kinds_by_hand(kind, want, run):
     # sum of squares 9 x 2^2 = 36, three channels
     a, b = jnp.full((3, 3), 3.0), jnp.ones((3, 3))
-    found = run(lambda a, b: losses.style(a, b, kind, positions=6, pixels=24), a, b)
+    found = run(lambda a, b: GramMatrix(kind).distance(a, b, Place(6, 3, 24)), a, b)
     assert float(found) == pytest.approx(want)
 
 
@@ -253,14 +272,14 @@ TV_BY_HAND = {
 @pytest.mark.parametrize("kind", TV_BY_HAND)
 def test_total_variations_by_hand(kind, run):
     image = jnp.zeros((2, 2, 3)).at[..., 0].set(f32([[0, 1], [0, 0.5]]))
-    found = run(lambda image: losses.total_variation(image, kind), image)
+    found = run(lambda image: variation(image, kind), image)
     assert float(found) == pytest.approx(TV_BY_HAND[kind], rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", [*TV_BY_HAND, "nine-point"])
 def test_total_variations_leave_the_channel_axis_alone_and_have_a_gradient_on_flat_pictures(kind):
     colours = jnp.broadcast_to(f32([0, 0.5, 1]), (4, 5, 3))
-    value, grad = jax.value_and_grad(lambda x: losses.total_variation(x, kind))(colours)
+    value, grad = jax.value_and_grad(lambda x: variation(x, kind))(colours)
     assert float(value) == 0
     assert not np.asarray(grad).any()
 
@@ -268,7 +287,7 @@ def test_total_variations_leave_the_channel_axis_alone_and_have_a_gradient_on_fl
 def test_nine_point_of_a_gentle_slope_is_the_mean_of_squares():
     # On a plane each stencil's diagonals add up to what its straight differences do.
     plane = f32(np.broadcast_to(np.arange(60)[:, None, None] * 0.01, (60, 40, 3)))
-    assert float(losses.total_variation(plane, "nine-point")) == pytest.approx(0.01**2, rel=0.05)
+    assert float(variation(plane, "nine-point")) == pytest.approx(0.01**2, rel=0.05)
 
 
 # --- mean and covariance ---
@@ -277,48 +296,44 @@ WIDE, NARROW = RNG.normal(1, 2, (9, 8, 4)), RNG.normal(0, 1, (6, 7, 4)) @ RNG.no
 
 
 def test_w2_is_that_of_the_judge(run):
-    found = run(lambda x, s: losses.bures(losses.mean_covariance(x), losses.moments(s)), f32(WIDE), f32(NARROW))
-    assert float(found) == pytest.approx(w2(WIDE, NARROW), rel=1e-3)
+    found = run(w2, f32(WIDE), f32(NARROW))
+    assert float(found) == pytest.approx(reference.w2(WIDE, NARROW), rel=1e-3)
 
 
 def test_w2_by_hand():
     # one channel: (m - m_s)^2 + (sd - sd_s)^2 = (2 - 0)^2 + (3 - 1)^2
     x, s = f32([[[5.0], [-1.0]]]), f32([[[1.0], [-1.0]]])
-    assert float(losses.bures(losses.mean_covariance(x), losses.moments(s))) == pytest.approx(8, rel=1e-3)
+    assert float(w2(x, s)) == pytest.approx(8, rel=1e-3)
 
 
 def test_w2_gradient_is_that_of_finite_differences(run):
     positions = np.stack([RNG.integers(0, n, 12) for n in WIDE.shape], 1)
-    want = reference.gradient(lambda x: w2(x, NARROW), WIDE, positions)
-    got = np.asarray(
-        run(jax.grad(lambda x, s: losses.bures(losses.mean_covariance(x), losses.moments(s))), f32(WIDE), f32(NARROW))
-    )
+    want = reference.gradient(lambda x: reference.w2(x, NARROW), WIDE, positions)
+    got = np.asarray(run(jax.grad(w2), f32(WIDE), f32(NARROW)))
     assert got[tuple(positions.T)] == pytest.approx(want, rel=1e-2, abs=1e-3 * np.abs(want).max())
 
 
 def test_w2_is_zero_at_the_target_and_blind_to_the_order_of_positions():
-    target = losses.moments(f32(WIDE))
-    value, grad = jax.value_and_grad(lambda x: losses.bures(losses.mean_covariance(x), target))(f32(WIDE))
+    value, grad = jax.value_and_grad(w2)(f32(WIDE), f32(WIDE))
     assert abs(float(value)) < 1e-4
     assert np.abs(grad).max() < 1e-4
     shuffled = RNG.permutation(WIDE.reshape(-1, 4)).reshape(12, 6, 4)
-    assert abs(float(losses.bures(losses.mean_covariance(f32(shuffled)), target))) < 1e-4
+    assert abs(float(w2(f32(shuffled), f32(WIDE)))) < 1e-4
 
 
 def test_w2_has_a_finite_gradient_with_dead_and_repeated_channels():
     x = np.repeat(WIDE[..., :2], 2, axis=-1)
     x[..., 3] = 0
-    target = losses.moments(f32(np.zeros_like(x)))
-    for style in (target, losses.moments(f32(x))):
-        value, grad = jax.value_and_grad(lambda x, s=style: losses.bures(losses.mean_covariance(x), s))(f32(1e3 * x))
+    for style in (np.zeros_like(x), x):
+        value, grad = jax.value_and_grad(w2)(f32(1e3 * x), f32(style))
         assert np.isfinite(float(value))
         assert np.isfinite(np.asarray(grad)).all()
 
 
 def test_units_are_static_so_a_sweep_does_not_change_them(tiny):
     recipe = Recipe(content_layers=("relu1_1",), style_layers=("relu1_1",), style_loss="mean", content_loss="mean")
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     structure = jax.tree.structure(problem)
-    assert jax.tree.structure(replace(problem, alpha=jnp.float32(3))) == structure
-    other = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(recipe, style_loss="johnson"))
+    assert jax.tree.structure(nst_jax.vary(problem, alpha=3)) == structure
+    other = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(recipe, style_loss="johnson"))
     assert jax.tree.structure(other) != structure

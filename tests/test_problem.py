@@ -11,12 +11,13 @@ import pytest
 import reference
 
 import nst_jax
+from nst_jax import networks
 from nst_jax import problem as problems
-from nst_jax import vgg
 from nst_jax.errors import UserError
-from nst_jax.problem import Problem
+from nst_jax.losses import Content, GramMatrix
+from nst_jax.networks import VGGS, Encoder
+from nst_jax.numbers import read
 from nst_jax.recipe import Recipe
-from nst_jax.vgg import Encoder
 
 RNG = np.random.default_rng(1)
 CONTENT, STYLE, IMAGE = (RNG.random(shape).astype(np.float32) for shape in ((12, 16, 3), (20, 10, 3), (12, 16, 3)))
@@ -44,7 +45,7 @@ VARIANTS = [("max", "zero"), ("avg", "zero"), ("max", "reflect"), ("avg", "repli
 @pytest.mark.parametrize(("pooling", "padding"), VARIANTS)
 def test_terms_and_total_are_those_of_the_judge(tiny, pooling, padding):
     recipe = replace(RECIPE, pooling=pooling, padding=padding)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     loss, found = problems.total(tiny.encoder, problem, jnp.asarray(IMAGE))
     want = judge(tiny, recipe, IMAGE)
     assert {name: float(found[name]) for name in want} == pytest.approx(want, rel=1e-4)
@@ -58,7 +59,7 @@ def test_terms_and_total_are_those_of_the_judge(tiny, pooling, padding):
 @pytest.mark.parametrize(("pooling", "padding"), VARIANTS)
 def test_the_gradient_is_that_of_finite_differences(tiny, pooling, padding):
     recipe = replace(RECIPE, pooling=pooling, padding=padding)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     got = jax.grad(lambda x: problems.total(tiny.encoder, problem, x)[0])(jnp.asarray(IMAGE))
     # the corners and edges, where padding and neighbours go wrong first, and some of the inside
     inside = np.stack([RNG.integers(0, n, 6) for n in IMAGE.shape], 1)
@@ -69,7 +70,7 @@ def test_the_gradient_is_that_of_finite_differences(tiny, pooling, padding):
 
 
 def test_terms_and_gradient_run_plain_jitted_and_vmapped(tiny, run):
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
 
     def value(problem, image):
         return problems.total(tiny.encoder, problem, image)
@@ -83,7 +84,7 @@ def test_terms_and_gradient_run_plain_jitted_and_vmapped(tiny, run):
 
 
 def test_the_total_is_zero_where_content_and_style_are_the_image(tiny):
-    problem = problems.pose(tiny.encoder, IMAGE, IMAGE, recipe=replace(RECIPE, tv=0.0))
+    problem = nst_jax.pose(tiny.encoder, IMAGE, IMAGE, recipe=replace(RECIPE, tv=0.0))
     value = jax.value_and_grad(lambda x: problems.total(tiny.encoder, problem, x)[0])
     loss, grad = value(jnp.asarray(IMAGE))
     assert float(loss) < 1e-9
@@ -91,14 +92,15 @@ def test_the_total_is_zero_where_content_and_style_are_the_image(tiny):
 
 
 def test_equal_layer_weights_by_default(tiny):
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, layer_weights=()))
-    assert list(problem.layer_weights) == list(RECIPE.style_layers)
-    assert [float(w) for w in problem.layer_weights.values()] == pytest.approx([1 / 3] * 3)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, layer_weights=()))
+    weights = read(problem, "layer_weights")
+    assert list(weights) == list(RECIPE.style_layers)
+    assert [float(w) for w in weights.values()] == pytest.approx([1 / 3] * 3)
 
 
 def test_one_layer_may_serve_content_and_style(tiny):
     recipe = Recipe(content_layers=("relu2_1",), style_layers=("relu2_1",), layer_weights=(1.0,))
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     found = problems.terms(tiny.encoder, problem, jnp.asarray(IMAGE))
     want = judge(tiny, recipe, IMAGE)
     assert {name: float(x) for name, x in found.items()} == pytest.approx({k: want[k] for k in found}, rel=1e-4)
@@ -106,7 +108,7 @@ def test_one_layer_may_serve_content_and_style(tiny):
 
 def test_a_weight_of_zero_leaves_only_the_others(tiny):
     recipe = Recipe(alpha=0.0, content_layers=(), style_layers=("relu1_1",), layer_weights=(2.0,), beta=3.0)
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     loss, found = problems.total(tiny.encoder, problem, jnp.asarray(IMAGE))
     assert float(loss) == pytest.approx(6 * float(found["style/relu1_1"]), rel=1e-6)
     assert float(found["content"]) == 0
@@ -116,12 +118,14 @@ def test_a_weight_of_zero_leaves_only_the_others(tiny):
 
 
 def test_every_number_is_a_strongly_typed_array(tiny):
-    problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    for leaf in jax.tree.leaves(replace(problem, seed=jnp.float32(0))):
-        assert isinstance(leaf, jax.Array)
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    for leaf in jax.tree.leaves(replace(problem, seed=np.float32(0), steps=np.float32(0))):
+        # NumPy's scalars have a dtype of their own, which is as strong as that of an array
+        assert isinstance(leaf, jax.Array | np.generic)
         assert leaf.dtype == jnp.float32
-        assert not leaf.weak_type
+        assert not jnp.asarray(leaf).weak_type
     assert problem.seed.dtype == jnp.uint32
+    assert problem.steps.dtype == jnp.int32
 
 
 def test_five_alphas_are_one_trace(tiny):
@@ -133,11 +137,14 @@ def test_five_alphas_are_one_trace(tiny):
         return problems.total(tiny.encoder, problem, image)[0]
 
     for alpha in (1, 2.5, np.float64(3), jnp.float32(4), 5.0):
-        problem = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, alpha=float(alpha)))
+        problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, alpha=float(alpha)))
         value(problem, jnp.asarray(IMAGE))
-    posed = problems.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
+    posed = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
     for alpha in (1, 2.5, np.float64(3), jnp.asarray(4.0), True):
-        value(problems.strong(replace(posed, alpha=alpha, seed=7)), jnp.asarray(IMAGE))
+        value(nst_jax.vary(posed, alpha=float(alpha), seed=7), jnp.asarray(IMAGE))
+        content = replace(posed.terms["content"], weight=alpha)
+        loose = replace(posed, seed=7, steps=3, terms={**posed.terms, "content": content})
+        value(problems.strong(loose), jnp.asarray(IMAGE))
     assert len(traces) == 1
 
 
@@ -146,7 +153,7 @@ def test_five_alphas_are_one_trace(tiny):
 
 def pose(tiny, init, **changes):
     given = changes.pop("given", None)
-    return problems.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, init=init, **changes), init=given)
+    return nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, init=init, **changes), init=given)
 
 
 def test_starts_from_the_content_or_grey(tiny):
@@ -198,12 +205,15 @@ REFUSED = {
     "batch": ((GREY[None], GREY), {}, "content image has shape (1, 16, 16, 3)"),
     "alpha channel": ((GREY, np.zeros((16, 16, 4))), {}, "style image has shape (16, 16, 4)"),
     "0 to 255": ((GREY, 255 * GREY), {}, "style image has values from 127.5 to 127.5"),
+    "levels": ((np.uint8(255 * GREY), GREY), {}, "content image has values of type uint8: expected floats in [0, 1]"),
     "nan": ((GREY * np.nan, GREY), {}, "content image has values from nan"),
     "too small": ((GREY[:, :7], GREY), {}, "7x16: the deepest of"),
     "unknown layer": ((GREY, GREY), {"style_layers": ("relu1_3", "relu2_1", "relu3_1")}, "'relu1_3' is not in vgg16"),
     "layer of vgg19": ((GREY, GREY), {"content_layers": ("relu3_4",)}, "'relu3_4' is not in vgg16"),
     "unread file": ((GREY, GREY), {"init": "photo.png"}, "file, 'photo.png': read it"),
     "recipe": ((GREY, GREY), {"alpha": -1.0}, "alpha is -1"),
+    "several scales": ((GREY, GREY), {"scales": 3}, "scales is 3: pose makes one scale; use nst_jax.stylize"),
+    "scales of its own choice": ((GREY, GREY), {"scales": "auto"}, "scales is auto: pose makes one scale"),
 }
 
 
@@ -211,14 +221,33 @@ REFUSED = {
 def test_pose_refuses(tiny, case):
     pictures, changes, said = REFUSED[case]
     with pytest.raises(UserError) as error:
-        problems.pose(tiny.encoder, *pictures, recipe=replace(RECIPE, **changes))
+        nst_jax.pose(tiny.encoder, *pictures, recipe=replace(RECIPE, **changes))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_pose_refuses_a_starting_image_of_another_size(tiny):
     with pytest.raises(UserError, match=r"starting image has shape \(4, 4, 3\): expected the content's \(16, 16, 3\)"):
-        problems.pose(tiny.encoder, GREY, GREY, recipe=RECIPE, init=np.zeros((4, 4, 3)))
+        nst_jax.pose(tiny.encoder, GREY, GREY, recipe=RECIPE, init=np.zeros((4, 4, 3)))
+
+
+def test_pose_refuses_weights_that_are_not_the_encoders(tiny):
+    loaded = replace(tiny.encoder, source="vgg16.h5")
+    with pytest.raises(UserError, match=r"the recipe's weights are 'vgg19' and the encoder is 'vgg16\.h5'"):
+        nst_jax.pose(loaded, GREY, GREY, recipe=replace(RECIPE, weights="vgg19"))
+    for weights in ("vgg16.h5", Recipe().weights):
+        nst_jax.pose(loaded, GREY, GREY, recipe=replace(RECIPE, weights=weights))
+
+
+def test_pictures_keep_their_own_sizes(tiny):
+    one, other = (
+        nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(RECIPE, size=size, style_size=size))
+        for size in (0, 999)
+    )
+    assert one.init.shape == CONTENT.shape
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert np.array_equal(a, b)
 
 
 # --- cost ---
@@ -230,24 +259,28 @@ def flops(layers: tuple[str, ...], h: int = 64, w: int = 48) -> tuple[float, flo
     def array(*shape):
         return jax.ShapeDtypeStruct(shape, jnp.float32)
 
+    network = VGGS["vgg16"]
     params: Any = {
-        name: {key: array(*shape) for key, shape in leaves.items()}
-        for name, leaves in vgg.param_shapes("vgg16").items()
+        name: {key: array(*shape) for key, shape in leaves.items()} for name, leaves in network.param_shapes().items()
     }
-    encoder = Encoder(params=params)
+    encoder = Encoder(params=params, network=network)
+    one: Any = jnp.float32(1)
+    each: Any = dict.fromkeys(layers, one)
+
+    def term(encoder, loss, picture):
+        targets = {layer: loss.target(x, None, ()) for layer, x in networks.features(encoder, picture, layers).items()}
+        return nst_jax.Term(one, one, each, targets, dict.fromkeys(layers, ()), loss=loss)
 
     def gradient(encoder, image, content, style):
-        c, s = problems.targets(encoder, content, style, layers, layers, "max", "zero")
-        one: Any = jnp.float32(1)
-        each: Any = dict.fromkeys(layers, one)
-        problem = Problem(
-            init=content, noise=one, seed=jnp.uint32(0), content=c, style=s, alpha=one, beta=one, tv=one,
-            layer_weights=each, lr=one,
+        made = {"content": term(encoder, Content(), content), "style": term(encoder, GramMatrix(), style)}
+        problem = nst_jax.Problem(
+            init=content, noise=one, seed=jnp.uint32(0), steps=jnp.int32(1), terms=made, descent=nst_jax.LBFGS(),
+            network=network,
         )  # fmt: skip
         return jax.grad(lambda x: problems.total(encoder, problem, x)[0])(image)
 
     def forward(encoder, image):
-        return vgg.features(encoder, image, layers)
+        return networks.features(encoder, image, layers)
 
     def cost(function, *args) -> float:
         found = jax.jit(function).lower(*args).compile().cost_analysis()
@@ -258,10 +291,10 @@ def flops(layers: tuple[str, ...], h: int = 64, w: int = 48) -> tuple[float, flo
     return cost(forward, encoder, image), cost(gradient, encoder, image, image, image)
 
 
-def conv_flops(architecture: str, last: str, h: int = 64, w: int = 48) -> float:
-    """Count the multiplications and additions of the convolutions up to `last`."""
+def conv_flops(last: str, h: int = 64, w: int = 48) -> float:
+    """Count the multiplications and additions of VGG16's convolutions up to `last`."""
     total = 0
-    for name, shapes in vgg.param_shapes(architecture).items():
+    for name, shapes in VGGS["vgg16"].param_shapes().items():
         block = int(name[4])
         total += 2 * int(np.prod(shapes["kernel"])) * (h >> (block - 1)) * (w >> (block - 1))
         if name == last:
@@ -270,7 +303,7 @@ def conv_flops(architecture: str, last: str, h: int = 64, w: int = 48) -> float:
 
 
 def test_layers_nobody_asked_for_cost_nothing():
-    shallow, deep = conv_flops("vgg16", "conv2_1"), conv_flops("vgg16", "conv5_1")
+    shallow, deep = conv_flops("conv2_1"), conv_flops("conv5_1")
     forward, gradient = flops(("relu1_1", "relu2_1"))
     assert forward == pytest.approx(shallow, rel=0.05)
     # two sets of targets, then forward and backward: four passes; Grams and the rest are small change
@@ -309,7 +342,7 @@ def golden_recipe(kind: str, pooling: str, golden) -> Recipe:
 
 def total_and_gradient(encoder, recipe: Recipe, content, style, image):
     c, s, x = (jnp.asarray(picture, jnp.float32) / 255 for picture in (content, style, image))
-    problem = problems.pose(encoder, c, s, recipe=recipe)
+    problem = nst_jax.pose(encoder, c, s, recipe=recipe)
     value = jax.jit(jax.value_and_grad(lambda x, e, p: problems.total(e, p, x), has_aux=True))
     (loss, terms), grad = value(x, encoder, problem)
     return float(loss), {name: float(term) for name, term in terms.items()}, np.float64(grad)
@@ -327,7 +360,7 @@ def test_losses_and_gradient_are_those_of_pytorch(golden, embedded, kind, poolin
         if key.startswith((f"{pooling}/term/content/{kind}", f"{pooling}/term/style/{kind}"))
     }
     assert len(want) == 6
-    want["tv"] = float(golden["term/tv"])
+    want["variation/image"] = float(golden["term/tv"])
     assert {name: terms[name] for name in want} == pytest.approx(want, rel=1e-4)
     assert loss == pytest.approx(float(golden[f"{pooling}/{kind}/total"]), rel=1e-4)
     assert np.linalg.norm(grad) == pytest.approx(float(golden[f"{pooling}/{kind}/grad_norm"]), rel=1e-4)
@@ -341,7 +374,7 @@ BOUNDS = {"float32": (1e-5, 1e-4), "tf32": (1e-3, 1e-2), "bfloat16": (1e-2, 1e-1
 @pytest.mark.parametrize("remat", [False, True])
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_every_precision_is_as_near_to_float64_as_it_should_be(golden, embedded, precision, remat):
-    prepared = vgg.prepare(embedded, precision, golden["image"].shape[:2])
+    prepared = networks.prepare(embedded, precision, golden["image"].shape[:2])
     recipe = replace(golden_recipe("relu", "max", golden), remat=remat)
     loss, _, grad = total_and_gradient(prepared, recipe, *(golden[k] for k in ("content", "style", "image")))
     of_loss, of_gradient = BOUNDS[precision]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, GATYS_2015, check, init_file
+from nst_jax.recipe import DEFAULT, GATYS_2015, check, init_file, tidied
 
 NAN, INF = float("nan"), float("inf")
 
@@ -37,8 +37,21 @@ REFUSED = {
     "schedule": ({"lr_schedule": "linear"}, "lr_schedule is 'linear': expected one of constant, cosine"),
     "ema one": ({"ema": 1.0, "optimizer": "adam"}, "ema is 1: expected a decay"),
     "ema nan": ({"ema": NAN, "optimizer": "adam"}, "ema is nan: expected a decay"),
-    "ema of another": ({"ema": 0.9}, "ema is 0.9 and optimizer is lbfgs: ema belongs to Adam; use adam, or ema 0"),
+    "ema of another": (
+        {"ema": 0.9},
+        "ema is 0.9 and optimizer is lbfgs: it belongs to Adam; change optimizer, or leave ema out",
+    ),
     "schedule of another": ({"lr_schedule": "cosine"}, "lr_schedule is cosine and optimizer is lbfgs"),
+    "rate of another": ({"lr": 0.5}, "lr is 0.5 and optimizer is lbfgs: it belongs to Adam"),
+    "seed without noise": ({"seed": 3}, "seed is 3 and init is content: a seed belongs to a start with noise"),
+    "seed without blended noise": ({"seed": 3, "init": "blend:0"}, "seed is 3 and init is blend:0"),
+    "seed of a file": ({"seed": 3, "init": "photo.png"}, "seed is 3 and init is photo.png"),
+    "coarse steps of one scale": ({"coarse_steps": 5}, "coarse_steps is 5 and scales is 1: it belongs to several"),
+    "first steps of one scale": ({"first_steps": 5}, "first_steps is 5 and scales is 1"),
+    "ratio of one scale": ({"scale_ratio": 1.5}, "scale_ratio is 1.5 and scales is 1"),
+    "style of one scale": ({"style_scaling": "fixed"}, "style_scaling is fixed and scales is 1"),
+    "least of one scale": ({"min_scale": 64}, "min_scale is 64 and scales is 1: it is for scales auto"),
+    "least of given scales": ({"min_scale": 64, "scales": 3}, "min_scale is 64 and scales is 3: it is for scales auto"),
     "pooling": ({"pooling": "l2"}, "pooling is 'l2': expected one of max, avg"),
     "padding": ({"padding": "same"}, "padding is 'same': expected one of zero"),
     "precision": ({"precision": "float16"}, "precision is 'float16': expected one of auto"),
@@ -64,7 +77,10 @@ def test_refuses(case):
         {"alpha": 0.0, "content_layers": ()},
         {"beta": 0.0, "style_layers": ()},
         {"steps": 0, "size": 0},
-        {"seed": 2**32 - 1},
+        {"seed": 2**32 - 1, "init": "noise"},
+        {"seed": 3, "init": "blend:0.1"},
+        {"optimizer": "adam", "lr": 0.5},
+        {"scales": 3, "scale_ratio": 1.5, "style_scaling": "fixed", "coarse_steps": 5},
         {"scales": "auto", "coarse_steps": 5, "first_steps": 9, "min_scale": 64},
         {"optimizer": "adam", "ema": 0.99, "lr_schedule": "cosine"},
         {"init": "blend:0"},
@@ -75,6 +91,15 @@ def test_refuses(case):
 )
 def test_accepts(changes):
     check(replace(DEFAULT, **changes))
+
+
+def test_what_nothing_reads_is_tidied_away_and_nothing_else():
+    idle = {"lr": 0.5, "ema": 0.9, "lr_schedule": "cosine", "coarse_steps": 5, "first_steps": 6, "scale_ratio": 1.5,
+            "style_scaling": "fixed", "min_scale": 64, "seed": 3}  # fmt: skip
+    kept = {"beta": 7.0, "steps": 9, "size": 100, "pooling": "avg", "init": "grey"}
+    assert tidied(replace(DEFAULT, **idle, **kept)) == replace(DEFAULT, **kept)
+    read = replace(DEFAULT, **{**idle, **kept, "optimizer": "adam", "scales": "auto", "init": "noise"})
+    assert tidied(read) == read
 
 
 def test_accepts_gatys():

@@ -1,110 +1,88 @@
-"""Architecture tables, names, preprocessing, and the network as a pure function."""
+"""VGG's names, preprocessing, prepared kernels and summaries; what every network must do is in test_families.py."""
 
-import dataclasses
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
+from conftest import TINY_CHANNELS
 
 import nst_jax
-from nst_jax import ops, vgg
+from nst_jax import networks, ops
 from nst_jax.errors import UserError
+from nst_jax.networks import CAFFE, TORCHVISION, VGG, VGGS, Encoder
 
-# Convolution parameters of Simonyan and Zisserman's configurations A, B, D and E; the published totals of 133, 133,
-# 138 and 144 million include 123,642,856 in the fully connected layers.
-PARAMETERS = {"vgg11": 9_220_480, "vgg13": 9_404_992, "vgg16": 14_714_688, "vgg19": 20_024_384}
-
-
-@pytest.mark.parametrize("architecture", vgg.ARCHITECTURES)
-def test_parameter_counts_are_those_of_the_paper(architecture):
-    shapes = vgg.param_shapes(architecture)
-    assert (
-        sum(int(np.prod(shape)) for leaves in shapes.values() for shape in leaves.values()) == PARAMETERS[architecture]
-    )
-    assert len(shapes) == sum(vgg.ARCHITECTURES[architecture])
+VGG16 = VGGS["vgg16"]
 
 
 def test_layer_names_alternate_before_and_after_the_relu():
-    names = vgg.layer_names("vgg16")
-    assert names[:4] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2")
+    names = [layer.name for layer in VGG16.layers]
+    assert names[:4] == ["conv1_1", "relu1_1", "conv1_2", "relu1_2"]
     assert names[-1] == "relu5_3"
     assert len(names) == 26
-    assert "relu4_4" in vgg.layer_names("vgg19")
+    assert "relu4_4" in [layer.name for layer in VGGS["vgg19"].layers]
     assert "relu4_4" not in names
 
 
 def test_an_unknown_layer_names_its_neighbour():
     with pytest.raises(UserError, match="did you mean 'relu4_2'"):
-        vgg.check_layers(["rellu4_2"], "vgg16")
+        VGG16.layer("rellu4_2")
     with pytest.raises(UserError, match=r"relu4_4.*vgg16"):
-        vgg.check_layers(["relu4_4"], "vgg16")
+        VGG16.layer("relu4_4")
+    with pytest.raises(UserError, match=r"'zzz' is not in vgg16: use one of conv1_1, \.\.\., relu5_3"):
+        VGG16.layer("zzz")
 
 
 @pytest.mark.parametrize(
-    ("layers", "side"), [(["relu1_1"], 2), (["conv3_1", "relu1_1"], 8), (["relu5_1"], 32), ([], 2)]
+    ("layers", "side"),
+    [(["relu1_1"], 2), (["conv3_1", "relu1_1"], 8), (["relu5_1", "image"], 32), (["image"], 1), ([], 1)],
 )
-def test_smallest_side_leaves_two_positions(layers, side):
-    assert vgg.smallest_side(layers) == side
+def test_least_side_leaves_two_positions(layers, side):
+    assert VGG16.least_side(layers) == side
 
 
 def test_preprocessing_is_keras_caffe_mode():
     image = jnp.asarray([[[1.0, 0.5, 0.0]]])  # red 255, green 127.5, blue 0
     np.testing.assert_allclose(
-        vgg.preprocess(image, vgg.CAFFE)[0, 0], [0 - 103.939, 127.5 - 116.779, 255 - 123.68], atol=1e-4
+        networks.preprocess(image, CAFFE)[0, 0], [0 - 103.939, 127.5 - 116.779, 255 - 123.68], atol=1e-4
     )
 
 
 def test_preprocessing_is_torchvisions():
     image = jnp.asarray([[[1.0, 0.5, 0.0]]])
     expected = [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225]
-    np.testing.assert_allclose(vgg.preprocess(image, vgg.TORCHVISION)[0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(networks.preprocess(image, TORCHVISION)[0, 0], expected, atol=1e-6)
 
 
 def test_an_unknown_channel_order_is_refused():
     with pytest.raises(UserError, match="RGB or BGR"):
-        dataclasses.replace(vgg.CAFFE, channel_order="GBR")
+        replace(CAFFE, channel_order="GBR")
 
 
-def random_encoder(architecture: str, channels: tuple[int, ...], monkeypatch) -> vgg.Encoder:
-    monkeypatch.setattr(vgg, "CHANNELS", channels)
+def random_encoder(name: str, channels: tuple[int, ...] = TINY_CHANNELS) -> Encoder:
+    network = VGG(name, VGGS[name].blocks, channels)
     rng = np.random.default_rng(0)
     params = {
         name: {
             k: jnp.asarray(rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1])), jnp.float32)
             for k, shape in leaves.items()
         }
-        for name, leaves in vgg.param_shapes(architecture).items()
+        for name, leaves in network.param_shapes().items()
     }
-    return vgg.Encoder(params=params, architecture=architecture)
+    return Encoder(params=params, network=network, preprocessing=CAFFE)
 
 
-@pytest.mark.parametrize("architecture", vgg.ARCHITECTURES)
-@pytest.mark.parametrize(("pooling", "padding"), [("max", "zero"), ("avg", "reflect"), ("max", "replicate")])
-def test_features_are_those_of_the_slow_judge(architecture, pooling, padding, monkeypatch):
-    encoder = random_encoder(architecture, (2, 3, 4, 4, 4), monkeypatch)
-    image = np.random.default_rng(1).random((34, 39, 3))
-    kernels = {
-        n: (np.asarray(p["kernel"], np.float64), np.asarray(p["bias"], np.float64)) for n, p in encoder.params.items()
-    }
-    x = reference.preprocess(image, "BGR", 255.0, np.array(vgg.CAFFE.mean), np.array(vgg.CAFFE.std))
-    expected = reference.features(kernels, x, pooling, padding)
-    found = vgg.features(encoder, jnp.float32(image), vgg.layer_names(architecture), pooling=pooling, padding=padding)
-    assert list(found) == list(vgg.layer_names(architecture))
-    for name, values in found.items():
-        np.testing.assert_allclose(values, expected[name], rtol=2e-4, atol=2e-3, err_msg=name)
-
-
-def test_features_are_the_same_plain_jitted_and_vmapped(monkeypatch):
-    encoder = random_encoder("vgg11", (2, 3, 4, 4, 4), monkeypatch)
+def test_features_are_the_same_plain_jitted_and_vmapped():
+    encoder = random_encoder("vgg11")
     images = jnp.float32(np.random.default_rng(2).random((3, 32, 36, 3)))
     layers = ("relu1_1", "conv3_2", "relu5_1")
 
     def f(image):
-        return vgg.features(encoder, image, layers)
+        return networks.features(encoder, image, layers)
 
     plain = [f(image) for image in images]
+    assert list(plain[0]) == list(layers)
     jitted = [jax.jit(f)(image) for image in images]
     lanes = jax.vmap(f)(images)
     for i in range(3):
@@ -115,44 +93,68 @@ def test_features_are_the_same_plain_jitted_and_vmapped(monkeypatch):
 
 @pytest.mark.parametrize(("platform", "expected"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")])
 def test_auto_precision_is_the_best_of_the_platform(platform, expected):
-    assert vgg.resolve_precision("auto", platform) == expected
-    assert vgg.resolve_precision("tf32", platform) == "tf32"
+    assert networks.resolve_precision("auto", platform) == expected
+    assert networks.resolve_precision("tf32", platform) == "tf32"
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("tf32", 1e-5), ("bfloat16", 3e-2)])
-def test_prepared_kernels_give_the_same_features(precision, tolerance, monkeypatch):
+def test_prepared_kernels_give_the_same_features(precision, tolerance):
     # tf32 is a mode of Nvidia's matrix units: on a CPU it is float32.
-    encoder = random_encoder("vgg11", (4, 4, 8, 8, 8), monkeypatch)
+    encoder = random_encoder("vgg11", (4, 4, 8, 8, 8))
     image = jnp.float32(np.random.default_rng(3).random((32, 32, 3)))
     layers = ("relu1_1", "relu4_2", "relu5_1")
-    plain = vgg.features(encoder, image, layers)
-    prepared = vgg.features(vgg.prepare(encoder, precision, (32, 32)), image, layers)
+    plain = networks.features(encoder, image, layers)
+    prepared = networks.features(networks.prepare(encoder, precision, (32, 32)), image, layers)
     for name in layers:
         error = jnp.linalg.norm((prepared[name] - plain[name]).ravel()) / jnp.linalg.norm(plain[name].ravel())
         assert error < tolerance, name
 
 
-def test_summaries_are_of_the_activations(tiny, run):
+def again(encoder: Encoder, remat: bool = True) -> Encoder:
+    return replace(encoder, network=encoder.network.configured(pooling="max", padding="zero", remat=remat))
+
+
+def spread(features, mask, given):
+    return jnp.sort(features.reshape(-1, features.shape[-1]), 0)
+
+
+def same(sums):
+    return sums
+
+
+SORTED = ops.Statistic(spread, same, additive=False)
+"""A statistic that needs the whole layer at once."""
+
+
+@pytest.mark.parametrize("prepared", [False, True])  # on a CPU conv1_1 then runs in bands
+@pytest.mark.parametrize("remat", [False, True])
+def test_summaries_are_of_the_activations(tiny, run, prepared, remat):
     image = jnp.asarray(np.random.default_rng(5).random((16, 16, 3)), jnp.float32)
     layers = ("conv1_1", "relu1_1", "conv1_2", "relu2_1", "relu2_2")
+    encoder = again(networks.prepare(tiny.encoder, "float32", (16, 16)) if prepared else tiny.encoder, remat)
+    expected = networks.features(tiny.encoder, image, layers)
+    wanted: dict[str, ops.Summaries] = {
+        name: (ops.Summary(ops.GRAM), ops.Summary(ops.MOMENTS, given=x[0, 0])) for name, x in expected.items()
+    }
+    wanted["relu1_1"] += (ops.Summary(SORTED),)
 
-    def look(x):
-        return vgg.features_and(tiny.encoder, x, layers[1:3], dict.fromkeys(layers, ops.GRAM), remat=True)
-
-    expected = vgg.features(tiny.encoder, image, layers)
-    found, made = run(look, image)
+    found, made = run(lambda x: networks.summarise(encoder, x, layers[1:3], wanted), image)
     assert found.keys() == set(layers[1:3])
-    for name in layers:
-        np.testing.assert_allclose(made[name], ops.gram(expected[name]), rtol=1e-4, atol=1e-4)
+    for name, x in expected.items():
+        assert len(made[name]) == len(wanted[name])
+        for summary, statistic in zip(wanted[name], made[name], strict=True):
+            for a, b in zip(jax.tree.leaves(statistic), jax.tree.leaves(summary(x)), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_the_first_layer_computed_again_takes_less_memory():
-    encoder = vgg.prepare(nst_jax.load_encoder(), "float32", (128, 128))
+    encoder = networks.prepare(nst_jax.load_encoder(), "float32", (128, 128))
+    wanted: dict[str, ops.Summaries] = dict.fromkeys(("relu1_1", "relu4_1"), (ops.Summary(ops.GRAM),))
 
     def memory(remat):
         def loss(x):
-            _, made = vgg.features_and(encoder, x, (), dict.fromkeys(("relu1_1", "relu4_1"), ops.GRAM), remat=remat)
-            return sum(jnp.sum(gram**2) for gram in made.values())
+            _, made = networks.summarise(again(encoder, remat), x, (), wanted)
+            return sum(jnp.sum(gram**2) for (gram,) in made.values())
 
         found = jax.jit(jax.grad(loss)).lower(jnp.zeros((128, 128, 3))).compile().memory_analysis()
         assert found is not None
