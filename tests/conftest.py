@@ -1,18 +1,21 @@
 """Fixtures that several test files share: a tiny seeded VGG, and the three ways to run a pure function."""
 
+import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import compiling
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
 
-from nst_jax import vgg
+from nst_jax import compiler, optimize, vgg
 from nst_jax.vgg import Encoder, Preprocessing
 
 # benchmarks/ and experiments/ are not installed; at the end, so that the installed package is the one tested
@@ -20,6 +23,26 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 # A broadcast between arrays of different ranks is written out, or it is a mistake.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+STORE = pytest.StashKey[Path | None]()
+"""Where the session keeps compiled programs, if it is to be removed at the end."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--optimized", action="store_true", help="compile as for a user; cheaply by default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Tracing makes many objects that live on: looking through all of them again and again was a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20)
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # a worker inherits what its session has set
+        config.stash[STORE] = compiling.prepare(cheaply=not config.getoption("optimized"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    compiling.remove(config.stash.get(STORE, None))
+
 
 TINY_CHANNELS = (2, 3, 4, 4, 4)
 ODD = Preprocessing("BGR", 2.0, (0.1, 0.5, 0.9), (0.5, 1.0, 2.0))
@@ -77,6 +100,17 @@ WAYS = {
 def run(request: pytest.FixtureRequest) -> Callable:
     """Give `run(function, *pytrees)`: the same call plain, jitted and vmapped."""
     return WAYS[request.param]
+
+
+@pytest.fixture
+def optimized(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile the solver as for a user: for a test in which the last digits count."""
+    monkeypatch.setattr(compiler, "CPU", {**compiler.CPU, **compiling.PLAINLY})
+    compiler.options.cache_clear()
+    optimize.advancing.cache_clear()
+    yield
+    compiler.options.cache_clear()
+    optimize.advancing.cache_clear()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import nst_jax
 from benchmarks import convergence
 
 
-def test_adam_takes_the_same_first_steps():
+def test_adam_takes_the_same_first_steps(optimized):
     golden = np.load(convergence.GOLDEN)
     encoder, problem = convergence.pose()
     solution = nst_jax.solve(encoder, problem, steps=4, optimizer="adam", precision="float32")
