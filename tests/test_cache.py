@@ -1,10 +1,10 @@
 """The persistent compilation cache: in the user's cache directory, switchable, and never in the way."""
 
-import os
 import subprocess
 import sys
 
 import numpy as np
+from compiling import without_store
 from PIL import Image
 
 CODE = """
@@ -20,7 +20,7 @@ print(folder)
 
 
 def python(code: str, home, **more: str) -> str:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(home), **more}
+    environment = {**without_store(), "XDG_CACHE_HOME": str(home), **more}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -47,7 +47,7 @@ def test_no_cache_keeps_nothing(tmp_path):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / name)
     argv = ["stylize", "c.png", "s.png", "-o", "o.png", "--size", "16", "--steps", "1", "--no-cache"]
     layers = ["--content-layers", "relu1_1", "--style-layers", "relu1_1"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home")}
+    environment = {**without_store(), "XDG_CACHE_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "nst_jax", *argv, *layers]
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert not (tmp_path / "home" / "nst_jax").exists()
