@@ -26,6 +26,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5, help="iterations a round")
     parser.add_argument("--rounds", type=int, default=5, help="times that each contender has its turn")
     parser.add_argument("--only", default="", help="comma-separated parts of names, to run fewer contenders")
+    parser.add_argument("--without", default="", help="comma-separated parts of names to leave out of those")
     parser.add_argument("--limit", type=int, default=300, help="seconds that building one contender may take")
     parser.add_argument("--out", type=Path, help="JSON file for every measurement")
     return parser.parse_args(arguments)
@@ -62,11 +63,12 @@ def builders(size: int, batch: int, precision: str, args: argparse.Namespace) ->
         from benchmarks.torch_reference import variants
     except ImportError:
         print("PyTorch is not installed: timing nst_jax alone (pip install 'nst-jax[bench]')", file=sys.stderr)
-        return found
-    for variant in variants(args.device, precision):
-        found[variant.name] = lambda variant=variant: contenders.theirs(size, batch, variant, args.device)
-    wanted = args.only.split(",")
-    return {name: build for name, build in found.items() if any(word in name for word in wanted)}
+    else:
+        for variant in variants(args.device, precision):
+            found[variant.name] = lambda variant=variant: contenders.theirs(size, batch, variant, args.device)
+    wanted, unwanted = args.only.split(","), [word for word in args.without.split(",") if word]
+    found = {name: build for name, build in found.items() if any(word in name for word in wanted)}
+    return {name: build for name, build in found.items() if not any(word in name for word in unwanted)}
 
 
 def measure(builds: dict[str, Callable], rows: dict[str, Row], args: argparse.Namespace) -> None:

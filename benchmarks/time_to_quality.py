@@ -85,23 +85,34 @@ def run_pair(pair: str, init: str, args: argparse.Namespace) -> tuple[list[Curve
     """Pose one pair and run every contender from one start; give the curves and the pictures."""
     import jax
 
-    from experiments.common import picture
-    from nst_jax import load_encoder, networks, pose, total
+    from benchmarks.contenders import ROOT
+    from nst_jax import images, load_encoder, networks, pose, total
     from nst_jax.problem import start
 
     encoder = load_encoder()
-    content, style = (picture(name, args.size) for name in pair.split(":"))
+    files = (ROOT / "examples/images" / f"{name}.jpg" for name in pair.split(":"))
+    content, style = (images.resize(images.read(file).rgb, args.size) for file in files)
     recipe = objective(content.shape[:2], init)
     problem = pose(encoder, content, style, recipe=recipe)
     exact = networks.prepare(replace(encoder, network=problem.network), "float32", content.shape[:2])
     value = jax.jit(lambda image: total(exact, problem, image)[0])
     begin = np.asarray(start(problem))
     found = {p: ours(encoder, content, style, in_the_way_of(recipe, p, args.ours_steps)) for p in args.presets}
-    if args.torch_iterations:
+    if args.torch_iterations and torch_is_there():
         rivals = (LBFGS, ADAM) if args.torch_adam else (LBFGS,)
         found |= {name: theirs(name, content, style, begin, recipe, args) for name in rivals}
     curves, images = race(found, lambda image: float(value(image)), pair, init)
     return curves, {"content": content, "style": style, **images}
+
+
+def torch_is_there() -> bool:
+    """Say whether PyTorch is installed, and tell whoever runs this if it is not."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        print("PyTorch is not installed: nst_jax runs alone (pip install 'nst-jax[bench]')", file=sys.stderr)
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -35,13 +35,13 @@ def assert_same(found: Path, expected: Path) -> None:
 
 
 def begin(place: Path, where: str, command: str, *words: str, **environment: str) -> subprocess.Popen:
-    """Start `nst-jax command` in place/where, with one store of compiled programs for all processes.
+    """Start `nst-jax command` in place/where; every program that it compiles is kept for the processes after it.
 
     A run goes into the folder `run`, a single picture of `stylize` to `out.png`.
     """
     (place / where).mkdir(exist_ok=True)
     output = "out.png" if command == "stylize" else "run"
-    store = {"JAX_COMPILATION_CACHE_DIR": str(place / "store"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    store = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     return subprocess.Popen(
         [sys.executable, "-m", "nst_jax", command, *words, "-o", output, *SMALL],
         cwd=place / where,

@@ -82,7 +82,7 @@ def test_a_weight_multiplies_the_gradient_once(tiny, factor):
 
     def gradient(beta):
         weighed = nst_jax.vary(problem, alpha=0, beta=beta)
-        return np.asarray(jax.grad(lambda x: total(tiny.encoder, weighed, x)[0])(IMAGE))
+        return np.asarray(jax.jit(jax.grad(lambda x: total(tiny.encoder, weighed, x)[0]))(IMAGE))
 
     assert gradient(factor) == pytest.approx(factor * gradient(1.0), rel=1e-4)
 
@@ -129,8 +129,8 @@ def test_grams_do_not_mix_the_images_of_a_batch(tiny):
     alone = jnp.stack([ops.gram(CONTENT), ops.gram(OTHER)])
     assert np.asarray(together) == pytest.approx(np.asarray(alone), rel=1e-5)
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=RECIPE)
-    gradient = jax.grad(lambda x: total(tiny.encoder, problem, x)[0])
-    lanes = np.asarray(jax.vmap(gradient)(pair))
+    gradient = jax.jit(jax.grad(lambda x: total(tiny.encoder, problem, x)[0]))
+    lanes = np.asarray(jax.jit(jax.vmap(gradient))(pair))
     for lane, image in zip(lanes, pair, strict=True):
         want = np.asarray(gradient(image))
         assert lane == pytest.approx(want, rel=1e-3, abs=1e-4 * float(np.abs(want).max()))

@@ -60,7 +60,7 @@ def test_terms_and_total_are_those_of_the_judge(tiny, pooling, padding):
 def test_the_gradient_is_that_of_finite_differences(tiny, pooling, padding):
     recipe = replace(RECIPE, pooling=pooling, padding=padding)
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
-    got = jax.grad(lambda x: problems.total(tiny.encoder, problem, x)[0])(jnp.asarray(IMAGE))
+    got = jax.jit(jax.grad(lambda x: problems.total(tiny.encoder, problem, x)[0]))(jnp.asarray(IMAGE))
     # the corners and edges, where padding and neighbours go wrong first, and some of the inside
     inside = np.stack([RNG.integers(0, n, 6) for n in IMAGE.shape], 1)
     positions = np.concatenate([[(0, 0, 0), (11, 15, 2), (0, 15, 1), (11, 7, 0)], inside])
@@ -79,13 +79,13 @@ def test_terms_and_gradient_run_plain_jitted_and_vmapped(tiny, run):
     want = judge(tiny, RECIPE, IMAGE)
     assert float(loss) == pytest.approx(want["total"], rel=1e-4)
     assert {name: float(terms[name]) for name in want} == pytest.approx(want, rel=1e-4)
-    alone = jax.grad(value, argnums=1, has_aux=True)(problem, jnp.asarray(IMAGE))[0]
+    alone = jax.jit(jax.grad(value, argnums=1, has_aux=True))(problem, jnp.asarray(IMAGE))[0]
     assert np.asarray(grad) == pytest.approx(np.asarray(alone), rel=1e-3, abs=1e-4 * float(jnp.abs(alone).max()))
 
 
 def test_the_total_is_zero_where_content_and_style_are_the_image(tiny):
     problem = nst_jax.pose(tiny.encoder, IMAGE, IMAGE, recipe=replace(RECIPE, tv=0.0))
-    value = jax.value_and_grad(lambda x: problems.total(tiny.encoder, problem, x)[0])
+    value = jax.jit(jax.value_and_grad(lambda x: problems.total(tiny.encoder, problem, x)[0]))
     loss, grad = value(jnp.asarray(IMAGE))
     assert float(loss) < 1e-9
     assert np.abs(grad).max() < 1e-5

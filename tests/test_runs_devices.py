@@ -1,5 +1,6 @@
 """The same command on several devices and in several processes: each lane as it is on one."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from run_files import begin, draw, finish, results
 
 from nst_jax import images
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+EIGHT = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"}
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,13 @@ SIZE = (34, 44)
 GRAMS = [name for name, recipe in PRESETS.items() if recipe.style_loss != "w2"]
 
 
+# what differs in numbers alone is compiled once
+GRADIENT = jax.jit(jax.grad(lambda image, encoder, problem: total(encoder, problem, image)[0]))
+
+
 def gradient(tiny, recipe):
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
-    return np.asarray(jax.jit(jax.grad(lambda x: total(tiny.encoder, problem, x)[0]))(IMAGE), np.float64)
+    return np.asarray(GRADIENT(IMAGE, tiny.encoder, problem), np.float64)
 
 
 def parallel(a, b):

@@ -5,7 +5,6 @@ import difflib
 from pathlib import Path
 
 import jax
-import platformdirs
 
 from nst_jax import packaged
 from nst_jax.errors import UserError
@@ -22,6 +21,8 @@ FETCHED = ("vgg19", "vgg16-float32")
 
 def cache_dir() -> Path:
     """Say where fetched weights live; it need not exist."""
+    import platformdirs
+
     return Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "weights"
 
 
