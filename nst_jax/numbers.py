@@ -35,6 +35,15 @@ def path(name: str) -> str:
     return ALIASES.get(head, head) + dot + rest
 
 
+def called(name: str) -> str:
+    """Give the one name of a number: a recipe's where it has one, else its path."""
+    whole = path(name)
+    for alias, place in ALIASES.items():
+        if whole == place or whole.startswith(f"{place}."):
+            return alias + whole.removeprefix(place)
+    return whole
+
+
 def read(problem: Problem, name: str) -> Any:
     """Give a number, or the mapping of several.
 

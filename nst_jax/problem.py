@@ -11,6 +11,7 @@ from flax import struct
 
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent
+from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient, Whole
 from nst_jax.losses import Loss, Place
 from nst_jax.networks import Encoder, Network, summarise
@@ -149,6 +150,8 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     for name, term in problem.terms.items():
         for layer in term.targets:
             if term.loss.statistic == FEATURES:
+                if layer in term.masks:
+                    raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
                 whole[layer] = None
                 continue
             before = asked.get(layer, ())

@@ -1,5 +1,6 @@
 """What a researcher hands in: values that compare by what they hold, so that equal ones share a compiled program."""
 
+from functools import cached_property
 from typing import Any
 
 from nst_jax.errors import UserError
@@ -14,15 +15,20 @@ class Value:
 
     def __eq__(self, other: object) -> bool:
         """Compare by kind and attributes."""
-        return type(self) is type(other) and vars(self) == vars(other)
+        return isinstance(other, Value) and type(self) is type(other) and _attributes(self) == _attributes(other)
 
     def __hash__(self) -> int:
         """Hash by kind and attributes."""
-        return hash((type(self), tuple(sorted(vars(self).items()))))
+        return hash((type(self), tuple(sorted(_attributes(self).items()))))
 
     def __repr__(self) -> str:
         """Name the kind and its attributes."""
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in sorted(vars(self).items()))})"
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in sorted(_attributes(self).items()))})"
+
+
+def _attributes(value: Value) -> dict[str, Any]:
+    """Give the attributes of a value, without what it has worked out from them and kept."""
+    return {k: v for k, v in vars(value).items() if not isinstance(getattr(type(value), k, None), cached_property)}
 
 
 def check(value: Any, kind: type, what: str, needs: tuple[str, ...]) -> None:

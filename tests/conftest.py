@@ -86,8 +86,21 @@ def _vmapped(function: Callable, *args: Any) -> Any:
         other = x + 1 if jnp.issubdtype(x.dtype, jnp.integer) else 0.5 * jnp.flip(x) + jnp.asarray(0.25, x.dtype)
         return jnp.stack([other, x])
 
-    out = jax.vmap(function)(*jax.tree.map(beside, args))
+    out = jax.jit(jax.vmap(function))(*jax.tree.map(beside, args))
     return jax.tree.map(lambda x: x[1], out)
+
+
+ROOM = 3 * 2**30
+"""Bytes of a process, above which what it compiled is forgotten; the session's store still has the large programs."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room() -> Iterator[None]:
+    """Keep a worker small: each compiled program stays in memory until it is forgotten."""
+    yield
+    if sys.platform == "linux" and int(Path("/proc/self/statm").read_text().split()[1]) * 4096 > ROOM:
+        jax.clear_caches()
+        gc.collect()
 
 
 WAYS = {

@@ -11,6 +11,7 @@ import nst_jax
 from nst_jax import Watch, images, metrics, optimize, record, scales
 from nst_jax.cli import batch
 from nst_jax.cli.main import parse
+from nst_jax.cli.values import Read, read_settings
 from nst_jax.errors import UserError
 from nst_jax.numbers import read
 from nst_jax.posing import Pair
@@ -174,23 +175,24 @@ def test_metrics_of_eight_shapes_are_two_programs_and_those_of_the_pictures(tiny
             np.testing.assert_allclose(found[i][name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
-def asked(*words: str) -> Recipe:
+def asked(*words: str) -> Read:
     command = parse(["batch", "in", "--styles", "s.png", "-o", "out", *words])
     assert isinstance(command, batch.Batch)
-    return command.recipe
+    return read_settings(command.settings)
 
 
 def test_batch_chooses_a_bucket_by_the_shapes(tmp_path) -> None:
-    unset = asked()
+    unset, small = asked(), asked("--size", "31")
     paths = [draw(tmp_path / f"{i}.png", i, w, h) for i, (h, w) in enumerate(SHAPES)]
     paths.append(draw(tmp_path / "twice.png", 1, 62, 40))
     said: list[str] = []
-    small = replace(unset, size=31)
-    assert batch.bucketed(small, paths, said.append) == replace(DEFAULT, size=31, bucket=64)
+    assert batch.bucketed(small, paths, said.append).recipe == replace(DEFAULT, size=31, bucket=64)
+    assert batch.bucketed(small, paths, said.append).given == {"size": 31, "bucket": 64}
+    said.pop()
     assert said == ["contents of 7 shapes: padded to multiples of 64 pixels and cut again; --bucket 1 for none"]
-    assert batch.bucketed(unset, paths[:4], said.append) == DEFAULT
-    assert batch.bucketed(replace(small, scales=2), paths, said.append).bucket == 64
-    assert batch.bucketed(asked("--bucket", "1"), paths, said.append) == DEFAULT
+    assert batch.bucketed(unset, paths[:4], said.append).recipe == DEFAULT
+    assert batch.bucketed(asked("--size", "31", "--scales", "2"), paths, said.append).recipe.bucket == 64
+    assert batch.bucketed(asked("--bucket", "1"), paths, said.append).recipe == DEFAULT
     assert len(said) == 2
 
 

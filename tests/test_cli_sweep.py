@@ -8,6 +8,7 @@ from run_files import draw
 
 from nst_jax.cli import axes, batch, running, sweep
 from nst_jax.cli.main import main, parse
+from nst_jax.cli.values import Read, read_settings
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT
 
@@ -20,7 +21,7 @@ from nst_jax.recipe import DEFAULT
         ("1e3, 2.5", (1000, 2.5)),
         ("0..3", (0, 1, 2, 3)),
         ("5..5", (5,)),
-        ("0:1:5", (0, 0.25, 0.5, 0.75, 1)),
+        ("0:1:5lin", (0, 0.25, 0.5, 0.75, 1)),
         ("10:0:3lin", (10, 5, 0)),
         ("1e1:1e5:5log", (10, 100, 1000, 10000, 100000)),
         ("1e1:1e5:9log", (10, 31.6227766017, 100, 316.227766017, 1000, 3162.27766017, 10000, 31622.7766017, 1e5)),
@@ -53,17 +54,73 @@ def sweep_of(words: list[str]) -> sweep.Sweep:
     return command
 
 
+def read(command: sweep.Sweep) -> Read:
+    return read_settings(command.settings, command.vary)
+
+
 def test_single_values_are_the_recipe_and_several_are_axes() -> None:
-    words = ["--beta", "1,10", "--alpha", "5", "--seed", "0..1", "--pooling", "avg", "--lr", "0.1:0.2:2"]
+    words = ["--beta", "1,10", "--alpha", "5", "--seed", "0..1", "--pooling", "avg", "--lr", "0.1:0.2:2lin"]
     command = sweep_of(["c.png", "s.png", "-o", "out", *words])
-    recipe, many = sweep.read(command.recipe, command.vary)
-    assert (recipe.alpha, recipe.pooling, recipe.steps) == (5, "avg", DEFAULT.steps)
-    assert many == {"beta": (1, 10), "seed": (0, 1), "lr": (0.1, 0.2)}
+    found = read(command)
+    assert (found.recipe.alpha, found.recipe.pooling, found.recipe.steps) == (5, "avg", DEFAULT.steps)
+    assert found.given == {"alpha": 5, "pooling": "avg"}
+    assert found.axes == {"beta": (1, 10), "seed": (0, 1), "lr": (0.1, 0.2)}
+
+
+STRUCTURAL = {
+    "--pooling max,avg": {"pooling": ("max", "avg")},
+    "--style-loss gatys,w2": {"style_loss": ("gatys", "w2")},
+    "--content-loss sum,mean": {"content_loss": ("sum", "mean")},
+    "--optimizer adam,lbfgs": {"optimizer": ("adam", "lbfgs")},
+    "--init content,noise": {"init": ("content", "noise")},
+    "--weights vgg16,other.h5": {"weights": ("vgg16", "other.h5")},
+    "--precision float32,bfloat16": {"precision": ("float32", "bfloat16")},
+    "--preset jcjohnson,default": {"preset": ("jcjohnson", "default")},
+    "--scales 1,auto": {"scales": (1, "auto")},
+    "--style-layers relu1_1+relu2_1,relu3_1": {"style_layers": (("relu1_1", "relu2_1"), ("relu3_1",))},
+    "--content-layers relu3_2,relu4_2": {"content_layers": (("relu3_2",), ("relu4_2",))},
+    "--layer-weights 1+0+0+0+0,0+0+0+0+1": {"layer_weights": ((1, 0, 0, 0, 0), (0, 0, 0, 0, 1))},
+    "--ema 0.9,0.99": {"ema": (0.9, 0.99)},
+    "--style-layers relu1_1 relu2_1": {},
+    "--init a,b.png": {"init": ("a", "b.png")},
+}
+
+
+@pytest.mark.parametrize("words", STRUCTURAL)
+def test_every_setting_can_have_several_values(words) -> None:
+    for command in (["sweep", "c.png", "s.png"], ["batch", "c.png", "--styles", "s.png"]):
+        parsed = parse([*command, "-o", "out", *words.split()])
+        assert isinstance(parsed, sweep.Sweep | batch.Batch)
+        assert read_settings(parsed.settings).axes == STRUCTURAL[words]
+
+
+def test_a_file_whose_name_has_a_comma_is_one_value(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "a,b.png", 1)
+    assert read(sweep_of(["c.png", "s.png", "-o", "out", "--init", "a,b.png"])).given == {"init": "a,b.png"}
+
+
+def test_a_file_of_options_can_hold_structural_axes(tmp_path) -> None:
+    (tmp_path / "sweep.toml").write_text(
+        'content = "c.png"\nstyle = "s.png"\nout = "run"\npooling = ["max", "avg"]\npreset = ["crowson", "default"]\n'
+        'style_layers = [["relu1_1"], ["relu2_1", "relu3_1"]]\n'
+    )
+    found = read(sweep_of([str(tmp_path / "sweep.toml")]))
+    assert found.axes == {
+        "preset": ("crowson", "default"),
+        "style_layers": (("relu1_1",), ("relu2_1", "relu3_1")),
+        "pooling": ("max", "avg"),
+    }
+
+
+def test_a_spacing_that_is_not_said_is_refused() -> None:
+    with pytest.raises(UserError, match=r"write 1e2:1e6:5log or 1e2:1e6:5lin"):
+        axes.parse("beta", "1e2:1e6:5")
 
 
 def test_without_options_the_recipe_is_the_default() -> None:
     command = sweep_of(["c.png", "s.png", "-o", "out"])
-    assert sweep.read(command.recipe, command.vary) == (DEFAULT, {})
+    assert read(command) == Read("default", {}, DEFAULT, {})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +134,7 @@ def test_without_options_the_recipe_is_the_default() -> None:
 )
 def test_dotted_names(words) -> None:
     command = sweep_of(["c.png", "s.png", "-o", "out", *words])
-    assert sweep.read(command.recipe, command.vary)[1] == {"layer_weights.relu4_1": (0, 1)}
+    assert read(command).axes == {"layer_weights.relu4_1": (0, 1)}
 
 
 def test_zip_moves_axes_together() -> None:
@@ -101,9 +158,9 @@ def test_a_file_holds_the_same_options(tmp_path) -> None:
     assert (command.content, command.style) == (tmp_path / "c.png", tmp_path / "in/s.png")
     options = command.running
     assert (options.out, options.metrics, options.dry_run, options.lanes) == (tmp_path / "run", False, True, 2)
-    recipe, many = sweep.read(command.recipe, command.vary)
-    assert (recipe.tv, recipe.style_layers) == (0.5, ("relu1_1", "relu2_1"))
-    assert many == {"beta": (10, 100, 1000), "seed": (0, 1), "layer_weights.relu2_1": (0, 0.5)}
+    found = read(command)
+    assert (found.recipe.tv, found.recipe.style_layers) == (0.5, ("relu1_1", "relu2_1"))
+    assert found.axes == {"beta": (10, 100, 1000), "seed": (0, 1), "layer_weights.relu2_1": (0, 0.5)}
     assert command.zip == ("seed", "beta")
 
 

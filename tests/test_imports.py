@@ -12,9 +12,9 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "files", "packaged", "types", "value", "recipe", "axis", "presets", "images", "ops", "networks",
-    "weights", "losses", "pixels", "metrics", "canvases", "descents", "gradients", "problem", "numbers", "posing",
-    "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
+    "errors", "files", "packaged", "types", "value", "recipe", "axis", "presets", "settings", "images", "ops",
+    "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents", "gradients", "problem", "numbers",
+    "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "lanczos", "transparency", "scaling", "reading", "writing"],
@@ -26,12 +26,12 @@ INSIDE = {
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
-    "batch": ["sweep", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
+    "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
     "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
-        "axes", "interrupt", "progress", "lanes_progress", "preset", "dialects", "single", "running", "stylize",
-        "rerun", "demo", "batch", "sweep", "translate", "units", "weights", "main",
+        "axes", "values", "interrupt", "progress", "lanes_progress", "preset", "dialects", "single", "running",
+        "stylize", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

@@ -1,15 +1,16 @@
 """Every descent and every canvas by the same tests; a new one is tested by being listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import struct
+from jax.flatten_util import ravel_pytree
 from objectives import NOBODY, Cliff, pose
 
 import nst_jax
@@ -17,7 +18,7 @@ from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import LBFGS, Adam, Descent, Transformation, Zoom
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class HeavyBall(Descent):
     """Momentum of a reader's own."""
 
@@ -55,7 +56,7 @@ class Tiles(Canvas):
 
     def encode(self, image):
         h, w, _ = image.shape
-        return jax.image.resize(image, (h // self.side, w // self.side, 3), "linear")
+        return image.reshape(h // self.side, self.side, w // self.side, self.side, 3).mean((1, 3))
 
     def draw(self, x, size):
         return x.repeat(self.side, 0).repeat(self.side, 1)
@@ -87,7 +88,7 @@ def two_lanes(descent: Descent, canvas: Canvas) -> nst_jax.Sweep:
     """Pose a bowl whose bottom is free, and one with a cliff before it."""
     problem = pose(Cliff(), descent, start=0.8, canvas=canvas)
     term = problem.terms["own"]
-    edges = [problem.replace(terms={"own": term.replace(given={"image": np.float32(edge)})}) for edge in (-9, 0.6)]
+    edges = [replace(problem, terms={"own": replace(term, given={"image": np.float32(e)})}) for e in (-9, 0.6)]
     return nst_jax.stack(edges)
 
 
@@ -151,8 +152,8 @@ def test_its_gradient_is_that_of_finite_differences(canvas):
 @canvases
 def test_its_metric_is_symmetric_and_positive(canvas):
     x = canvas.encode(jnp.full((4, 4, 3), 0.5, jnp.float32))
-    flat, unravel = jax.flatten_util.ravel_pytree(x)
-    rows = [jax.flatten_util.ravel_pytree(canvas.metric(unravel(row)))[0] for row in jnp.eye(flat.size)]
+    flat, unravel = ravel_pytree(x)
+    rows = [ravel_pytree(canvas.metric(unravel(row)))[0] for row in jnp.eye(flat.size)]
     matrix = np.asarray(rows, np.float64)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
     assert np.linalg.eigvalsh(matrix).min() > 0

@@ -1,6 +1,6 @@
 """The loop, judged on a parabola: what it keeps, when it stops, and that it never loses the image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,7 @@ def test_lbfgs_has_nowhere_to_step_back_to_from_a_bad_start():
 
 
 def test_one_bad_lane_never_touches_its_neighbours():
-    lanes = [cliff(descent=Adam(lr=jnp.float32(lr))).replace(steps=jnp.int32(9)) for lr in (0.001, 0.05, 0.002)]
+    lanes = [replace(cliff(descent=Adam(lr=jnp.float32(x))), steps=jnp.int32(9)) for x in (0.001, 0.05, 0.002)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *lanes)
     states = jax.vmap(optimize.begin)(stacked)
     after, _ = jax.vmap(lambda p, s: optimize.advance(NOBODY, p, s, length=10))(stacked, states)

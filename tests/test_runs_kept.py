@@ -70,7 +70,7 @@ class Split(Canvas):
         mean = jnp.mean(image, (0, 1), keepdims=True)
         return {"mean": mean, "rest": (image - mean) / self.gain}
 
-    def draw(self, x: Any) -> Any:
+    def draw(self, x: Any, size: tuple[int, int]) -> Any:
         """Add it again."""
         return jnp.clip(x["mean"] + self.gain * x["rest"], 0, 1)
 

@@ -57,7 +57,7 @@ def killed(place: Path, where: str, kills: int) -> int:
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(place, whole) -> None:
-    assert killed(place, "killed", 3) >= 1
+    assert killed(place, "killed", 2) >= 1
     assert_same(place / "killed/run", whole)
 
 
@@ -85,7 +85,7 @@ def test_a_dry_run_tells_everything_and_writes_nothing(place, whole) -> None:
     said = finish(begin(place, "dry", "sweep", *SWEEP, "--dry-run"))
     assert "beta=1000" in said
     assert "2 chunks of 2" in said
-    assert "of computing" in said
+    assert "nothing was computed or written" in said
     assert list((place / "dry").iterdir()) == []
 
 
@@ -107,7 +107,7 @@ def whole_picture(place) -> bytes:
     return (place / "picture/out.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("kind", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_stopped_picture_goes_on_to_the_same_bytes(place, whole_picture, kind) -> None:
     folder = place / f"picture-{kind.name}"
     process = begin(place, folder.name, "stylize", *PICTURE)

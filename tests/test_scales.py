@@ -150,7 +150,7 @@ def test_adam_keeps_its_moments_and_its_count(tiny):
     coarse, fine = scales.pose_scales(tiny.encoder, Pair(picture(1), picture(2)), recipe)
     advance = jax.jit(optimize.advance, static_argnames="length")
     state, _ = advance(tiny.encoder, coarse, optimize.begin(coarse), length=5)
-    new = optimize.enlarge(state, fine)
+    new = optimize.enlarge(state, fine, (16, 20))
     assert int(optax.tree.get(new.descent, "count")) == 4
     for name in ("mu", "nu"):
         old, grown = (np.asarray(optax.tree.get(x.descent, name)) for x in (state, new))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import struct
 
 import nst_jax
 from nst_jax import Compare, made, posing
@@ -24,7 +24,7 @@ RECIPE = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1")
 CONTENT, STYLE = (np.random.default_rng(i).uniform(size=(16, 18, 3)).astype(np.float32) for i in (0, 1))
 
 
-def pose(tiny, recipe=RECIPE, **values):
+def pose(tiny, recipe: Recipe = RECIPE, **values: Any):
     return nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe, **values)
 
 
@@ -71,7 +71,7 @@ class NoDraw(Canvas):
         return image
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class NoUpdate(Descent):
     def init(self, x, canvas):
         return ()
@@ -81,7 +81,7 @@ class Plain(NoUpdate):
     pass
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Growing(NoUpdate):
     def update(self, state, at):
         return at.x, (state, state)
@@ -140,7 +140,7 @@ def refused(function, words: str) -> None:
 @pytest.mark.parametrize("door", ["content_loss", "style_loss", "terms"])
 def test_a_loss_of_the_wrong_kind_is_refused_when_it_is_handed_in(tiny, case, door):
     loss, words = WRONG_LOSSES[case]
-    handed = {"terms": {"mine": Compare(loss, ("relu1_1",))}} if door == "terms" else {door: loss}
+    handed: dict[str, Any] = {"terms": {"mine": Compare(loss, ("relu1_1",))}} if door == "terms" else {door: loss}
     refused(lambda: pose(tiny, **handed), words)
 
 

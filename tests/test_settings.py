@@ -1,6 +1,8 @@
 """Anything in a recipe can vary: what axes span, what is left out or refused, and runs over several programs."""
 
 import csv
+import itertools
+import os
 import signal
 import socket
 import time
@@ -13,6 +15,7 @@ from run_files import SMALL, assert_same, begin, draw, finish
 import nst_jax
 from nst_jax import images, record, settings
 from nst_jax.axis import Axis
+from nst_jax.batch import run as road
 from nst_jax.cli.main import main
 from nst_jax.errors import UserError
 from nst_jax.recipe import DEFAULT, Recipe
@@ -122,6 +125,19 @@ def test_a_sweep_in_python_over_networks_and_settings_is_each_lane_alone(tiny):
         assert solution.record["recipe"]["optimizer"] == place["optimizer"]
 
 
+def test_a_grid_leaves_copies_out_and_refuses_what_changes_nothing(tiny, capsys):
+    problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=Recipe(**{**vars(SHALLOW), "size": 512}))
+    sweep = nst_jax.grid(problem, noise=[0.0, 0.5], seed=[0, 1, 2])
+    assert [sweep.settings(lane) for lane in range(len(sweep))] == [
+        {"noise": 0.0, "seed": 0}, {"noise": 0.5, "seed": 0}, {"noise": 0.5, "seed": 1}, {"noise": 0.5, "seed": 2},
+    ]  # fmt: skip
+    assert "2 of 6 lanes would be copies" in capsys.readouterr().out
+    for name, words in (("seed", "no noise"), ("lr", "belongs to Adam"), ("ema", "belongs to Adam")):
+        with pytest.raises(UserError, match=words):
+            nst_jax.grid(problem, **{name: [0.1, 0.2] if name != "seed" else [1, 2]})
+    assert nst_jax.grid(problem, **{"terms.style.weight": [1, 2]}).axes[0].names == ("beta",)
+
+
 def test_numbers_share_one_program_and_their_targets(tiny):
     sweep = nst_jax.sweep(tiny.encoder, CONTENT, STYLE, SHALLOW, beta=[1.0, 10.0, 100.0], tv=[0.0, 1.0])
     targets = {id(x) for p in sweep.problems for x in p.terms["style"].targets.values()}
@@ -152,12 +168,39 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("structural")
     draw(folder / "c.png", 1, 32, 24)
     draw(folder / "s.png", 2, 40, 32)
-    said = finish(begin(folder, "whole", "sweep", *STRUCTURAL))
-    assert "12 lanes in 4 programs" in said
+    monkeypatch = pytest.MonkeyPatch()
+    (folder / "whole").mkdir()
+    monkeypatch.chdir(folder / "whole")
+    assert main(["sweep", *STRUCTURAL, "-o", "run", *SMALL, "--no-cache"]) == 0
+    monkeypatch.undo()
     return folder
 
 
+def test_a_run_over_programs_is_stopped_and_goes_on_to_the_same_bytes(place, monkeypatch):
+    (place / "stopped").mkdir()
+    monkeypatch.chdir(place / "stopped")
+    command = ["sweep", *STRUCTURAL, "-o", "run", *SMALL, "--no-cache"]
+    whole, pieces = road.advance_chunk, itertools.count()
+
+    def interrupted(*args, **kwargs):
+        for at in whole(*args, **kwargs):
+            if next(pieces) in (1, 3, 6):  # in the first program, and in others
+                os.kill(os.getpid(), signal.SIGINT)
+            yield at
+
+    monkeypatch.setattr(road, "advance_chunk", interrupted)
+    assert [main(command) for _ in range(4)] == [130, 130, 130, 0]
+    pictures = sorted((place / "whole/run").glob("lanes/*.png"))
+    assert len(pictures) == 12
+    for picture in pictures:
+        assert (place / "stopped/run/lanes" / picture.name).read_bytes() == picture.read_bytes()
+    for name in ("summary.csv", "history.csv"):
+        assert (place / "stopped/run" / name).read_bytes() == (place / "whole/run" / name).read_bytes()
+
+
+@pytest.mark.slow
 def test_a_run_over_programs_is_killed_and_goes_on_to_the_same_bytes(place):
+    finish(begin(place, "alone", "sweep", *STRUCTURAL))
     process = begin(place, "killed", "sweep", *STRUCTURAL)
     while process.poll() is None and not list((place / "killed/run").glob("state/lane-*.npz")):
         time.sleep(0.01)
@@ -165,7 +208,7 @@ def test_a_run_over_programs_is_killed_and_goes_on_to_the_same_bytes(place):
     process.communicate()
     assert not (place / "killed/run/index.html").exists()
     finish(begin(place, "killed", "sweep", *STRUCTURAL))
-    assert_same(place / "killed/run", place / "whole/run")
+    assert_same(place / "killed/run", place / "alone/run")
 
 
 def test_its_tables_have_a_column_for_each_setting(place):
@@ -192,6 +235,7 @@ def test_a_dry_run_tells_programs_and_no_time(place, tmp_path, monkeypatch, caps
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_programs(place):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -147,6 +147,7 @@ def test_summaries_are_of_the_activations(tiny, run, prepared, remat):
                 np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_first_layer_computed_again_takes_less_memory():
     encoder = networks.prepare(nst_jax.load_encoder(), "float32", (128, 128))
     wanted: dict[str, ops.Summaries] = dict.fromkeys(("relu1_1", "relu4_1"), (ops.Summary(ops.GRAM),))

@@ -59,8 +59,8 @@ def grid(problem: Problem | Sweep, **axes: Any) -> Sweep:
     """
     sweep = as_sweep(problem)
     for name, values in axes.items():
-        sweep = _multiply(sweep, Axis((name,), tuple((v,) for v in _values(name, values))))
-    return _checked(sweep, axes)
+        sweep = _multiply(sweep, Axis((numbers.called(name),), tuple((v,) for v in _values(name, values))))
+    return _without_copies(sweep, axes)
 
 
 def zipped(problem: Problem | Sweep, **axes: Any) -> Sweep:
@@ -70,12 +70,12 @@ def zipped(problem: Problem | Sweep, **axes: Any) -> Sweep:
         UserError: as `grid`, or lists of different lengths.
     """
     sweep = as_sweep(problem)
-    columns = {name: _values(name, values) for name, values in axes.items()}
+    columns = {numbers.called(name): _values(name, values) for name, values in axes.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1:
         found = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         raise UserError(f"axes that move together need equally many values: {found or 'there are none'}")
-    return _checked(_multiply(sweep, Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))), axes)
+    return _without_copies(_multiply(sweep, Axis(tuple(columns), tuple(zip(*columns.values(), strict=True)))), axes)
 
 
 def as_sweep(problem: "Problem | Sweep") -> Sweep:
@@ -83,13 +83,22 @@ def as_sweep(problem: "Problem | Sweep") -> Sweep:
     return problem if isinstance(problem, Sweep) else Sweep((strong(problem),), (), ((),))
 
 
-def _checked(sweep: Sweep, names: Iterable[str]) -> Sweep:
-    """Refuse a number that changes nothing in any lane."""
+def _without_copies(sweep: Sweep, names: Iterable[str]) -> Sweep:
+    """Refuse a number that changes nothing in any lane; leave lanes out that it makes copies of others, and say so."""
+    idle = {}
     for name in names:
-        reasons = {numbers.idle(problem, name) for problem in sweep.problems}
-        if "" not in reasons:
-            raise UserError(f"{name} would vary in vain: {min(reasons)}")
-    return sweep
+        idle[name] = [numbers.idle(problem, name) for problem in sweep.problems]
+        if all(idle[name]):
+            raise UserError(f"{name} would change nothing: {min(idle[name])}")
+    first: dict[Any, int] = {}
+    for lane, problem in enumerate(sweep.problems):
+        vain = {name: 0 for name in names if idle[name][lane]}
+        leaves, tree = jax.tree.flatten(numbers.vary(problem, **vain))
+        first.setdefault((tree, *map(id, leaves)), lane)
+    if left := len(sweep) - len(first):
+        print(f"{left} of {len(sweep)} lanes would be copies of others and are left out")
+    kept = list(first.values())
+    return of_scales([sweep.scales(i) for i in kept], sweep.axes, tuple(sweep.index[i] for i in kept))
 
 
 def _multiply(sweep: Sweep, axis: Axis) -> Sweep:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from nst_jax.errors import UserError
+from nst_jax.presets import RATES
 from nst_jax.recipe import Recipe
 
 Options = dict[str, list[str]]
@@ -91,7 +92,7 @@ def johnson(given: Options, recipe: Recipe) -> Recipe:
         given, recipe,
         content_weight="alpha", style_weight="beta", tv_weight="tv", num_iterations="steps", image_size="size",
     )  # fmt: skip
-    rate = 1 / 255 if recipe.tv_loss == "absolute" else 10 / 255  # neural-style-pt's and neural-style's
+    rate = RATES["neural-style-pt" if recipe.tv_loss == "absolute" else "jcjohnson"]
     recipe = _rate(given, replace(recipe, lr=rate), "learning_rate")
     content = tuple(take(given, "content_layers", ",".join(recipe.content_layers)).split(","))
     style = tuple(take(given, "style_layers", ",".join(recipe.style_layers)).split(","))
@@ -137,7 +138,7 @@ def gordic(given: Options, recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         optimizer=optimizer,  # type: ignore[arg-type]
-        lr=10 / 255,
+        lr=RATES["gordic"],
         steps=3000 if optimizer == "adam" else recipe.steps,
         init="noise" if kind == "random" else kind,
     )
