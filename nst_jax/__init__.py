@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         Watch,
         grid,
         iterate,
-        pairs,
         product,
         solve,
         solve_batch,
@@ -64,7 +63,7 @@ _HOMES = {
     "record": ("save",),
     "batch.solving": ("sweep",),
     "batch": (
-        "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "pairs", "product", "solve", "solve_batch",
+        "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "product", "solve", "solve_batch",
         "stack", "stylize", "unstack", "zipped",
     ),
     "pages.results": ("report",),
@@ -74,7 +73,7 @@ __all__ = [
     "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Canvas", "Compare", "Descent",
     "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing", "Problem",
     "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom",
-    "features", "grid", "iterate", "load_encoder", "pairs", "pose", "product", "report", "save", "solve",
+    "features", "grid", "iterate", "load_encoder", "pose", "product", "report", "save", "solve",
     "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ import nst_jax
 from nst_jax import LBFGS, Adam, Watch, optimize, pose, solve, solve_batch, stylize
 from nst_jax.batch import memory, planning, program
 from nst_jax.batch import sweep as sweeping
-from nst_jax.batch.pairing import pairs, product
+from nst_jax.batch.pairing import product
 from nst_jax.batch.sweep import grid, stack, unstack, zipped
 from nst_jax.errors import UserError
 from nst_jax.numbers import read, vary
@@ -195,13 +195,13 @@ def test_product_from_the_style_starts_each_lane_from_its_own_style(encoder) -> 
 
 
 def test_pairs_go_one_by_one(encoder) -> None:
-    sweep = pairs(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=RECIPE)
+    sweep = product(encoder, [picture(1), picture(2)], [picture(3), picture(4)], recipe=RECIPE, paired=True)
     assert sweep.index == ((0,), (1,))
     assert sweep.settings(1) == {"content_image": 1, "style_image": 1}
     with pytest.raises(UserError, match="1 contents and 0 styles"):
         product(encoder, [picture(1)], [])
     with pytest.raises(UserError, match="2 contents for 1 styles"):
-        pairs(encoder, [picture(1), picture(2)], [picture(3)])
+        product(encoder, [picture(1), picture(2)], [picture(3)], paired=True)
 
 
 @pytest.mark.parametrize("descent", [None, LBFGS()])
@@ -375,6 +375,9 @@ def test_little_memory_makes_small_chunks(encoder, problem, monkeypatch) -> None
     assert 1 <= chunks[0].size < 5
     assert sorted(i for chunk in chunks for i in chunk.lanes) == list(range(8))
     assert "8 lanes of 16x16 in" in said[0]
+    monkeypatch.setattr(memory, "free_bytes", lambda: need // 100)
+    with pytest.raises(UserError, match=r"one picture of 16x16 needs .* GiB are free: use a --size of at most \d+"):
+        planning.plan(encoder, sweep, say=said.append)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def product(
     *,
     recipe: Recipe = DEFAULT,
     names: Names | None = None,
+    paired: bool = False,
     **values: Unpack[Values],
 ) -> Sweep:
     """Pose every content (h, w, 3) with every style: axes `content_image` and `style_image`, the second fastest.
@@ -40,38 +41,24 @@ def product(
         contents, styles: RGB in [0, 1], at their own sizes.
         recipe: for all of them, its scales included; `size` and `style_size` do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
+        paired: the first content with the first style, the second with the second, and so on: one axis.
         **values: handed in by value, as to `pose`.
-    """
-    posed = _poser(encoder, contents, styles, recipe, values)
-    index = tuple((i, j) for i in range(len(contents)) for j in range(len(styles)))
-    called = names or (range(len(contents)), range(len(styles)))
-    axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(PICTURES, called, strict=True))
-    return of_scales([posed(i, j) for i, j in index], axes, index)
-
-
-def pairs(
-    encoder: Encoder,
-    contents: Sequence[ImageLike],
-    styles: Sequence[ImageLike],
-    *,
-    recipe: Recipe = DEFAULT,
-    names: Names | None = None,
-    **values: Unpack[Values],
-) -> Sweep:
-    """Pose the first content with the first style, the second with the second, and so on: one axis.
-
-    Arguments are those of `product`.
 
     Raises:
-        UserError: not as many styles as contents.
+        UserError: no pictures, or pairs with not as many styles as contents.
     """
-    if len(contents) != len(styles):
-        raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
     posed = _poser(encoder, contents, styles, recipe, values)
     called = names or (range(len(contents)), range(len(styles)))
-    axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
-    numbers = range(len(contents))
-    return of_scales([posed(i, i) for i in numbers], (axis,), tuple((i,) for i in numbers))
+    if paired:
+        if len(contents) != len(styles):
+            raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
+        axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
+        return of_scales(
+            [posed(i, i) for i in range(len(contents))], (axis,), tuple((i,) for i in range(len(contents)))
+        )
+    index = tuple((i, j) for i in range(len(contents)) for j in range(len(styles)))
+    axes = tuple(Axis((what,), tuple((n,) for n in ns)) for what, ns in zip(PICTURES, called, strict=True))
+    return of_scales([posed(i, j) for i, j in index], axes, index)
 
 
 def _poser(

@@ -39,7 +39,7 @@ def plan(
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
 
     Raises:
-        UserError: `lanes` is below 1.
+        UserError: `lanes` is below 1, or the memory does not hold one lane.
     """
     if lanes is not None and lanes < 1:
         raise UserError(f"lanes is {lanes}: expected at least 1")
@@ -59,7 +59,8 @@ def plan(
             h, w, _ = sweep.problems[mine[0]].init.shape
             count = len(sweep.scales(mine[0]))
             scales = f" and {count} scales" if count > 1 else ""
-            say(f"{len(mine)} lanes of {w}x{h} in {len(parts)} chunks of {size}{scales}: {why}")
+            cut_up = f"{len(mine)} lanes of {w}x{h} in {len(parts)} chunks of {size}{scales}"
+            say(f"{cut_up if len(mine) > 1 else f'one lane of {w}x{h}{scales}'}: {why}")
             chunks += parts
     return chunks
 
@@ -77,8 +78,21 @@ def _size(
         if need is None or need <= free or size <= devices:
             break
         size = _even(len(mine), min(size - 1, size * free // need), devices)
+    if need is not None and size <= devices and need > memory.free_bytes():
+        raise UserError(_too_large(sweep.problems[mine[0]], need))
     told = "the program does not tell its memory" if need is None else f"{need / 2**30:.2f} GiB a device"
     return size, f"{told} of {free / 2**30:.1f} GiB free"
+
+
+def _too_large(problem: Problem, need: int) -> str:
+    """Say that not even one lane fits, and which size would: activations grow with the area."""
+    h, w, _ = problem.init.shape
+    free = memory.free_bytes()
+    side = int(0.95 * max(h, w) * (free / need) ** 0.5)
+    return (
+        f"one picture of {w}x{h} needs {need / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: use a --size of at "
+        f"most {side}, --remat or --precision bfloat16"
+    )
 
 
 def _even(count: int, most: int, devices: int = 1) -> int:

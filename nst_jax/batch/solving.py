@@ -59,8 +59,8 @@ def solve_batch(
 
     Args:
         encoder: the network that posed the problems, or all those that did.
-        sweep: from `grid`, `zipped`, `product`, `pairs` or `stack`; over the scales of the recipe that `product` or
-            `pairs` were given.
+        sweep: from `grid`, `sweep`, `zipped`, `product` or `stack`; over the scales of the recipe that `product` or
+            `sweep` were given.
         lanes: how many run together; by default as many as the memory holds.
         folder: where to keep what is done: the same call goes on after a kill.
         watch: who looks on, and may stop the run.
