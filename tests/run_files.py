@@ -7,9 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from weights_files import narrow, params_of
+
+from nst_jax.weights.store import Weights, save_weights
 
 SMALL = ("--size", "32", "--content-layers", "relu2_2", "--style-layers", "relu1_1", "relu2_1")
 """Little to compile."""
+
+
+def narrow_weights(place: Path) -> tuple[str, ...]:
+    """Give the options of a VGG-16 of a few channels, whose file is written into a folder."""
+    path = place / "narrow.h5"
+    if not path.exists():
+        save_weights(path, Weights(params_of("vgg16"), narrow("vgg16")))
+    return ("--weights", str(path))
 
 
 def draw(path: Path, seed: int, width: int = 32, height: int = 32) -> Path:
@@ -43,7 +54,7 @@ def begin(place: Path, where: str, command: str, *words: str, **environment: str
     output = "out.png" if command == "stylize" else "run"
     store = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     return subprocess.Popen(
-        [sys.executable, "-m", "nst_jax", command, *words, "-o", output, *SMALL],
+        [sys.executable, "-m", "nst_jax", command, *words, "-o", output, *SMALL, *narrow_weights(place)],
         cwd=place / where,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | store | environment,
         stdout=subprocess.PIPE,

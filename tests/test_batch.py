@@ -100,7 +100,7 @@ def test_layer_weights_by_dotted_name_mapping_and_sequence(problem) -> None:
         ({"lr": [0]}, "lr is 0: expected a finite number above 0"),
         ({"noise": [2]}, "at most 1"),
         ({"seed": [1.5]}, "seed is 1.5: expected a whole number"),
-        ({"seed": [0, 1]}, "seed would vary in vain: the start has no noise"),
+        ({"seed": [0, 1]}, "seed would change nothing: the start has no noise"),
         ({"layer_weights.relu5_1": [1]}, "'layer_weights.relu5_1' is no number of the problem: use .*weights.relu2_1"),
         ({"layer_weights": [{"relu5_1": 1}]}, "layer 'relu5_1' is no style layer"),
         ({"layer_weights": [(1.0,)]}, "expected 2 numbers, one for each of relu1_1, relu2_1"),

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from run_files import narrow_weights
 
 import nst_jax
 from nst_jax import images, record
@@ -28,7 +29,7 @@ from nst_jax.recipe import DEFAULT, Recipe
 # Shallow layers and few pixels: the whole path in a second.
 QUICK = [
     *("--size", "32", "--steps", "3", "--content-layers", "relu2_2", "--style-layers", "relu1_1", "relu2_1"),
-    *("--quiet", "--no-cache"),
+    *("--quiet", "--no-cache", "--weights", "./narrow.h5"),
 ]
 
 
@@ -43,6 +44,7 @@ def folder(tmp_path, monkeypatch):
         ("thin.png", (3, 3000)),
     ):
         Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(tmp_path / name)
+    narrow_weights(tmp_path)
     whole = (tmp_path / "content.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")

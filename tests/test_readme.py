@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+import run_files
 import weights_files
 from PIL import Image
 
@@ -187,13 +188,15 @@ def test_a_value_of_the_readers_is_solved_swept_and_reported(own, desk, pictures
 @pytest.mark.parametrize("line", [c for c in commands() if c.startswith("nst-jax") and " weights " not in c])
 def test_every_command_runs(line, desk, capsys):
     argv = shlex.split(line)[1:]
+    narrow = run_files.narrow_weights(desk)
     if argv[0] == "rerun":
-        assert cli.main(["stylize", "photo.jpg", "painting.jpg", "-o", argv[1], *SMALL]) == 0
+        assert cli.main(["stylize", "photo.jpg", "painting.jpg", "-o", argv[1], *SMALL, *narrow]) == 0
         argv += ["--quiet", "--no-cache"]
     if argv[0] in ("stylize", "sweep", "batch"):
         argv = [a for i, a in enumerate(argv) if "--size" not in (a, argv[i - 1])]
         argv += SMALL if "--preset" not in argv else ["--size", "40", *SMALL[2:4], "--quiet", "--no-cache"]
-        argv = [a if a != "vgg19" else "vgg16" for a in argv]  # fetched by the command above it
+        # vgg19 is fetched by the command above it
+        argv = [a if a != "vgg19" else "vgg16" for a in argv] if "--weights" in argv else [*argv, *narrow]
         argv = [
             file for a in argv for file in (sorted(map(str, Path().glob(a))) if "*" in a else [a])
         ]  # as a shell does

@@ -91,7 +91,7 @@ def test_a_run_folder_holds_everything(spec, tmp_path, make) -> None:
     assert [name for name in results(out) if name != "history.parquet"] == sorted(expected)
     written = json.loads((out / "manifest.json").read_text())
     assert written["config"]["recipe"]["steps"] == 9
-    assert written["weights"] == {"name": "vgg16", "sha256": "d" * 64}
+    assert written["weights"] == {"vgg16": "d" * 64}
     assert written["inputs"]["contents"][0]["sha256"] == images.read(spec.contents[0]).sha256
     history = rows(out / "history.csv")
     assert [(r["lane"], r["step"]) for r in history] == [(str(i), str(s)) for i in range(3) for s in range(10)]

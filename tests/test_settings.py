@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_files import SMALL, assert_same, begin, draw, finish
+from run_files import SMALL, assert_same, begin, draw, finish, narrow_weights
 
 import nst_jax
 from nst_jax import images, record, settings
@@ -171,7 +171,7 @@ def place(tmp_path_factory) -> Path:
     monkeypatch = pytest.MonkeyPatch()
     (folder / "whole").mkdir()
     monkeypatch.chdir(folder / "whole")
-    assert main(["sweep", *STRUCTURAL, "-o", "run", *SMALL, "--no-cache"]) == 0
+    assert main(["sweep", *STRUCTURAL, "-o", "run", *SMALL, *narrow_weights(folder), "--no-cache"]) == 0
     monkeypatch.undo()
     return folder
 
@@ -179,7 +179,7 @@ def place(tmp_path_factory) -> Path:
 def test_a_run_over_programs_is_stopped_and_goes_on_to_the_same_bytes(place, monkeypatch):
     (place / "stopped").mkdir()
     monkeypatch.chdir(place / "stopped")
-    command = ["sweep", *STRUCTURAL, "-o", "run", *SMALL, "--no-cache"]
+    command = ["sweep", *STRUCTURAL, "-o", "run", *SMALL, *narrow_weights(place), "--no-cache"]
     whole, pieces = road.advance_chunk, itertools.count()
 
     def interrupted(*args, **kwargs):
@@ -227,7 +227,8 @@ def test_its_tables_have_a_column_for_each_setting(place):
 def test_a_dry_run_tells_programs_and_no_time(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     pictures = (str(place / "c.png"), str(place / "s.png"))
-    assert main(["sweep", *pictures, *STRUCTURAL[2:], "--out", "dry", *SMALL, "--no-cache", "--dry-run"]) == 0
+    words = (*STRUCTURAL[2:], *SMALL, *narrow_weights(place), "--no-cache", "--dry-run")
+    assert main(["sweep", *pictures, *words, "--out", "dry"]) == 0
     said = capsys.readouterr().out
     assert "12 lanes in 4 programs" in said
     assert "in 2 chunks of 2" in said

@@ -10,7 +10,7 @@ import tyro
 
 from nst_jax.axis import Axis
 from nst_jax.cli.running import Running
-from nst_jax.cli.values import LISTS, UNSET, Settings, dotted, read_settings
+from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings
 from nst_jax.errors import UserError
 from nst_jax.runs.spec import Spec
 
@@ -133,7 +133,8 @@ def _option(name: str, value: Any) -> list[str]:
         return [flag if value else f"--no-{flag[2:]}"]
     if not isinstance(value, list):
         return [f"{flag}={value}"]
-    if name in LISTS and not any(isinstance(v, list) for v in value):
-        return [flag, *map(str, value)]  # one list of layers or weights
+    setting = name in (*KINDS, "preset") or name.startswith("layer_weights.")
+    if not setting or (name in LISTS and not any(isinstance(v, list) for v in value)):
+        return [flag, *map(str, value)]  # words, or one list of layers or weights
     words = ("+".join(map(str, v)) if isinstance(v, list) else str(v) for v in value)
     return [f"{flag}={','.join(words)}"]
