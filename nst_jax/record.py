@@ -5,6 +5,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,11 @@ KEY = "nst_jax"
 
 def versions() -> dict[str, str]:
     """List the versions that a result depends on."""
+    return dict(_versions())
+
+
+@cache  # a thousand lanes ask
+def _versions() -> dict[str, str]:
     names = ("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "h5py")
     return {
         "python": platform.python_version(),
