@@ -89,9 +89,11 @@ def test_the_two_commands_are_there():
 
 
 def test_the_python_runs_as_it_stands(desk, capsys):
-    # Only steps and size are cut; the real network looks at small pictures.
+    # Only steps, size and the network's width are cut.
     code = "\n".join(halves()[0])
-    for whole, cut in (("steps=500", "steps=1"), ("size=768", "size=48")):
+    _, weights = run_files.narrow_weights(desk)
+    cuts = {"steps=500": "steps=1", "size=768": "size=48", "load_encoder()": f"load_encoder('{weights}')"}
+    for whole, cut in cuts.items():
         assert whole in code
         code = code.replace(whole, cut)
     names = run(code, {})
