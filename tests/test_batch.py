@@ -246,19 +246,11 @@ def test_every_scale_is_one_compile_and_holds_its_targets_once(encoder, caplog) 
         assert len(lines) == count
 
 
-def test_the_work_of_a_chunk_counts_every_scale(encoder) -> None:
-    recipe = replace(RECIPE, scales=2, coarse_steps=4, steps=9)
-    sweep = product(encoder, [picture(1, 20, 12)], [picture(2)], recipe=recipe)
-    (chunk,) = planning.cut([0], 3, ())
-    assert program.pixel_steps(sweep, chunk) == 3 * (10 * 6 * 5 + 20 * 12 * 10)
-
-
 @pytest.mark.parametrize(("coarse", "expected"), [(4, (3, 5, 10)), (0, (3, 10, 10))])
 def test_first_steps_are_those_of_the_coarsest_scale(encoder, coarse, expected) -> None:
     recipe = replace(RECIPE, scales=3, first_steps=2, coarse_steps=coarse, steps=9)
     sweep = product(encoder, [picture(1, 32, 16)], [picture(2)], recipe=recipe)
-    (chunk,) = planning.cut([0], 1, ())
-    assert program.pixel_steps(sweep, chunk) == np.dot((8 * 4, 16 * 8, 32 * 16), expected)
+    assert [int(problem.steps) for problem in sweep.scales(0)] == [evaluations - 1 for evaluations in expected]
 
 
 def test_lanes_of_different_numbers_of_scales_run_apart(encoder) -> None:

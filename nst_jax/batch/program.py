@@ -231,12 +231,3 @@ def solutions(at: Partial, sweep: Sweep, chunk: Chunk) -> dict[int, Solution]:
         )
         for k, lane in enumerate(chunk.lanes)
     }
-
-
-def pixel_steps(sweep: Sweep, chunk: Chunk) -> int:
-    """Count the pixels of a chunk times their evaluations, over all scales: what its time is proportional to."""
-    found = 0
-    for scale, problem in enumerate(sweep.scales(chunk.lanes[0])):
-        h, w, _ = problem.init.shape
-        found += chunk.size * h * w * (1 + max(int(sweep.scales(i)[scale].steps) for i in chunk.lanes))
-    return found
