@@ -220,7 +220,8 @@ def sweep(
     encoders = {recipe.weights: encoder} if isinstance(encoder, Encoder) else dict(encoder)
     if not isinstance(encoder, Encoder) and "weights" not in axes:
         axes = {"weights": tuple(encoders), **axes}
-    spanned = span(chosen(recipe), [Axis((name,), tuple((v,) for v in values)) for name, values in axes.items()])
+    varied = tuple(Axis((name,), tuple((v,) for v in values)) for name, values in axes.items())
+    spanned = span(chosen(recipe), varied)
     if spanned.copies:
         say(spanned.say())
     names = named(content=content, style=style, init=init)
@@ -235,5 +236,4 @@ def sweep(
             known = ", ".join(encoders)
             raise UserError(f"weights is '{lane.recipe.weights}': expected one of the encoders given, {known}")
     problems = pose_lanes(encoders, pictures, [(lane.recipe, 0, 0) for lane in spanned.lanes])
-    found = [Axis((name,), tuple((v,) for v in values)) for name, values in axes.items()]
-    return of_scales(problems, tuple(found), tuple(lane.index for lane in spanned.lanes))
+    return of_scales(problems, varied, tuple(lane.index for lane in spanned.lanes))
