@@ -30,7 +30,7 @@ INSIDE = {
     "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
-        "axes", "values", "interrupt", "progress", "lanes_progress", "preset", "dialects", "single", "running",
+        "axes", "values", "interrupt", "progress", "lanes_progress", "preset", "tools", "dialects", "single", "running",
         "stylize", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
     ],
 }  # fmt: skip

@@ -68,6 +68,8 @@ CASES = {
             "style_scaling": "fixed",
         },
     ),
+    "python nst.py --content_img_name a.jpg --style_img_name b.jpg --height 300": ("gordic", {"size": 300}),
+    "renamed.py --content c.jpg --styles s.jpg --iter 400 --tv 3": ("anishathalye", {"steps": 400, "tv": 3.0}),
     "style_transfer c.jpg s.jpg -s 512+ --init normal -r 3": ("crowson", {"init": "noise", "seed": 3}),
     "style_transfer c.jpg s.jpg --init gray --style-scale-fac 1.5": ("crowson", {"init": "grey", "style_size": 768}),
 }  # fmt: skip
@@ -91,6 +93,8 @@ def test_pictures_are_found():
         "neural_style.py --content c.jpg --styles a.jpg b.jpg --output o.png": "c.jpg a.jpg -o o.png",
         "neural_style_transfer.py --content_img_name c.jpg --style_img_name s.jpg": "c.jpg s.jpg -o out.png",
         "style_transfer -s 300 c.jpg a.jpg b.jpg -o o.png": "c.jpg a.jpg -o o.png",
+        "style_transfer c.jpg a.jpg b.jpg -sw 0.5 0.5 -o o.png": "c.jpg a.jpg -o o.png",
+        "style_transfer -sw 0.5 0.5 -o o.png -- c.jpg a.jpg b.jpg": "c.jpg a.jpg -o o.png",
         "neural_style.py": "CONTENT STYLE -o out.png",
     }.items():
         assert translate(command).command.startswith(f"nst-jax stylize {want} --preset")
@@ -150,6 +154,15 @@ def test_nothing_is_said_of_what_does_not_change_the_picture():
         ("neural_style.py -optimizer sgd", "optimizer is 'sgd'"),
         ("neural_style.py 'open", "cannot be read"),
         ("neural_style.py -num_iterations inf", "expected a number"),
+        ("python neural_style.py --content_img a.jpg --style_imgs b.jpg --style_weight 1e4", "options of cysmith's"),
+        ("neural_style.py --style_imgs b.jpg --content_img a.jpg --content_weight 5 --verbose", "options of cysmith's"),
+        ("python neural_style.py train --dataset d --style-image s.jpg --epochs 2", "'train' is a command of a feed"),
+        ("neural_style/neural_style.py eval --content-image c.jpg --model m.pth --output-image o.jpg", "'eval' is a"),
+        ("evaluate.py --checkpoint c.ckpt --in-path a --out-path b", "feed-forward fast-style-transfer"),
+        ("test.py --content_dir a --style_dir b --decoder d.pth", "feed-forward"),
+        ("th neural_style.lua -content_wieght 5", "no option of jcjohnson's.* did you mean content_weight"),
+        ("neural_style.py -content_image a.jpg --styles b.jpg", "different programs: neural-style-pt's"),
+        ("neural_style.py -content_image a.jpg -seed 3 0.5", "'0.5' belongs to no option"),
     ],
 )
 def test_refuses(command, said):

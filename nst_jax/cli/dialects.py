@@ -3,57 +3,10 @@
 import math
 from dataclasses import replace
 
+from nst_jax.cli.tools import Options
 from nst_jax.errors import UserError
 from nst_jax.presets import RATES
 from nst_jax.recipe import Recipe
-
-Options = dict[str, list[str]]
-"""A command's options by name without dashes, each with its values; positional words under the empty name."""
-
-MANY = frozenset({"styles", "style_scales", "style_blend_weights", "style_img_weights", "devices"})
-FLAGS = frozenset(
-    {"cudnn_autotune", "disable_check", "progress_write", "progress_plot", "preserve_colors", "overwrite", "web"}
-)
-SHORT = {
-    "o": "output",
-    "r": "random_seed",
-    "cw": "content_weight",
-    "tw": "tv_weight",
-    "ms": "min_scale",
-    "s": "end_scale",
-    "i": "iterations",
-    "ii": "initial_iterations",
-    "ss": "step_size",
-    "ad": "avg_decay",
-}
-"""Short names of style_transfer's options."""
-
-
-def split(words: list[str]) -> Options:
-    """Sort a command's words, without its name, into options and their values."""
-    found: Options = {"": []}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("-") or _is_number(word):
-            found[""].append(word)
-            continue
-        name, equals, value = word.lstrip("-").partition("=")
-        name = SHORT.get(name, name).replace("-", "_")
-        found[name] = [value] if equals else []
-        while not equals and rest and not (rest[0].startswith("-") and not _is_number(rest[0])):
-            if name in FLAGS or (found[name] and name not in MANY):
-                break
-            found[name].append(rest.pop(0))
-    return found
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def take(given: Options, name: str, default: str) -> str:

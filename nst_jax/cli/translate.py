@@ -3,14 +3,14 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Annotated
 
 import tyro
 
 from nst_jax.cli import dialects
-from nst_jax.cli.dialects import Options
+from nst_jax.cli.tools import Options, recognise
 from nst_jax.errors import UserError
+from nst_jax.files import shown
 from nst_jax.presets import PRESETS
 from nst_jax.recipe import Recipe, check, options, tidied
 
@@ -23,7 +23,9 @@ SILENT = {
 
 REASONS = {
     "style_blend_weights": "styles are not blended",
-    "style_img_weights": "styles are not blended",
+    "style_weights": "styles are not blended",
+    "normalize_weights": "weights are not divided by the sizes of layers",
+    "style_scales": "the style keeps its own size",
     "original_colors": "colours are not kept",
     "preserve_colors": "colours are not kept",
     "normalize_gradients": "gradients are not normalized",
@@ -57,71 +59,38 @@ class Translation:
 
 
 FAINT = "a start of faint noise is grey here"
-TOOLS: dict[str, tuple[Callable[[Options, Recipe], Recipe], str, str, str, str]] = {
-    "jcjohnson": (dialects.johnson, "content_image", "style_image", "output_image", FAINT),
-    "neural-style-pt": (dialects.johnson, "content_image", "style_image", "output_image", FAINT),
-    "anishathalye": (dialects.anishathalye, "content", "styles", "output", FAINT),
-    "gordic": (
-        dialects.gordic,
-        "content_img_name",
-        "style_img_name",
-        "output",
-        "its height is --size, the longer side",
-    ),
-    "crowson": (
-        dialects.crowson,
-        "",
-        "styles",
-        "output",
-        "there, a style smaller than a scale is not enlarged",
-    ),
+READERS: dict[str, tuple[Callable[[Options, Recipe], Recipe], str]] = {
+    "jcjohnson": (dialects.johnson, FAINT),
+    "neural-style-pt": (dialects.johnson, FAINT),
+    "anishathalye": (dialects.anishathalye, FAINT),
+    "gordic": (dialects.gordic, "its height is --size, the longer side"),
+    "crowson": (dialects.crowson, "there, a style smaller than a scale is not enlarged"),
 }
-"""For each preset: who reads its options, the names of content, style and output, and what differs from the start."""
-
-
-def recognise(words: list[str]) -> tuple[str, list[str]]:
-    """Find whose command it is; give the preset and the words after the program's name.
-
-    Raises:
-        UserError: nobody's that is known.
-    """
-    for i, word in enumerate(words):
-        name = PurePath(word).name
-        if name == "neural_style.lua":
-            return "jcjohnson", words[i + 1 :]
-        if name in ("neural_style.py", "neural-style"):
-            names = set(dialects.split(words[i + 1 :]))
-            return "anishathalye" if {"content", "styles"} & names else "neural-style-pt", words[i + 1 :]
-        if name == "neural_style_transfer.py":
-            return "gordic", words[i + 1 :]
-        if name in ("style_transfer", "style_transfer.py", "style-transfer"):
-            return "crowson", words[i + 1 :]
-    raise UserError(
-        "not a command line that is known: expected one of neural_style.lua, neural_style.py (neural-style-pt or "
-        "anishathalye's), neural_style_transfer.py (gordicaleksa's) or style_transfer (crowsonkb's)"
-    )
+"""For each preset: who reads its options, and what differs from the start."""
 
 
 def translate(command: str) -> Translation:
     """Turn a command line of another program into ours.
 
     Raises:
-        UserError: a program that is not known, or a value that cannot be used.
+        UserError: a program that is not known, an option that it lacks, or a value that cannot be used.
     """
     try:
-        preset, words = recognise(shlex.split(command))
+        words = shlex.split(command)
     except ValueError as error:
         raise UserError(f"the command line cannot be read: {error}") from None
-    read, content, style, output, always = TOOLS[preset]
-    given = dialects.split(words)
+    tool, given = recognise(words)
+    preset, (read, always) = tool.preset, READERS[tool.preset]
     places = given.pop("")
     if preset == "crowson":
         given |= {"": places[:1], "styles": places[1:]}
-    styles = [part for value in given.pop(style, []) for part in value.split(",")]
+    elif places:
+        raise UserError(f"'{shown(places[0])}' belongs to no option of {tool.whose}: put the option's name before it")
+    styles = [part for value in given.pop(tool.style, []) for part in value.split(",")]
     pictures = (
-        dialects.take(given, content, "CONTENT"),
+        dialects.take(given, tool.content, "CONTENT"),
         (styles or ["STYLE"])[0],
-        dialects.take(given, output, "out.png"),
+        dialects.take(given, tool.output, "out.png"),
     )
     network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network")]
     recipe = tidied(read(given, PRESETS[preset]))
@@ -144,7 +113,7 @@ class Translate:
     """Print the `nst-jax stylize` line that means what somebody else's command line means.
 
     Knows jcjohnson's neural_style.lua, neural-style-pt's and anishathalye's neural_style.py, gordicaleksa's
-    neural_style_transfer.py and crowsonkb's style_transfer. Quote the command:
+    neural_style_transfer.py and crowsonkb's style_transfer, each by its options. Quote the command:
 
         nst-jax translate 'neural_style.py -content_weight 5 -style_weight 100 -style_image a.jpg -content_image b.jpg'
 
