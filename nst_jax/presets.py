@@ -14,7 +14,7 @@ from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe, tidied
 
 # leongatys/PytorchNeuralStyleTransfer be6c8e2, NeuralStyleTransfer.ipynb: style weights 1e3 / N^2 on the mean squared
 # difference of Grams, content 1 on the mean. Not here: the second stage (200 steps at a shorter side of 800 pixels);
-# its 512 pixels are the shorter side; pictures are clipped only at the end, as ours are under L-BFGS.
+# its 512 pixels are the shorter side; pictures are clipped only at the end, ours stay within [0, 1].
 GATYS_NOTEBOOK = Recipe(
     alpha=1.0,
     beta=1e3,
@@ -24,12 +24,15 @@ GATYS_NOTEBOOK = Recipe(
     init="content",
     optimizer="lbfgs",
     steps=500,
+    resample="bilinear",
+    rounding="down",
 )
 
 # leongatys/NeuralImageSynthesis cced0b9, ExampleNotebooks (Gatys et al. 2017): normalised VGG-19, style 1e9 / 5 on the
 # mean squared difference of Grams for every layer alike, content 1e6. Needs weights whose filters fire equally:
 #     nst-jax weights normalize vgg16 vgg16-normalized.h5 --images FOLDER
-# Not here: the second stage at 1024 pixels (200 steps); its size is the square root of the area.
+# Not here: the second stage at 1024 pixels (200 steps); its size is the square root of the area, and scikit-image
+# resamples there.
 GATYS_2017_NORMALISED = Recipe(
     alpha=1e6,
     beta=1e9,
@@ -42,8 +45,10 @@ GATYS_2017_NORMALISED = Recipe(
     weights="vgg16-normalized.h5",
 )
 
-# jcjohnson/neural-style 07c4b82, neural_style.lua: every style layer weighs 1e2. Not here: pixels times 256, not 255;
-# its total variation has a gradient but is missing in the loss it prints (and in its L-BFGS).
+# jcjohnson/neural-style 07c4b82, neural_style.lua: every style layer weighs 1e2. Torch's image.scale averages the area
+# of a pixel when it reduces and truncates sides. Not here: its "bilinear" when it enlarges; pixels times 256, not 255;
+# its total variation has a gradient but is missing in the loss it prints (and in its L-BFGS); loadcaffe's pooling
+# rounds odd sides up: a picture whose sides are multiples of 16 has none.
 JCJOHNSON = Recipe(
     alpha=5.0,
     beta=1e2,
@@ -55,15 +60,27 @@ JCJOHNSON = Recipe(
     init="grey",
     optimizer="lbfgs",
     steps=1000,
+    resample="box",
+    rounding="down",
 )
 
-# ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences.
-NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute")
+# ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences, pooling that rounds down as
+# ours, and torchvision's Resize.
+NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute", resample="bilinear")
 
 # anishathalye/neural-style d0a1148, stylize.py: 5e2 times 1/5 is neural-style's 1e2 a layer. Not here: Adam's second
-# decay 0.999 (ours 0.99), the content loss's second layer (off by default there).
+# decay 0.999 (ours 0.99), the content loss's second layer (off by default there), pooling that rounds odd sides up
+# ("SAME"), and a style that is as wide as the content.
 ANISHATHALYE = replace(
-    JCJOHNSON, beta=5e2, tv=1e2, tv_loss="mean-squares", layer_weights=(), optimizer="adam", lr=10 / 255, size=0
+    JCJOHNSON,
+    beta=5e2,
+    tv=1e2,
+    tv_loss="mean-squares",
+    layer_weights=(),
+    optimizer="adam",
+    lr=10 / 255,
+    size=0,
+    resample="bicubic",
 )
 
 # gordicaleksa/pytorch-neural-style-transfer a244dc6: the sum over entries of squared differences of Grams divided by
@@ -80,6 +97,8 @@ GORDIC = Recipe(
     optimizer="lbfgs",
     steps=1000,
     size=400,
+    resample="bicubic-plain",
+    rounding="down",
 )
 
 # crowsonkb/style-transfer-pytorch e7e2c71, style_transfer.py. Its scale is that of torchvision's VGG-19; activations of
@@ -104,6 +123,7 @@ CROWSON = Recipe(
     steps=500,
     first_steps=1000,
     ema=0.99,
+    resample="bicubic",
 )
 
 # keras-io, examples/generative/neural_style_transfer.py (2020). Layers are after the ReLU. Not here: gradient descent
@@ -121,6 +141,8 @@ KERAS = Recipe(
     optimizer="lbfgs",
     steps=200,
     size=400,
+    resample="nearest",
+    rounding="down",
 )
 
 # 250 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's on six pairs of pictures, from the content and

@@ -15,6 +15,8 @@ Scales = int | Literal["auto"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
 StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
+Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
+Rounding = Literal["nearest", "down"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -55,6 +57,10 @@ class Recipe:
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     style_size: int = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
+    resample: Resample = "lanczos"
+    """Filter that brings pictures to their sizes; those called plain do not widen with the reduction."""
+    rounding: Rounding = "nearest"
+    """How the shorter side becomes whole pixels: to the nearest, or down."""
     bucket: int = 1
     """Pad the content by reflection to a multiple of so many pixels a side, so that pictures of many shapes share a
     compiled program; the margin is cut off the result. 1 for none."""
@@ -148,6 +154,8 @@ def check(recipe: Recipe) -> None:
         ("style_scaling", StyleScaling),
         ("pooling", Pooling),
         ("padding", Padding),
+        ("resample", Resample),
+        ("rounding", Rounding),
         ("precision", Precision),
     ):
         if getattr(recipe, name) not in get_args(kind):

@@ -128,17 +128,20 @@ def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, n
     if recipe.bucket > 1 and scale.count > 1:
         (h, w), bucket = _sides(content), recipe.bucket
         content, recipe = images.pad(content, bucket), replace(recipe, bucket=1)
-        init = None if init is None else images.pad(_fitted(init, (h, w)), bucket)
+        init = None if init is None else images.pad(_fitted(init, (h, w), recipe), bucket)
         share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
         sides = np.array((round(h * share[0]), round(w * share[1])), np.int32)
-    start = None if init is None else _fitted(init, scale.content)
-    fitted = pair._replace(content=_fitted(content, scale.content), style=_fitted(style, scale.style), init=start)
+    start = None if init is None else _fitted(init, scale.content, recipe)
+    fitted = pair._replace(
+        content=_fitted(content, scale.content, recipe), style=_fitted(style, scale.style, recipe), init=start
+    )
     return fitted, recipe, sides
 
 
-def _fitted(picture: ImageLike, shape: tuple[int, int]) -> ImageLike:
+def _fitted(picture: ImageLike, shape: tuple[int, int], recipe: Recipe) -> ImageLike:
     # What has its size already is not fetched from a device.
-    return picture if np.shape(picture)[:2] == shape else images.fit(np.asarray(picture), shape)
+    fits = np.shape(picture)[:2] == shape
+    return picture if fits else images.fit(np.asarray(picture), shape, filter=recipe.resample)
 
 
 def vary_scales(problems: Sequence[Problem], settings: Mapping[str, Any]) -> tuple[Problem, ...]:

@@ -1,5 +1,7 @@
 """Resampling, rounding and laying side by side."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from picture_files import noise, smooth
 
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.recipe import Resample
 
 QUICK = settings(max_examples=30, deadline=None)
 
@@ -50,19 +53,55 @@ def test_resize_keeps_a_constant_and_the_aspect(height, width, size, value):
     assert np.abs(np.subtract(resized.shape[:2], expected)).max() <= 0.5
 
 
-def lanczos(row: np.ndarray, size: int) -> np.ndarray:
-    """Resample one row by the formula: weights sinc(x) sinc(x / 3), |x| < 3, x in pixels of the coarser grid."""
+def cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
+    """Weigh a neighbour at distance |x| < 2, by Keys' cubic."""
+    near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+KERNELS = {
+    "lanczos": lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0),
+    "bicubic": cubic,
+    "bicubic-plain": lambda x: cubic(x, -0.75),
+    "bilinear": lambda x: np.maximum(0, 1 - x),
+    "bilinear-plain": lambda x: np.maximum(0, 1 - x),
+}
+
+
+def by_formula(row: np.ndarray, size: int, name: str) -> np.ndarray:
+    """Resample one row: weights k(|x|), x in pixels of the coarser grid, or of the row where the filter is plain."""
     scale = row.size / size
-    x = (np.arange(row.size) + 0.5 - (np.arange(size)[:, None] + 0.5) * scale) / max(scale, 1)
-    weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+    wide = 1 if name.endswith("-plain") else max(scale, 1)
+    at = (np.arange(size)[:, None] + 0.5) * scale
+    if name == "nearest":
+        return row[np.floor(at[:, 0]).astype(int)]
+    if name == "box":  # the mean over a pixel's own span, whole pixels or none
+        first, last = np.ceil(at - wide / 2 - 0.5), np.floor(at + wide / 2 - 0.5 - 1e-9)
+        weights = (np.arange(row.size) >= first) & (np.arange(row.size) <= last)
+    elif name.endswith("-plain"):  # beyond the border, the pixel there
+        span = np.arange(-4, row.size + 4)
+        each = KERNELS[name](np.abs(span + 0.5 - at))
+        weights = np.zeros((size, row.size))
+        np.add.at(weights.T, np.clip(span, 0, row.size - 1), each.T)
+    else:
+        weights = KERNELS[name](np.abs(np.arange(row.size) + 0.5 - at) / wide)
     return np.clip(weights / weights.sum(axis=1, keepdims=True) @ row, 0, 1)
 
 
 @pytest.mark.parametrize("size", [1, 5, 13, 29, 30, 64])
-def test_fit_is_lanczos(size):
+@pytest.mark.parametrize("name", get_args(Resample))
+def test_filters_are_their_formulas(name, size):
     row = noise(1, 30)[..., 0]
-    np.testing.assert_allclose(images.fit(row, (1, size))[0], lanczos(row[0], size), atol=2e-6)
-    np.testing.assert_allclose(images.fit(row.T, (size, 1))[:, 0], lanczos(row[0], size), atol=2e-6)
+    want = by_formula(row[0], size, name)
+    np.testing.assert_allclose(images.fit(row, (1, size), filter=name)[0], want, atol=2e-6)
+    np.testing.assert_allclose(images.fit(row.T, (size, 1), filter=name)[:, 0], want, atol=2e-6)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((480, 641), 256), ((149, 192), 100), ((7, 3000), 64), ((333, 500), 512)])
+def test_sides_are_rounded_down_as_pytorchs_programs_do(shape, size):
+    longer = max(shape)
+    want = tuple(max(1, int(size / longer * side + 1e-9)) for side in shape)
+    assert images.resized(shape, images.Sizing(size, rounding="down")) == want
 
 
 def test_resize_averages_and_does_not_alias():

@@ -10,7 +10,7 @@ from picture_files import alpha_of, file_of, noise, smooth
 from PIL import Image
 
 from nst_jax import images
-from nst_jax.images.lanczos import lanczos
+from nst_jax.images.resampling import filtered
 
 CASES = Path(__file__).parent / "cases"
 QUICK = settings(max_examples=30, deadline=None)
@@ -96,7 +96,7 @@ def test_a_picture_lies_on_its_ground():
 @pytest.mark.parametrize("shape", [(16, 24), (7, 9), (64, 96)])
 def test_colours_are_resampled_by_their_opacity(shape):
     image, alpha = noise(32, 48), np.asarray(disc(32, 48) * 0.9 + 0.1, np.float32)
-    want = lanczos(image * alpha[..., None], shape, clip=False) / lanczos(alpha, shape, clip=False)[..., None]
+    want = filtered(image * alpha[..., None], shape, clip=False) / filtered(alpha, shape, clip=False)[..., None]
     np.testing.assert_allclose(images.fit(image, shape, alpha=alpha), want.clip(0, 1), atol=0.02)
     np.testing.assert_allclose(images.fit(image, shape, alpha=np.ones((32, 48))), images.fit(image, shape), atol=1e-5)
 

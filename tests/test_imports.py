@@ -17,7 +17,7 @@ ORDER = [
     "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
-    "images": ["digest", "arrays", "lanczos", "transparency", "scaling", "reading", "writing"],
+    "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
     "ops": [
         "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "conv", "remat",
     ],

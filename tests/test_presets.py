@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import reference
 from measured import distance
+from PIL import Image
 
 import nst_jax
-from nst_jax import losses, scales
+from nst_jax import images, losses, scales
 from nst_jax.errors import UserError
 from nst_jax.losses import W2, GramMatrix, Place
 from nst_jax.networks import VGGS
@@ -197,6 +198,24 @@ def test_crowsons_sizes_and_steps_are_the_sources():
     assert [max(scale.content) for scale in found] == [128, 181, 256, 362, 512]
     assert [scale.steps(recipe) for scale in found] == [1000, 500, 500, 500, 500]
     assert recipe.ema == 0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "filter", "whole"),
+    [
+        ("neural-style-pt", Image.Resampling.BILINEAR, int),
+        ("gatys-notebook", Image.Resampling.BILINEAR, int),
+        ("jcjohnson", Image.Resampling.BOX, int),
+        ("crowson", Image.Resampling.BICUBIC, round),
+        ("keras", Image.Resampling.NEAREST, int),
+    ],
+)
+def test_presets_bring_pictures_to_their_sizes_as_their_sources_do(name, filter, whole):
+    levels = np.random.default_rng(3).integers(64, 192, (149, 192, 3), np.uint8)
+    want = np.asarray(Image.fromarray(levels).resize((100, whole(149 * 100 / 192)), filter))
+    found = images.resize(levels, images.sizing(replace(PRESETS[name], size=100)))
+    assert found.shape == want.shape
+    np.testing.assert_allclose(found * 255, want, atol=0.51 if name == "keras" else 1.51)
 
 
 def test_find_names_the_nearest():

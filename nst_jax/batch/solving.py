@@ -182,8 +182,8 @@ def stylize(
                 f"the {what} image has shape {np.shape(picture)}: expected (height, width, 3), RGB in [0, 1]"
             )
     names = named(content=content, style=style, init=init)
-    content, style = images.resize(content, recipe.size), images.resize(style, recipe.style_size or recipe.size)
-    init = None if init is None else images.fit(init, content.shape[:2])
+    content, style = images.resize(content, images.sizing(recipe)), images.resize(style, images.style_sizing(recipe))
+    init = None if init is None else images.fit(init, content.shape[:2], filter=recipe.resample)
     problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
     return results.solutions[0]
@@ -227,8 +227,8 @@ def sweep(
     names = named(content=content, style=style, init=init)
 
     def pictures(own: Recipe) -> Pictures:
-        sized = images.resize(content, own.size), images.resize(style, own.style_size or own.size)
-        starts = None if init is None else [images.fit(init, sized[0].shape[:2])]
+        sized = images.resize(content, images.sizing(own)), images.resize(style, images.style_sizing(own))
+        starts = None if init is None else [images.fit(init, sized[0].shape[:2], filter=own.resample)]
         return Pictures([sized[0]], [sized[1]], [names["content"]], [names["style"]], starts)
 
     for lane in spanned.lanes:

@@ -77,7 +77,7 @@ def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] 
     """
     if "bucket" in {*read.given, *read.axes}:
         return read
-    shapes = {images.resized(images.shape_of(path), read.recipe.size) for path in contents}
+    shapes = {images.resized(images.shape_of(path), images.sizing(read.recipe)) for path in contents}
     if len(shapes) <= SHAPES:
         return read
     say(f"contents of {len(shapes)} shapes: padded to multiples of {BUCKET} pixels and cut again; --bucket 1 for none")

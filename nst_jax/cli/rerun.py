@@ -12,7 +12,7 @@ from nst_jax import images, record
 from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.recipe import init_file
+from nst_jax.recipe import Recipe, init_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Rerun:
         inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
-        found = {name: _find(name, entry, getattr(self, name)) for name, entry in inputs.items()}
+        found = {name: _find(name, entry, getattr(self, name), recipe) for name, entry in inputs.items()}
         if "init" in found:
             recipe = replace(recipe, init=str(found["init"].path))
         made = self.single.paint(
@@ -76,7 +76,7 @@ class Rerun:
         print(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
 
 
-def _find(name: str, entry: Mapping[str, Any], given: Path | None) -> images.Picture:
+def _find(name: str, entry: Mapping[str, Any], given: Path | None, recipe: Recipe) -> images.Picture:
     """Read an input of a record, from where it was or from where it is said to be, and check that it is that input.
 
     Raises:
@@ -86,7 +86,7 @@ def _find(name: str, entry: Mapping[str, Any], given: Path | None) -> images.Pic
         raise UserError(f"the picture was made by a program, from a {name} in memory: give its file with --{name}")
     picture = images.read(given or Path(entry["path"]))
     if "pixels" in entry:
-        return _of_pixels(name, entry, picture)
+        return _of_pixels(name, entry, picture, recipe)
     if picture.sha256 != entry["sha256"]:
         raise UserError(
             f"the {name} '{shown(picture.path)}' is not the one of the recipe: its sha256 is "
@@ -96,10 +96,10 @@ def _find(name: str, entry: Mapping[str, Any], given: Path | None) -> images.Pic
     return picture
 
 
-def _of_pixels(name: str, entry: Mapping[str, Any], picture: images.Picture) -> images.Picture:
+def _of_pixels(name: str, entry: Mapping[str, Any], picture: images.Picture, recipe: Recipe) -> images.Picture:
     """Give a picture as the program had it, at its own size or resampled to that of the record."""
     height, width = entry["shape"]
-    for rgb in (picture.rgb, images.fit(picture.rgb, (height, width))):
+    for rgb in (picture.rgb, images.fit(picture.rgb, (height, width), filter=recipe.resample)):
         if images.pixels_digest(rgb) == entry["pixels"]:
             return replace(picture, rgb=rgb, alpha=None)
     raise UserError(

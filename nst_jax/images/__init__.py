@@ -7,13 +7,14 @@ never count.
 from .arrays import entering
 from .digest import pixels_digest
 from .reading import Picture, is_picture, read, read_metadata, shape_of
-from .scaling import fit, pad, resize, resized, side_by_side, to_uint8
+from .scaling import Sizing, fit, pad, resize, resized, side_by_side, sizing, style_sizing, to_uint8
 from .transparency import NEUTRAL, compose, visible
 from .writing import check_writable, save
 
 __all__ = [
     "NEUTRAL",
     "Picture",
+    "Sizing",
     "check_writable",
     "compose",
     "entering",
@@ -28,6 +29,8 @@ __all__ = [
     "save",
     "shape_of",
     "side_by_side",
+    "sizing",
+    "style_sizing",
     "to_uint8",
     "visible",
 ]

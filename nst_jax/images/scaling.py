@@ -1,13 +1,16 @@
 """Resample image arrays, round them to 8 bits, lay them side by side: arrays in, arrays out."""
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UserError
+from ..recipe import Recipe, Resample, Rounding
 from .arrays import unit
-from .lanczos import lanczos
+from .resampling import filtered
 from .transparency import resampled
 
 
@@ -25,8 +28,10 @@ def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def fit(image: ArrayLike, shape: tuple[int, int], *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:
-    """Resample (h, w, c) or (h, w) to exactly `shape` = (height, width) by antialiased Lanczos-3 (see `lanczos`).
+def fit(
+    image: ArrayLike, shape: tuple[int, int], *, filter: Resample = "lanczos", alpha: ArrayLike | None = None
+) -> NDArray[np.float32]:
+    """Resample (h, w, c) or (h, w) to exactly `shape` = (height, width); for the filters see `filtered`.
 
     With `alpha` (h, w) every colour counts by its opacity, so that none hidden under alpha 0 leaks out; alpha itself
     is resampled by a call of its own. An array that has that shape already is returned untouched.
@@ -35,8 +40,8 @@ def fit(image: ArrayLike, shape: tuple[int, int], *, alpha: ArrayLike | None = N
     if values.ndim not in (2, 3) or 0 in values.shape:
         raise ValueError(f"image has shape {values.shape}; expected (h, w) or (h, w, c), none of them 0")
     if alpha is None or values.shape[:2] == tuple(shape):
-        return lanczos(values, shape)
-    return resampled(values, alpha, shape)
+        return filtered(values, shape, filter)
+    return resampled(values, alpha, shape, filter)
 
 
 def pad(image: ArrayLike, multiple: int) -> NDArray[np.float32]:
@@ -49,26 +54,50 @@ def pad(image: ArrayLike, multiple: int) -> NDArray[np.float32]:
     return np.pad(values, ((0, -height % multiple), (0, -width % multiple), (0, 0)), "reflect")
 
 
-def resize(image: ArrayLike, size: int, *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:
+class Sizing(NamedTuple):
+    """How a picture comes to its size: the longer side in pixels (0 for its own), the filter, the sides' rounding."""
+
+    size: int
+    filter: Resample = "lanczos"
+    rounding: Rounding = "nearest"
+
+
+def sizing(recipe: Recipe) -> Sizing:
+    """Say how the content comes to its size."""
+    return Sizing(recipe.size, recipe.resample, recipe.rounding)
+
+
+def style_sizing(recipe: Recipe) -> Sizing:
+    """Say how the style comes to its size: the content's, unless it has one of its own."""
+    return sizing(recipe)._replace(size=recipe.style_size or recipe.size)
+
+
+def resize(image: ArrayLike, size: int | Sizing, *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:
     """Resample (h, w, 3) or (h, w) to a longer side of `size` pixels, aspect kept; 0 keeps its own size.
 
-    (h, w) -> max(1, round(h size / max(h, w))), max(1, round(w size / max(h, w))); `alpha` as for `fit`.
+    (h, w) -> `resized((h, w), size)`; `alpha` as for `fit`.
 
     Raises:
         UserError: `size` is negative.
     """
-    values = unit(image)
-    if size < 0:
-        raise UserError(f"size is {size}; expected a number of pixels, or 0 to keep the picture's own size")
+    values, to = unit(image), size if isinstance(size, Sizing) else Sizing(size)
+    if to.size < 0:
+        raise UserError(f"size is {to.size}; expected a number of pixels, or 0 to keep the picture's own size")
     height, width = values.shape[:2]
-    return fit(values, resized((height, width), size), alpha=alpha)
+    return fit(values, resized((height, width), to), filter=to.filter, alpha=alpha)
 
 
-def resized(shape: tuple[int, int], size: int) -> tuple[int, int]:
-    """Give the (height, width) that `resize` makes of a picture of that shape."""
-    height, width = shape
-    longer = max(height, width)
-    return (max(1, round(height * size / longer)), max(1, round(width * size / longer))) if size else shape
+def resized(shape: tuple[int, int], size: int | Sizing) -> tuple[int, int]:
+    """Give the (height, width) that `resize` makes of a picture of that shape.
+
+    max(1, round(h size / max(h, w))), max(1, round(w size / max(h, w))); or rounded down.
+    """
+    to = size if isinstance(size, Sizing) else Sizing(size)
+    if not to.size:
+        return shape
+    height, width = (side * to.size / max(shape) for side in shape)
+    whole = math.floor if to.rounding == "down" else round
+    return max(1, whole(height)), max(1, whole(width))
 
 
 def side_by_side(images: Sequence[ArrayLike], height: int, gap: int = 0) -> NDArray[np.float32]:

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..recipe import Resample
 from .arrays import unit
-from .lanczos import lanczos
+from .resampling import filtered
 
 NEUTRAL = 0.5
 """Middle grey (sRGB), the ground where nothing else is known."""
@@ -39,7 +40,7 @@ def _continued(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> ND
     sums, total = _halved(colours * weights[..., None]), _halved(weights)
     means = np.divide(sums, total[..., None], out=np.zeros_like(sums), where=total[..., None] > 0)
     coarse = _continued(means, total)
-    return np.where(weights[..., None] > 0, colours, lanczos(coarse, colours.shape[:2]))
+    return np.where(weights[..., None] > 0, colours, filtered(coarse, colours.shape[:2]))
 
 
 def _halved(array: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,15 +65,17 @@ def compose(image: ArrayLike, alpha: ArrayLike | None, ground: ArrayLike = NEUTR
     return np.where(weights > 0, weights * colours + (1 - weights) * below, below)
 
 
-def resampled(image: NDArray[np.float32], alpha: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resample colours (h, w, c) each by its opacity: R(alpha x) / R(alpha), R being `lanczos`.
+def resampled(
+    image: NDArray[np.float32], alpha: ArrayLike, shape: tuple[int, int], filter: Resample = "lanczos"
+) -> NDArray[np.float32]:
+    """Resample colours (h, w, c) each by its opacity: R(alpha x) / R(alpha), R being `filtered`.
 
     Where R(alpha) is fainter than a level of 8 bits its ratio is noise; the colours of `visible` take over there.
     """
     weights = unit(alpha, "alpha")
     colours = visible(image, weights)
-    total = lanczos(weights, shape, clip=False)[..., None]
-    premultiplied = lanczos(colours * weights[..., None], shape, clip=False)
-    seen = total > 0  # R has negative lobes
-    ratio = np.where(seen, premultiplied, 0) + _FAINT * lanczos(colours, shape)
+    total = filtered(weights, shape, filter, clip=False)[..., None]
+    premultiplied = filtered(colours * weights[..., None], shape, filter, clip=False)
+    seen = total > 0  # R may have negative lobes
+    ratio = np.where(seen, premultiplied, 0) + _FAINT * filtered(colours, shape, filter)
     return (ratio / (np.where(seen, total, 0) + _FAINT)).clip(0, 1)

@@ -12,7 +12,6 @@ from nst_jax.batch.store import Finished, Store
 from nst_jax.metrics import held_out, least_side
 from nst_jax.optimize import Solution
 from nst_jax.runs import animate
-from nst_jax.runs.inputs import style_size
 from nst_jax.runs.ready import Ready
 from nst_jax.runs.spec import Lane, all_axes
 
@@ -20,7 +19,7 @@ from nst_jax.runs.spec import Lane, all_axes
 def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dict[str, Any]:
     """Write one lane's picture, with its own recipe inside, and give its row of the summary."""
     save_picture(ready, lane, solution, path)
-    content = ready.inputs.contents[lane.content].rgb[lane.recipe.size]
+    content = ready.inputs.contents[lane.content].rgb[images.sizing(lane.recipe)]
     metrics = {}
     if ready.spec.metrics and min(*content.shape[:2]) >= least_side(ready.encoder.network):
         metrics = _metrics(ready, solution, content, lane)
@@ -36,7 +35,7 @@ def save_picture(
     made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoders[lane.recipe.weights].digest)
     metadata = record.as_metadata({**made, "result": record.ending(solution, place)})
     picture = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
-    alpha = ready.inputs.contents[lane.content].alpha[lane.recipe.size]
+    alpha = ready.inputs.contents[lane.content].alpha[images.sizing(lane.recipe)]
     alpha = None if alpha is None else images.fit(alpha, (picture.shape[0], picture.shape[1]))
     images.save(path, picture, alpha=alpha, metadata=metadata)
 
@@ -64,7 +63,7 @@ def make_animation(ready: Ready, lane: Lane, folder: Path) -> None:
 
 
 def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:
-    side = ready.style_side(lane.style, style_size(lane.recipe))
+    side = ready.style_side(lane.style, images.style_sizing(lane.recipe))
     if side is None:
         return {}
     found = held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket)

@@ -24,8 +24,8 @@ class Loaded:
     """One picture at every size that a lane asks for; the original is let go."""
 
     source: dict[str, str]
-    rgb: dict[int, np.ndarray]
-    alpha: dict[int, np.ndarray | None]
+    rgb: dict[images.Sizing, np.ndarray]
+    alpha: dict[images.Sizing, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,14 @@ class Inputs:
         return found | ({"init": record.source(init.path, init.sha256)} if init else {})
 
 
-def style_size(recipe: Recipe) -> int:
-    """Give the longer side of the style picture, 0 for its own."""
-    return recipe.style_size or recipe.size
-
-
 def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
     """Read every picture, but for those that are `opened`, at the sizes of its lanes.
 
     Raises:
         UserError: a file that is no readable picture.
     """
-    sizes = sorted({lane.recipe.size for lane in lanes})
-    style_sizes = sorted({style_size(lane.recipe) for lane in lanes})
+    sizes = sorted({images.sizing(lane.recipe) for lane in lanes})
+    style_sizes = sorted({images.style_sizing(lane.recipe) for lane in lanes})
     inits = dict.fromkeys(name for lane in lanes if (name := init_file(lane.recipe.init)))
     return Inputs(
         tuple(_load(path, sizes, opened) for path in spec.contents),
@@ -77,7 +72,7 @@ def _picture(path: Path, opened: Opened) -> images.Picture:
     return opened[path] if path in opened else images.read(path)
 
 
-def _load(path: Path, sizes: Sequence[int], opened: Opened) -> Loaded:
+def _load(path: Path, sizes: Sequence[images.Sizing], opened: Opened) -> Loaded:
     picture = _picture(path, opened)
     rgb = {size: images.resize(picture.rgb, size, alpha=picture.alpha) for size in sizes}
     alpha = {n: None if picture.alpha is None else images.fit(picture.alpha, x.shape[:2]) for n, x in rgb.items()}
@@ -90,10 +85,10 @@ def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], 
     from nst_jax.batch.sweep import of_scales
 
     def pictures(recipe: Recipe) -> Pictures:
-        contents = [loaded.rgb[recipe.size] for loaded in inputs.contents]
-        styles = [loaded.rgb[style_size(recipe)] for loaded in inputs.styles]
+        contents = [loaded.rgb[images.sizing(recipe)] for loaded in inputs.contents]
+        styles = [loaded.rgb[images.style_sizing(recipe)] for loaded in inputs.styles]
         init = inputs.inits.get(recipe.init)
-        inits = [images.fit(init.rgb, c.shape[:2]) for c in contents] if init else None
+        inits = [images.fit(init.rgb, c.shape[:2], filter=recipe.resample) for c in contents] if init else None
         return Pictures(contents, styles, inits=inits)
 
     scales = pose_lanes(encoders, pictures, [(lane.recipe, lane.content, lane.style) for lane in lanes])

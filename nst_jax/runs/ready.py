@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from nst_jax import images
 from nst_jax.batch.sweep import Sweep
 from nst_jax.metrics import least_side, style_side
 from nst_jax.networks import Encoder
@@ -37,7 +38,7 @@ class Ready:
     encoders: Mapping[str, Encoder]
     encoder: Encoder
     sweep: Sweep
-    style_side: Callable[[int, int], Any]
+    style_side: Callable[[int, images.Sizing], Any]
     mine: tuple[int, ...]
     process: int = 0
     snapshots: int = 0
@@ -68,11 +69,11 @@ def prepare(
     return Ready(spec, lanes, inputs, encoders, encoder, sweep, sides, mine, jax.process_index(), snapshots)
 
 
-def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, int], Any]:
+def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, images.Sizing], Any]:
     """Summarise each style once, however many lanes ask; of many styles the last ones are kept."""
 
     @lru_cache(maxsize=32)
-    def side(style: int, size: int) -> Any:
+    def side(style: int, size: images.Sizing) -> Any:
         picture = inputs.styles[style].rgb[size]
         if min(picture.shape[:2]) < least_side(encoder.network):
             return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nst_jax import images
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
 from nst_jax.batch.run import Interrupted, Run, Watch
@@ -18,7 +19,7 @@ from nst_jax.files import shown
 from nst_jax.networks import Encoder
 from nst_jax.optimize import Solution
 from nst_jax.runs.finish import save_picture
-from nst_jax.runs.inputs import Opened, style_size
+from nst_jax.runs.inputs import Opened
 from nst_jax.runs.ready import Ready, prepare
 from nst_jax.runs.spec import Spec
 
@@ -86,7 +87,10 @@ def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place 
 
     def write(solution: Solution, scale: Place, seconds: float) -> Made:
         save_picture(ready, lane, solution, output, scale)
-        c, s = ready.inputs.contents[0].rgb[lane.recipe.size], ready.inputs.styles[0].rgb[style_size(lane.recipe)]
+        c, s = (
+            ready.inputs.contents[0].rgb[images.sizing(lane.recipe)],
+            ready.inputs.styles[0].rgb[images.style_sizing(lane.recipe)],
+        )
         return Made(output, solution, scale, c, s, seconds)
 
     found: list[Made] = []
