@@ -38,6 +38,15 @@ def shown(name: AnyPath) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+def said(path: AnyPath) -> str:
+    """Name a file without telling how this machine is laid out: relative as given, below here, or by its name alone."""
+    name = os.fspath(path)
+    if not os.path.isabs(name):
+        return name
+    below = Path(name).is_relative_to(Path.cwd())
+    return str(Path(name).relative_to(Path.cwd())) if below else Path(name).name
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a name that is no UTF-8 (PEP 383)

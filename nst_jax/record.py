@@ -15,6 +15,7 @@ import numpy as np
 import nst_jax
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.files import said
 from nst_jax.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def device_name() -> str:
 
 
 def source(path: Path, sha256: str) -> dict[str, str]:
-    """Name one input file and what was in it."""
-    return {"path": str(path.resolve()), "sha256": sha256}
+    """Name one input file and what was in it; see `files.said`."""
+    return {"path": said(path), "sha256": sha256}
 
 
 def describe(
@@ -73,16 +74,23 @@ def describe(
         digest: sha256 of the weights.
         own: what no recipe can say, such as a loss that was handed in, by where it stands.
     """
+    held = dataclasses.replace(recipe, init=said(recipe.init), weights=said(recipe.weights))
     return {
         "format": FORMAT,
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": dataclasses.asdict(held),
         "inputs": {name: dict(entry) for name, entry in inputs.items()},
-        "weights": {"name": recipe.weights, "sha256": digest},
+        "weights": {"name": held.weights, "sha256": digest},
         "own": dict(own or {}),
         "versions": versions(),
         "device": device_name(),
-        "command": sys.argv[1:],
+        "command": [_said(word) for word in sys.argv[1:]],
     }
+
+
+def _said(word: str) -> str:
+    """Name the file in a word of the command, if there is one: PATH, or --option=PATH."""
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return f"{option}{equals}{said(value)}"
 
 
 def ending(solution: "Solution", place: tuple[int, int] | None = None) -> dict[str, Any]:

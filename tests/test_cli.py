@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -180,6 +181,41 @@ def test_rerun_refuses_a_changed_input(folder, which):
     assert which in err
     assert "sha256" in err
     assert not (folder / "out-rerun.png").exists()
+
+
+def test_rerun_finds_inputs_that_moved_by_what_is_in_them(folder, tmp_path_factory):
+    (folder / "in").mkdir()
+    for name in ("content.png", "style.png"):
+        (folder / name).rename(folder / "in" / name)
+    absolute = [str(folder / "in" / name) for name in ("content.png", "style.png")]
+    made = folder / "out.png"
+    assert run("stylize", *absolute, "-o", str(made), *QUICK)[0] == 0
+    text = images.read_metadata(made)[record.KEY]
+    assert str(folder) not in text
+    assert not re.search(r'"/', text)
+    moved = tmp_path_factory.mktemp("elsewhere")
+    for path, to in (
+        (made, "out.png"),
+        (folder / "in/content.png", "photo.bin"),
+        (folder / "in/style.png", "style.png"),
+    ):
+        path.rename(moved / to)
+    code, out, err = run("rerun", str(moved / "out.png"), "--no-cache")
+    assert (code, "bit for bit" in out) == (0, True)
+    assert "photo.bin (content)" in err
+    assert "style.png (style)" in err
+    (moved / "photo.bin").unlink()
+    code, _, err = run("rerun", str(moved / "out.png"), "--quiet")
+    assert (code, len(err.splitlines()), "say where it is with --content" in err) == (2, 1, True)
+
+
+def test_rerun_of_a_strangers_record_reads_no_absolute_path(folder):
+    run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK)
+    held = json.loads(images.read_metadata(folder / "out.png")[record.KEY])
+    held["inputs"]["content"] = {"path": "/etc/hostname", "sha256": "0" * 64}
+    images.save(folder / "out.png", images.read("out.png").rgb, metadata=record.as_metadata(held))
+    code, _, err = run("rerun", "out.png", "--no-cache")
+    assert (code, "reads" in err, "say where it is with --content" in err) == (2, False, True)
 
 
 def test_rerun_refuses_a_picture_without_a_recipe(folder):

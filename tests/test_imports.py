@@ -27,7 +27,7 @@ INSIDE = {
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
     "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
-    "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
+    "runs": ["spec", "folder", "seek", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
         "axes", "values", "interrupt", "progress", "lanes_progress", "preset", "tools", "dialects", "single", "running",

@@ -124,7 +124,7 @@ def test_each_picture_holds_its_own_recipe_and_is_that_recipes_picture(spec, tmp
     assert recipe == replace(RECIPE, beta=100.0)
     assert held["result"]["stopped"] == "steps"
     assert held["weights"]["sha256"] == "d" * 64
-    content, style = (images.read(held["inputs"][name]["path"]).rgb for name in ("content", "style"))
+    content, style = (images.read(path).rgb for path in (spec.contents[0], spec.styles[0]))
     problem = pose(encoder, images.resize(content, 20), images.resize(style, 20), recipe=recipe)
     alone = solve(encoder, problem)
     levels = np.abs(images.read(path).rgb - images.to_uint8(alone.image) / 255) * 255

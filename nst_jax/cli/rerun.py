@@ -1,5 +1,6 @@
 """`nst-jax rerun`: make a picture again from the recipe inside it."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from nst_jax import images, record
 from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.recipe import Recipe, init_file
+from nst_jax.recipe import init_file
+from nst_jax.runs.seek import Seek
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +22,9 @@ class Rerun:
     """Make PICTURE again from the recipe inside it, and compare.
 
     On the same processor with the same versions the new picture is the same bit for bit, also where Ctrl-C stopped
-    the old one. Refuses if an input or the weights have changed since. A picture that a Python program made does not
-    know its files: name them with --content and --style.
+    the old one. Inputs are looked for where they were, beside PICTURE, and among the files there by what is in them;
+    refuses if they or the weights have changed since. A picture that a Python program made does not know its files:
+    name them with --content and --style.
     """
 
     picture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PICTURE")]
@@ -34,6 +37,8 @@ class Rerun:
     """Where the style picture is, if it is not where it was."""
     init: Path | None = None
     """Where the starting image is, if it was a picture that is not where it was."""
+    weights: Path | None = None
+    """Where the weights file is, if it is not where it was."""
     single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
 
     def run(self) -> int:
@@ -46,9 +51,14 @@ class Rerun:
         inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
-        found = {name: _find(name, entry, getattr(self, name), recipe) for name, entry in inputs.items()}
+        seek = Seek(self.picture, self._say)
+        found = {name: seek.image(name, entry, getattr(self, name), recipe.resample) for name, entry in inputs.items()}
         if "init" in found:
             recipe = replace(recipe, init=str(found["init"].path))
+        if self.weights or recipe.weights.endswith(".h5"):
+            path = seek.file("weights", {"path": recipe.weights, "sha256": old["weights"]["sha256"]}, self.weights)
+            self._say(f"reads {shown(path)} (weights)")
+            recipe = replace(recipe, weights=str(path))
         made = self.single.paint(
             found["content"].path,
             found["style"].path,
@@ -64,6 +74,10 @@ class Rerun:
         self._compare(output, old)
         return 0
 
+    def _say(self, line: str) -> None:
+        if not self.single.quiet:
+            print(line, file=sys.stderr)
+
     def _compare(self, output: Path, old: Mapping[str, Any]) -> None:
         before, after = images.read(self.picture), images.read(output)
         if np.array_equal(before.rgb, after.rgb):
@@ -74,35 +88,3 @@ class Rerun:
         then = {**old["versions"], "device": old["device"]}
         changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
         print(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
-
-
-def _find(name: str, entry: Mapping[str, Any], given: Path | None, recipe: Recipe) -> images.Picture:
-    """Read an input of a record, from where it was or from where it is said to be, and check that it is that input.
-
-    Raises:
-        UserError: another picture, or a record that does not say where it was.
-    """
-    if given is None and "path" not in entry:
-        raise UserError(f"the picture was made by a program, from a {name} in memory: give its file with --{name}")
-    picture = images.read(given or Path(entry["path"]))
-    if "pixels" in entry:
-        return _of_pixels(name, entry, picture, recipe)
-    if picture.sha256 != entry["sha256"]:
-        raise UserError(
-            f"the {name} '{shown(picture.path)}' is not the one of the recipe: its sha256 is "
-            f"{picture.sha256[:12]}..., expected {entry['sha256'][:12]}...; restore the file, or say where it is with "
-            f"--{name}"
-        )
-    return picture
-
-
-def _of_pixels(name: str, entry: Mapping[str, Any], picture: images.Picture, recipe: Recipe) -> images.Picture:
-    """Give a picture as the program had it, at its own size or resampled to that of the record."""
-    height, width = entry["shape"]
-    for rgb in (picture.rgb, images.fit(picture.rgb, (height, width), filter=recipe.resample)):
-        if images.pixels_digest(rgb) == entry["pixels"]:
-            return replace(picture, rgb=rgb, alpha=None)
-    raise UserError(
-        f"the {name} '{shown(picture.path)}' is not the one of the recipe: neither as it is nor at {width}x{height} "
-        f"are its pixels those that were used (sha256 {entry['pixels'][:12]}...)"
-    )

@@ -6,12 +6,13 @@ never count.
 
 from .arrays import entering
 from .digest import pixels_digest
-from .reading import Picture, is_picture, read, read_metadata, shape_of
+from .reading import MAX_BYTES, Picture, is_picture, read, read_metadata, shape_of
 from .scaling import Sizing, fit, pad, resize, resized, side_by_side, sizing, style_sizing, to_uint8
 from .transparency import NEUTRAL, compose, visible
 from .writing import check_writable, save
 
 __all__ = [
+    "MAX_BYTES",
     "NEUTRAL",
     "Picture",
     "Sizing",

@@ -89,13 +89,22 @@ def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:
     if old is None:
         write_whole(path, lambda file: file.write((json.dumps(fresh, indent=1) + "\n").encode()))
         return []
-    if found := [line for key in DEFINING for line in differences(key, old.get(key), fresh[key])]:
+    if found := [line for key in DEFINING for line in differences(key, _known(old.get(key)), _known(fresh[key]))]:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise UserError(
             f"'{folder}' holds another run: {'; '.join(found[:4])}{more}; "
             "give another --out, or remove the folder to start over"
         )
     return [line for key in ("versions", "device") for line in differences(key, old.get(key), fresh[key])]
+
+
+def _known(value: Any) -> Any:
+    """Leave out where inputs lay: a file that moved is the same input."""
+    if isinstance(value, list):
+        return [_known(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _known(v) for k, v in value.items() if not (k == "path" and "sha256" in value)}
+    return value
 
 
 def _existing(path: Path) -> dict[str, Any] | None:
