@@ -44,7 +44,9 @@ def numbers(weights: str, names: Sequence[str]) -> dict[str, str]:
     problem = nst_jax.pose(encoder, content, style, recipe=RECIPES["lbfgs"])
     found["gradient"] = told(jax.grad(lambda x: nst_jax.total(encoder, problem, x)[0])(content))
     found["step"] = told(optimize.begin(problem))
-    found["metrics"] = told(held_out(encoder, content, content[::-1], style, bucket=16), pixels.ssim(*map(jnp.asarray, (content, content))))
+    found["metrics"] = told(
+        held_out(encoder, content, content[::-1], style, bucket=16), pixels.ssim(*map(jnp.asarray, (content, content)))
+    )
     results = nst_jax.solve_batch(encoder, nst_jax.grid(problem, beta=[1e2, 1e3]), watch=nst_jax.Watch(say=str))
     found["lanes"] = told([s.image for s in results.solutions])
     return found
