@@ -6,10 +6,12 @@ lanes can pass. pydantic is as strict with more to load than all the rest of the
 into 3.
 """
 
+import difflib
 import json
 import re
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -76,9 +78,9 @@ def validated(data: Any, kind: type[T], what: str = "") -> T:
     """
     lead = f"{what}: " if what else ""
     # Of a dataclass msgspec ignores what it does not know.
-    known = {f.name for f in fields(kind)} if is_dataclass(kind) and isinstance(data, dict) else None
-    if known is not None and (unknown := sorted(map(str, data.keys() - known))):
-        raise UserError(f"{lead}has '{shown(unknown[0])}', which this version does not know")
+    known = [f.name for f in fields(kind)] if is_dataclass(kind) and isinstance(data, dict) else None
+    if known is not None and (unknown := sorted(map(str, data.keys() - {*known}))):
+        raise UserError(f"{lead}it has {_unknown(unknown[0], known)}")
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
@@ -95,9 +97,14 @@ def _said(message: str, data: Any, kind: Any) -> str:
     if match := re.match(r"Object missing required field `(.*)`", reason, re.DOTALL):
         return f"{here} has no '{shown(match[1])}'"
     if match := re.match(r"Object contains unknown field `(.*)`", reason, re.DOTALL):
-        return f"{here} has '{shown(match[1])}', which this version does not know"
+        return f"{here} has {_unknown(match[1], list(typing.get_type_hints(_bare(_at(data, kind, place)[1]))))}"
     found, expected = _at(data, kind, place)
     return f"{here} is {found}: expected {_words(expected)}"
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name[:100], known, 1)
+    return f"'{shown(name)}', which there is not: {f'did you mean {near[0]}?' if near else 'leave it out'}"
 
 
 def _at(data: Any, kind: Any, place: str) -> tuple[str, Any]:
