@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import images, ops
+from nst_jax.arithmetic import in_float32
 from nst_jax.networks import Encoder, Layer, Network, features
 from nst_jax.pixels import check_comparable, colour_distance, ssim, total_variation
 from nst_jax.types import Features, Image, ImageLike, Scalar, Sides
@@ -35,6 +36,7 @@ def _positions(x: Features) -> jax.Array:
     return x.reshape(-1, x.shape[-1]).astype(jnp.float32)
 
 
+@in_float32()
 def content_distance(found: Features, target: Features) -> Scalar:
     """Compare two feature maps (h, w, c) position by position: sum (F - P)^2 / sum P^2, P being the target.
 
@@ -44,6 +46,7 @@ def content_distance(found: Features, target: Features) -> Scalar:
     return jnp.sum((f - p) ** 2) / jnp.sum(p**2)
 
 
+@in_float32()
 def bures_distance(found: Features, target: Features) -> Scalar:
     """Compare mean and covariance of two feature maps (h, w, c), which may differ in size.
 
@@ -84,6 +87,7 @@ def _bures(x: Spread, y: Spread) -> Scalar:
     return squared / (jnp.sum(y.mean**2) + y.trace)
 
 
+@in_float32()
 def sliced_distance(
     found: Features, target: Features, *, projections: int = 64, positions: int = 16384, seed: int = 0
 ) -> Scalar:
@@ -161,6 +165,7 @@ class StyleSide(NamedTuple):
     energy: Scalar
 
 
+@in_float32()
 def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[str, StyleSide]:
     """Summarise a style (h, w, 3) by layer, once for all the pictures that `held_out` compares with it.
 
@@ -171,6 +176,7 @@ def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[s
 
 
 @jax.jit
+@in_float32()
 def _style_side(encoder: Encoder, style: Image, sides: Sides | None) -> dict[str, StyleSide]:
     found = _features(encoder, style, held_out_layers(encoder.network)[1], sides)
     return {name: _side(encoder.network.layer(name), f, sides) for name, f in found.items()}
@@ -200,6 +206,7 @@ def _framed(network: Network, bucket: int, *pictures: ImageLike) -> tuple[tuple[
     return tuple(images.pad(picture, bucket) for picture in pictures), (np.int32(rows), np.int32(columns))
 
 
+@in_float32()
 def held_out(
     encoder: Encoder,
     image: ImageLike,
@@ -228,6 +235,7 @@ def held_out(
 
 
 @jax.jit
+@in_float32()
 def _held_out(
     encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide], sides: Sides | None
 ) -> dict[str, Scalar]:

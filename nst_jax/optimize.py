@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from nst_jax.arithmetic import in_float32
 from nst_jax.descents import NON_FINITE, RUNNING, STALLED, Point
 from nst_jax.networks import Encoder
 from nst_jax.problem import Problem, Terms, shown, start, total
@@ -72,12 +73,14 @@ class Solution:
         return f"Solution({w}x{h}, {end} of {len(losses) - 1}, {self.stopped!r})"
 
 
+@in_float32()
 def begin(problem: Problem) -> State:
     """Make the state before the first evaluation, from the problem's starting image."""
     x = problem.canvas.encode(start(problem))
     return _begun(x, problem.descent.init(x, problem.canvas))
 
 
+@in_float32()
 def enlarge(state: State, problem: Problem, size: tuple[int, int]) -> State:
     """Begin at the next scale, a problem of which all but the starting image counts: that is the last scale's best.
 
@@ -96,6 +99,7 @@ def _begun(x: Any, descent: Any) -> State:
     return State(x, x, x, jnp.float32(jnp.inf), zero, descent, zero, zero, jnp.int32(RUNNING))
 
 
+@in_float32()
 def advance(encoder: Encoder, problem: Problem, state: State, *, length: int) -> tuple[State, Terms]:
     """Take `length` steps in one compiled loop, none of them past the problem's; return the terms, (length,) each."""
     return jax.lax.scan(lambda state, _: _step(encoder, problem, state), state, length=length)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import ops
+from nst_jax.arithmetic import in_float32
 from nst_jax.errors import UserError
 from nst_jax.types import Image, ImageLike, Scalar, Sides
 
@@ -18,6 +19,7 @@ SSIM_WINDOW = 11
 """Side of SSIM's window in pixels; a smaller picture has no SSIM."""
 
 
+@in_float32()
 def ssim(image: Image, other: Image, *, sides: Sides | None = None) -> Scalar:
     """Measure the structural similarity of two pictures (h, w, 3) in [0, 1]; 1 means equal, range [-1, 1].
 
@@ -67,6 +69,7 @@ def _blur(maps: jax.Array) -> jax.Array:
     return maps
 
 
+@in_float32()
 def colour_distance(image: Image, other: Image, *, bins: int = 8, sides: Sides | None = None) -> Scalar:
     """Compare the joint RGB histograms (bins^3 cells) of two pictures (h, w, 3) in [0, 1]; range [0, 1].
 
@@ -90,6 +93,7 @@ def _histogram(image: Image, bins: int, sides: Sides | None) -> jax.Array:
     return jnp.where(jnp.isfinite(_within(image, sides)).all(), counts / (rows * columns), jnp.nan)
 
 
+@in_float32()
 def total_variation(image: Image, *, sides: Sides | None = None) -> Scalar:
     """Sum the squared differences of neighbouring pixels of (h, w, 3), over channels, as a mean per pixel.
 

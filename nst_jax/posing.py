@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import descents, images, losses, value
+from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent, Point
@@ -93,6 +94,7 @@ FINEST = At()
 NONE: Values = {}
 
 
+@in_float32()
 def pose(
     encoder: Encoder,
     content: ImageLike,
@@ -134,6 +136,7 @@ def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
     }
 
 
+@in_float32()
 def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At = FINEST) -> Problem:
     """Pose a problem at one scale: see `pose`."""
     content, style, init, called = pair

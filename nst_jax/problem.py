@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from nst_jax.arithmetic import in_float32
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent
 from nst_jax.errors import UserError
@@ -112,6 +113,7 @@ class Problem:
         return f"Problem({w}x{h}, {self.network.name}, {terms}, {type(self.descent).__name__}, {self.steps} steps)"
 
 
+@in_float32()
 def start(problem: Problem) -> Image:
     """Blend the starting image with its noise: (1 - noise) init + noise u, u uniform in [0, 1]."""
     u = jax.random.uniform(jax.random.key(problem.seed), problem.init.shape, jnp.float32)
@@ -142,6 +144,7 @@ def strong(problem: Problem) -> Problem:
     return replace(rest, sides=problem.sides)
 
 
+@in_float32()
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     """Compute every unweighted loss of an image (h, w, 3), layer by layer."""
     whole: dict[str, None] = {}
@@ -176,6 +179,7 @@ def place(network: Network, layer: str, image: Image, given: Any) -> Place:
     return Place(rows * columns, at.channels, h * w, given)
 
 
+@in_float32()
 def total(encoder: Encoder, problem: Problem, image: Image) -> tuple[Scalar, Terms]:
     """Compute sum_t weight_t sum_l w_l distance_l, and what it is made of.
 

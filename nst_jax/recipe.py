@@ -1,23 +1,53 @@
 """Every choice that makes a picture, with its one default. Imports nothing heavy: the command line starts here."""
 
-import math
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from msgspec import Meta
 
 from nst_jax.errors import UserError
+from nst_jax.files import shown
+from nst_jax.plain import validated
 
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
-Scales = int | Literal["auto"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
 StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
+
+LONGEST_SIDE = 16384
+"""Pixels of the longer side of a picture."""
+MOST_STEPS = 1_000_000
+
+_LARGEST = 3e38
+"""Just below the largest number of float32."""
+
+Weight = Annotated[float, Meta(ge=0, le=_LARGEST, description="a finite number of at least 0, within float32")]
+Side = Annotated[int, Meta(ge=0, le=LONGEST_SIDE, description=f"a whole number of pixels from 0 to {LONGEST_SIDE}")]
+Steps = Annotated[int, Meta(ge=0, le=MOST_STEPS, description=f"a whole number from 0 to {MOST_STEPS}")]
+Seed = Annotated[int, Meta(ge=0, lt=2**32, description="a whole number of at least 0 and below 2^32")]
+Rate = Annotated[float, Meta(gt=0, le=_LARGEST, description="a finite rate above 0, such as 0.02")]
+Decay = Annotated[float, Meta(ge=0, lt=1, description="a decay of at least 0 and below 1, such as 0.99")]
+Ratio = Annotated[float, Meta(ge=1.01, le=1000, description="a number above 1, from 1.01 to 1000, such as 2")]
+Least = Annotated[int, Meta(ge=1, le=LONGEST_SIDE, description="a longer side in pixels, such as 128")]
+Bucket = Annotated[
+    int, Meta(ge=1, le=4096, description="a multiple in pixels such as 64, at most 4096, or 1 for no margin")
+]
+Scales = (
+    Annotated[int, Meta(ge=1, le=100, description="a whole number of at least 1 and at most 100")] | Literal["auto"]
+)
+Layers = Annotated[
+    tuple[Annotated[str, Meta(max_length=200, description="a name of a layer")], ...],
+    Meta(max_length=200, description="a list of names of layers"),
+]
+LayerWeights = Annotated[tuple[Weight, ...], Meta(max_length=200, description="a list of numbers")]
+Name = Annotated[str, Meta(max_length=4096, description="a name of at most 4096 characters")]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -29,11 +59,11 @@ class Recipe:
     L = alpha * L_content + beta * L_style + tv * L_tv
     """
 
-    alpha: float = 1.0
+    alpha: Weight = 1.0
     """Weight of the content loss; by default 1/2 sum (C - G)^2."""
-    beta: float = 2e3
+    beta: Weight = 2e3
     """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
-    tv: float = 0.0
+    tv: Weight = 0.0
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
     content_loss: ContentLoss = "half-sum"
     """Formula of the content loss: half the sum of squares, the sum, or the mean."""
@@ -43,59 +73,78 @@ class Recipe:
     tv_loss: TvLoss = "squares"
     """Formula of the total variation: squares (of pixels in [0, 1]), or as neural-style (johnson), neural-style-pt
     (absolute), anishathalye (mean-squares), style-transfer-pytorch (nine-point) and keras.io (keras) have it."""
-    content_layers: tuple[str, ...] = ("relu4_2",)
+    content_layers: Layers = ("relu4_2",)
     """Layers whose features follow the content picture: relu4_2, or conv4_2 for before the ReLU."""
-    style_layers: tuple[str, ...] = STYLE_LAYERS
+    style_layers: Layers = STYLE_LAYERS
     """Layers whose Gram matrices follow the style picture."""
-    layer_weights: tuple[float, ...] = ()
+    layer_weights: LayerWeights = ()
     """Weight w_l of each style layer, in their order; nothing means 1 / (number of layers) each."""
-    init: str = "content"
+    init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the noise."""
-    size: int = 512
+    size: Side = 512
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
-    style_size: int = 0
+    style_size: Side = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
     resample: Resample = "lanczos"
     """Filter that brings pictures to their sizes; those called plain do not widen with the reduction."""
     rounding: Rounding = "nearest"
     """How the shorter side becomes whole pixels: to the nearest, or down."""
-    bucket: int = 1
+    bucket: Bucket = 1
     """Pad the content by reflection to a multiple of so many pixels a side, so that pictures of many shapes share a
     compiled program; the margin is cut off the result. 1 for none."""
     scales: Scales = 1
     """From coarse to fine in so many scales, the last of the full size; auto for those from min_scale up."""
-    scale_ratio: float = 2.0
+    scale_ratio: Ratio = 2.0
     """Ratio of the sides of one scale and the next; with scales auto it is at most that, and even."""
-    min_scale: int = 128
+    min_scale: Least = 128
     """Longer side of the coarsest scale in pixels, with scales auto: it settles the layout, whatever the size."""
     style_scaling: StyleScaling = "tied"
     """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
-    steps: int = 500
+    steps: Steps = 500
     """Steps of the optimizer, at each scale."""
-    coarse_steps: int = 0
+    coarse_steps: Steps = 0
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
-    first_steps: int = 0
+    first_steps: Steps = 0
     """Steps at the first, coarsest of several scales; 0 means as many as at the other coarse ones."""
     optimizer: Optimizer = "lbfgs"
     """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
-    lr: float = 0.02
+    lr: Rate = 0.02
     """Adam's step in units of the image's range [0, 1]."""
     lr_schedule: LrSchedule = "constant"
     """Adam's step stays as it is, or falls to 0 along half a cosine over the steps of each scale."""
-    ema: float = 0.0
+    ema: Decay = 0.0
     """Decay, such as 0.99, of a running average of Adam's iterates that becomes the picture; 0 for the best iterate."""
     pooling: Pooling = "max"
     """Pooling of the network; Gatys et al. prefer avg."""
     padding: Padding = "zero"
     """What the network's convolutions see beyond the border."""
-    weights: str = "vgg16"
+    weights: Name = "vgg16"
     """Network: a name from `nst-jax weights list`, or a converted .h5 file."""
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
     remat: bool = False
     """Compute the first layer again in the backward pass instead of keeping it: less memory, a little more time."""
+
+    def __post_init__(self) -> None:
+        """Take what programs hold, lists, arrays and their numbers, as the plain data that a record can hold."""
+        for name, value in vars(self).items():
+            if (plain := _plain(value)) is not value:
+                object.__setattr__(self, name, plain)
+
+
+def _plain(value: Any) -> Any:
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list) or (isinstance(value, tuple) and any(hasattr(x, "tolist") for x in value)):
+        return tuple(map(_plain, value))
+    return value
+
+
+def kind_of(name: str) -> Any:
+    """Give the type of a setting without its bounds."""
+    kind = Recipe.__dataclass_fields__[name].type
+    return kind.__origin__ if get_origin(kind) is Annotated else kind  # type: ignore[union-attr]
 
 
 DEFAULT = Recipe()
@@ -115,27 +164,9 @@ def check(recipe: Recipe) -> None:
     Raises:
         UserError: naming the value, what was expected and what to do.
     """
-    for name in ("alpha", "beta", "tv", "lr"):
-        _check_number(name, getattr(recipe, name))
-    for w in recipe.layer_weights:
-        _check_number("layer_weights", w)
+    validated(vars(recipe), Recipe)
     if recipe.alpha == 0 and recipe.beta == 0:
         raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
-    if recipe.lr == 0:
-        raise UserError("lr is 0: the image would not move; use a positive learning rate such as 0.02")
-    for name in ("steps", "coarse_steps", "first_steps", "size", "style_size", "seed"):
-        if getattr(recipe, name) < 0:
-            raise UserError(f"{name} is {getattr(recipe, name)}: expected a whole number of at least 0")
-    if recipe.scales != "auto" and not (isinstance(recipe.scales, int) and recipe.scales >= 1):
-        raise UserError(f"scales is {recipe.scales}: expected a whole number of at least 1, or auto")
-    if recipe.min_scale < 1:
-        raise UserError(f"min_scale is {recipe.min_scale}: expected a longer side in pixels, such as 128")
-    if recipe.bucket < 1:
-        raise UserError(f"bucket is {recipe.bucket}: expected a multiple in pixels such as 64, or 1 for no margin")
-    if not 1 < recipe.scale_ratio < math.inf:
-        raise UserError(f"scale_ratio is {recipe.scale_ratio:g}: expected a number above 1, such as 2")
-    if recipe.seed >= 2**32:
-        raise UserError(f"seed is {recipe.seed}: expected a whole number below 2^32")
     if recipe.alpha > 0 and not recipe.content_layers:
         raise UserError("content_layers is empty: name at least one layer, or set alpha to 0")
     if recipe.beta > 0 and not recipe.style_layers:
@@ -145,23 +176,6 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
-    for name, kind in (
-        ("content_loss", ContentLoss),
-        ("style_loss", StyleLoss),
-        ("tv_loss", TvLoss),
-        ("optimizer", Optimizer),
-        ("lr_schedule", LrSchedule),
-        ("style_scaling", StyleScaling),
-        ("pooling", Pooling),
-        ("padding", Padding),
-        ("resample", Resample),
-        ("rounding", Rounding),
-        ("precision", Precision),
-    ):
-        if getattr(recipe, name) not in get_args(kind):
-            raise UserError(f"{name} is '{getattr(recipe, name)}': expected one of {', '.join(get_args(kind))}")
-    if not 0 <= recipe.ema < 1:
-        raise UserError(f"ema is {recipe.ema:g}: expected a decay of at least 0 and below 1, such as 0.99")
     _check_init(recipe.init)
     _check_read(recipe)
 
@@ -196,7 +210,7 @@ def tidied(recipe: Recipe) -> Recipe:
 def _check_read(recipe: Recipe) -> None:
     for name, decider, why in unread(recipe):
         raise UserError(
-            f"{name} is {_text(getattr(recipe, name))} and {decider} is {getattr(recipe, decider)}: {why}; "
+            f"{name} is {_text(getattr(recipe, name))} and {decider} is {shown(str(getattr(recipe, decider)))}: {why}; "
             f"change {decider}, or leave {name} out"
         )
 
@@ -216,19 +230,16 @@ def precisions() -> tuple[str, ...]:
     return get_args(Precision)
 
 
-def _check_number(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise UserError(f"{name} is {value:g}: expected a finite number of at least 0")
-
-
 def _check_init(init: str) -> None:
     if init.startswith("blend:"):
         try:
             fraction = float(init.removeprefix("blend:"))
         except ValueError:
-            fraction = math.nan
+            fraction = -1.0
         if not 0 <= fraction <= 1:
-            raise UserError(f"init is '{init}': expected blend:FRACTION with a fraction of noise between 0 and 1")
+            raise UserError(
+                f"init is '{shown(init)}': expected blend:FRACTION with a fraction of noise between 0 and 1"
+            )
 
 
 def init_file(init: str) -> str | None:

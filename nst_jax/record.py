@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import numpy as np
 
 import nst_jax
 from nst_jax import images
 from nst_jax.errors import UserError
-from nst_jax.files import said
-from nst_jax.recipe import Recipe
+from nst_jax.files import said, shown
+from nst_jax.plain import Digest, parsed, validated
+from nst_jax.recipe import LONGEST_SIDE, MOST_STEPS, Recipe, check
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
@@ -24,6 +26,58 @@ if TYPE_CHECKING:
 FORMAT = 2
 KEY = "nst_jax"
 """Name of the metadata entry that holds the record."""
+
+_Steps = Annotated[int, msgspec.Meta(ge=0, le=MOST_STEPS, description=f"a whole number from 0 to {MOST_STEPS}")]
+_Length = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_SIDE, description=f"pixels from 1 to {LONGEST_SIDE}")]
+_Place = Annotated[int, msgspec.Meta(ge=0, le=100, description="a whole number from 0 to 100")]
+
+
+class Input(msgspec.Struct, forbid_unknown_fields=True):
+    """One picture: a file and its sha256, or what a program held, the sha256 of the pixels and their height, width."""
+
+    path: str | None = None
+    sha256: Digest | None = None
+    pixels: Digest | None = None
+    shape: tuple[_Length, _Length] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what names nothing, and what names it by halves."""
+        if (self.path is None) != (self.sha256 is None) or (self.pixels is None) != (self.shape is None):
+            raise ValueError("expected path and sha256, or pixels and shape")
+        if self.path is None and self.pixels is None:
+            raise ValueError("expected path and sha256, or pixels and shape")
+
+
+class Weights(msgspec.Struct, forbid_unknown_fields=True):
+    """A network, and the sha256 that tells its weights."""
+
+    name: str
+    sha256: Digest
+
+
+class Ending(msgspec.Struct, forbid_unknown_fields=True):
+    """How a run ended: see `ending`."""
+
+    stopped: str
+    steps: _Steps
+    best_step: _Steps
+    terms: dict[str, float | None]
+    scale: _Place | None = None
+    scales: _Place | None = None
+
+
+class Record(msgspec.Struct, forbid_unknown_fields=True):
+    """What a picture holds; its `recipe` is checked against `Recipe` itself."""
+
+    format: int
+    recipe: dict[str, Any]
+    inputs: dict[str, Input]
+    weights: Weights
+    own: dict[str, str]
+    versions: dict[str, str]
+    device: str
+    command: list[str]
+    result: Ending
 
 
 def versions() -> dict[str, str]:
@@ -127,38 +181,44 @@ def as_metadata(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """Unpack the record of a picture.
+    """Unpack the record of a picture, all of it checked.
 
     Raises:
-        UserError: no record, or one of another format.
+        UserError: no record, one of another format, or anything in it that no record of ours can have.
     """
-    try:
-        record = json.loads(metadata[KEY])
-    except (KeyError, json.JSONDecodeError):
-        raise UserError(f"{path} holds no nst_jax recipe: expected a picture that nst-jax wrote") from None
+    if KEY not in metadata:
+        raise UserError(f"{shown(path)} holds no nst_jax recipe: expected a picture that nst-jax wrote")
+    record = parsed(metadata[KEY], f"the record in {shown(path)}")
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
         older = "nst_jax 0.1 wrote it: " if found == 1 else ""
-        raise UserError(f"{path} holds a recipe of format {found}: {older}this version reads format {FORMAT}")
+        named = found if isinstance(found, int) else "no number"
+        raise UserError(f"{shown(path)} holds a recipe of format {named}: {older}this version reads format {FORMAT}")
+    checked = validated(record, Record, f"the record in {shown(path)}")
+    if not checked.own:
+        recipe_of(record)
+        if missing := {"content", "style"} - checked.inputs.keys():
+            raise UserError(f"the record in {shown(path)}: inputs has no '{min(missing)}'")
     return record
 
 
 def recipe_of(record: Mapping[str, Any]) -> Recipe:
-    """Rebuild the settings of a record.
+    """Rebuild the settings of a record; one that its version did not have yet is at its default, as it was then.
 
     Raises:
         UserError: settings that this version does not know, or values that no recipe can hold.
     """
     if own := record.get("own"):
-        named = "; ".join(f"{name} is {what}" for name, what in own.items())
+        named = "; ".join(f"{shown(name)} is {shown(what)}" for name, what in own.items())
         raise UserError(
-            f"the picture was made with values that no recipe holds ({named}): run the program that made it"
+            f"the picture was made with values that no recipe holds ({shown(named)}): run the program that made it"
         )
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["recipe"].items()}
-    known = {field.name for field in dataclasses.fields(Recipe)}
-    if unknown := sorted(set(values) - known):
-        raise UserError(f"the recipe has settings this version does not know: {', '.join(unknown)}")
-    return Recipe(**values)
+    recipe = validated(record["recipe"], Recipe, "the recipe of the picture")
+    try:
+        check(recipe)
+    except UserError as error:
+        raise UserError(f"the recipe of the picture: {error}") from None
+    return recipe
 
 
 def interrupted_at(record: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -169,7 +169,21 @@ def test_a_file_holds_the_same_options(tmp_path) -> None:
     [
         ("content = 1 2", "is not TOML"),
         ('content = "c.png"', "does not name the style"),
-        ('content = "c.png"\nstyle = "s.png"\nout = "x"\nbetta = 3', "betta"),
+        (
+            'content = "c.png"\nstyle = "s.png"\nout = "x"\nbetta = 3',
+            "it has 'betta', which there is not: did you mean",
+        ),
+        ("content = 3\nstyle = 's.png'", "content is 3: expected text"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = true", "out is true: expected text"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = 'x'\nout-dir = 'y'", "it has 'out_dir'"),
+        ('content = "c\\u0000.png"\nstyle = "s.png"\nout = "x"', "is no name that a file can have"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = 'x'\nbeta = [1, true]", "beta[1] is true: expected a number"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = 'x'\nsize = 1979-05-27", "size is a date: expected a whole number"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = 'x'\nsize = 99999999999", "size is 99999999999: expected"),
+        ("content = 'c.png'\nstyle = 's.png'\nout = 'x'\nlayer-weights = {a = {b = 1}}", "layer_weights[...] is"),
+        ("content = 'c.png'\nstyle = 's.png'\nsteps = 3\nout = " + "[" * 9999, "is not TOML"),
+        ("style-layers = []\nstyle_layers = []", "names an option twice"),
+        ("content = " + "9" * 9999, "is not TOML"),
     ],
 )
 def test_a_broken_file_is_refused(tmp_path, capsys, text, message) -> None:
@@ -183,7 +197,7 @@ def test_a_broken_file_is_refused(tmp_path, capsys, text, message) -> None:
 
 def test_a_missing_file_is_refused(capsys) -> None:
     assert main(["sweep", "nowhere.toml"]) == 2
-    assert "'nowhere.toml' cannot be read" in capsys.readouterr().err
+    assert "nowhere.toml: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

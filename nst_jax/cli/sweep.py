@@ -4,14 +4,17 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
+import msgspec
 import tyro
 
 from nst_jax.axis import Axis
 from nst_jax.cli.running import Running
 from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings
 from nst_jax.errors import UserError
+from nst_jax.files import one_line, regular, shown
+from nst_jax.plain import validated
 from nst_jax.runs.spec import Spec
 
 
@@ -105,22 +108,63 @@ def from_toml(path: Path) -> list[str]:
     """Read a file of options as a command line.
 
     Raises:
-        UserError: no such file, or not TOML.
+        UserError: no such file, not TOML, or an option that there is not or of another type.
     """
+    what = f"'{shown(path)}'"
     try:
-        options = tomllib.loads(path.read_text(encoding="utf-8"))
+        with regular(path, "a TOML file of options").open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise UserError(f"{what} has more than {LARGEST} bytes: expected a TOML file of options")
+        read = tomllib.loads(text.decode())
     except OSError as error:
-        raise UserError(f"'{path}' cannot be read ({error.strerror}): give a TOML file of options") from error
-    except ValueError as error:
-        raise UserError(f"'{path}' is not TOML: {error}") from error
+        raise UserError(f"{what} cannot be read ({one_line(error)}): give a TOML file of options") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{what} is not TOML: {one_line(error)}") from error
+    options = {dotted(name): value for name, value in read.items()}
+    if len(options) < len(read):
+        raise UserError(f"{what} names an option twice, with - and with _: name it once")
+    if missing := {"content", "style"} - set(options):
+        raise UserError(f'{what} does not name the {min(missing)}: add a line {min(missing)} = "picture.jpg"')
+    validated(options, OPTIONS, what)
     options |= {f"layer_weights.{k}": v for k, v in _table(options, "layer_weights").items()}
     options |= {name: str(path.parent / options[name]) for name in ("content", "style", "out") if name in options}
-    if missing := {"content", "style"} - set(options):
-        raise UserError(f"'{path}' does not name the {min(missing)}: add a line {min(missing)} = \"picture.jpg\"")
     words = [str(options.pop("content")), str(options.pop("style"))]
     for name, value in options.items():
         words += _option(name, value)
     return words
+
+
+LARGEST = 1_000_000
+"""Bytes of a file of options."""
+
+
+def _options() -> type:
+    """Make the type of a file of options: settings with one value or several, and the options of a run."""
+    plain = {Path: str, Path | None: str | None}
+    running = {name: plain.get(kind, kind) for name, kind in get_type_hints(Running).items()}
+    settings = {"preset": str | list[str], **{name: _values_of(kind) for name, kind in KINDS.items()}}
+    weight = settings["tv"]
+    settings["layer_weights"] = settings["layer_weights"] | dict[str, weight]
+    own = {"content": str, "style": str, "vary": list[str], "zip": list[str]}
+    given = {**settings, **running, **own}
+    return msgspec.defstruct("Options", [(*one, None) for one in given.items()], forbid_unknown_fields=True)
+
+
+def _values_of(kind: Any) -> Any:
+    """Say how a file spells one value of a setting, or several: a range is a text."""
+    if kind is bool:
+        return bool
+    if get_origin(kind) is tuple:
+        one = float if "float" in str(kind) else str
+        return str | list[one | list[one]]
+    one = {int: int, float: float}.get(kind, int | str if "int" in str(kind) else str)
+    return one | str | list[one]
+
+
+OPTIONS = _options()
 
 
 def _table(options: dict[str, Any], name: str) -> dict[str, Any]:

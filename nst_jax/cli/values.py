@@ -12,12 +12,12 @@ import tyro
 from nst_jax.cli import axes
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, adapted
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import Recipe, kind_of
 
 LISTS = tuple(f.name for f in fields(Recipe) if isinstance(f.default, tuple))
 """Settings that are lists themselves: layers and their weights."""
 
-KINDS: dict[str, Any] = {f.name: f.type for f in fields(Recipe)}
+KINDS: dict[str, Any] = {f.name: kind_of(f.name) for f in fields(Recipe)}
 
 
 def words_of(kind: type) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from flax import struct
 
 from nst_jax import ops
+from nst_jax.arithmetic import in_float32
 from nst_jax.errors import UserError
 from nst_jax.networks.network import PICTURE, Network, Params
 from nst_jax.recipe import Precision
@@ -81,6 +82,7 @@ def resolve_precision(precision: Precision, platform: str) -> ops.Precision:
     return "float32" if platform == "cpu" else "bfloat16"
 
 
+@in_float32()
 def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> Encoder:
     """Cast and transform the kernels once for images of `size` (h, w), outside any loop."""
     platform = jax.default_backend()
@@ -100,6 +102,7 @@ def preprocess(image: Image, how: Preprocessing) -> Features:
     return (x * how.range - mean[None, None]) / std[None, None]
 
 
+@in_float32()
 def features(
     encoder: Encoder, image: Image, layers: Sequence[str], *, sides: Sides | None = None
 ) -> dict[str, Features]:
@@ -124,6 +127,7 @@ def features(
     return {name: image if name == PICTURE.name else found[name] for name in layers}
 
 
+@in_float32()
 def summarise(
     encoder: Encoder, image: Image, layers: Sequence[str], wanted: Mapping[str, ops.Summaries]
 ) -> tuple[dict[str, Features], dict[str, Any]]:
