@@ -1,13 +1,15 @@
 """Files by name: show a name, refuse what is no plain file, never write over an input, write whole or not at all."""
 
 import contextlib
+import errno
 import os
-import secrets
+import shlex
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from nst_jax import temporary
 from nst_jax.errors import UserError
 
 AnyPath = str | os.PathLike[str]
@@ -15,6 +17,8 @@ AnyPath = str | os.PathLike[str]
 LONGEST_SHOWN = 200
 """Characters of a name that a message shows; of a longer one the middle is left out."""
 
+_FULL = "free space in this folder, or choose another"
+_ADVICE = {"ENAMETOOLONG": "give a shorter name", "ENOSPC": _FULL, "EDQUOT": _FULL, "EFBIG": _FULL}
 _TARGET = "the name of a file to write"
 _KINDS = {
     stat.S_ISDIR: "is a directory",
@@ -25,13 +29,18 @@ _KINDS = {
 }
 
 
-def shown(name: AnyPath) -> str:
+def escaped(name: AnyPath) -> str:
     r"""Write a name so that it stays in its line: what does not print is escaped, and so are bytes that are no UTF-8.
 
     A line end becomes \n, the escape that starts a terminal's codes \x1b, a mark that turns the direction of writing
     \u202e, the byte 0xe9 of a Latin-1 name \xe9. Letters of every script stay as they are.
     """
-    text = "".join(c if c.isprintable() else _escaped(c) for c in os.fspath(name))
+    return "".join(c if c.isprintable() else _escape(c) for c in os.fspath(name))
+
+
+def shown(name: AnyPath) -> str:
+    """Write a name as `escaped` does, and of a very long one the beginning and the end."""
+    text = escaped(name)
     if len(text) <= LONGEST_SHOWN:
         return text
     half = (LONGEST_SHOWN - 1) // 2
@@ -47,11 +56,30 @@ def said(path: AnyPath) -> str:
     return str(Path(name).relative_to(Path.cwd())) if below else Path(name).name
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte of a name that is no UTF-8 (PEP 383)
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def quoted(words: Iterable[str]) -> str:
+    r"""Write words as a command for a shell, in one line that prints: a word that does not print becomes $'caf\xe9'."""
+    return " ".join(shlex.quote(word) if word.isprintable() else _ansi(word) for word in words)
+
+
+def _ansi(word: str) -> str:
+    """Quote a word byte by byte where it does not print, as bash, zsh, ksh and POSIX 2024 read it."""
+    parts = []
+    for character in word:
+        if character in "'\\":
+            parts.append(f"\\{character}")
+        elif character.isprintable():
+            parts.append(character)
+        else:  # three octal digits: what follows a shorter code would be taken for a part of it
+            data = character.encode("utf-8", "surrogateescape" if 0xDC80 <= ord(character) <= 0xDCFF else "replace")
+            parts += [f"\\{byte:03o}" for byte in data]
+    return f"$'{''.join(parts)}'"
 
 
 def one_line(error: BaseException) -> str:
@@ -97,26 +125,36 @@ def _kind(found: os.stat_result) -> str:
 def check_output(path: AnyPath, inputs: Iterable[AnyPath] = (), *, folders: bool = False) -> None:
     """Fail before any work where a result cannot be written, or would replace one of `inputs`.
 
-    An input is known by any name: another spelling, a symbolic or hard link, other letters where case does not count.
     `folders` says that the writer makes missing folders; the nearest one that exists then has to take them. Whether
-    it does is tried with an empty file, which is removed at once.
+    it does is tried with an empty file, which is removed at once, as is what a killed process left half written there.
 
     Raises:
         UserError: an input, a directory, a pipe or device, no folder, or one that takes no new file.
     """
-    _check_target(path)
-    for each in inputs:
-        if same_file(path, each):
-            raise UserError(f"{shown(path)}: is an input ({shown(each)}); give the result another name")
+    check_outputs([path], inputs)
     folder = Path(path).parent
     try:
         while folders and not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        probe = _beside(folder)
-        probe.open("xb").close()
-        probe.unlink()
+        with temporary.beside(folder):
+            temporary.clean(folder)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def check_outputs(paths: Iterable[AnyPath], inputs: Iterable[AnyPath]) -> None:
+    """Refuse to write over an input: the one function that decides it, for all that is written.
+
+    An input is known by any name: another spelling, a symbolic or hard link, other letters where case does not count.
+
+    Raises:
+        UserError: an input, a directory, a pipe or device.
+    """
+    known = {identity(each): each for each in inputs}
+    for path in paths:
+        _check_target(path)
+        if (found := identity(path)) in known:
+            raise UserError(f"{shown(path)}: is an input ({shown(known[found])}); give the result another name")
 
 
 def _check_target(path: AnyPath) -> None:
@@ -126,14 +164,14 @@ def _check_target(path: AnyPath) -> None:
         raise UserError(f"{shown(path)}: {_kind(found)}; expected {_TARGET}")
 
 
-def same_file(one: AnyPath, other: AnyPath) -> bool:
-    """Tell whether two names mean one file, existing or not."""
+def identity(path: AnyPath) -> tuple[object, ...]:
+    """Tell a file from all others, whatever name it is given; one that does not exist by where it would be."""
     with contextlib.suppress(OSError, ValueError):
-        if os.path.samefile(one, other):
-            return True
+        found = os.stat(path)
+        return found.st_dev, found.st_ino
     with contextlib.suppress(OSError, ValueError):
-        return os.path.realpath(one) == os.path.realpath(other)
-    return False
+        return (os.path.realpath(path),)
+    return (os.fspath(path),)
 
 
 def write_whole(path: AnyPath, write: Callable[[BinaryIO], object], *, folders: bool = False) -> None:
@@ -147,26 +185,30 @@ def write_whole(path: AnyPath, write: Callable[[BinaryIO], object], *, folders: 
     """
     _check_target(path)
     path = Path(path)
-    beside = _beside(path.parent)
     try:
         if folders:
             path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("xb") as file:
-                write(file)
+        with temporary.beside(path.parent) as (beside, file):
+            write(file)
+            file.close()  # a full disk may say so only now, and must before the rename
             os.replace(beside, path)
-        finally:  # after the rename there is nothing left to remove
-            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def make_folder(path: AnyPath) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        UserError: something else of that name, a folder that takes no new one, a full disk.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
 
 
 def unwritable(path: AnyPath, error: OSError) -> UserError:
     """Word the refusal of a path that the system does not let us write."""
-    reason = f"{shown(path)}: cannot be written ({one_line(error)})"
-    return UserError(f"{reason}; choose another folder, or free space in this one")
-
-
-def _beside(folder: Path) -> Path:
-    """Name a temporary file: on the same disk, so that a rename is atomic; short, whatever the final name."""
-    return folder / f".nst_jax-{secrets.token_hex(8)}.tmp"
+    advice = _ADVICE.get(errno.errorcode.get(error.errno or 0, ""), "choose another folder")
+    return UserError(f"{shown(path)}: cannot be written ({one_line(error)}); {advice}")

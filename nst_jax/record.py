@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -163,9 +164,18 @@ def save(path: str | Path, solution: "Solution") -> None:
     """Write a solution's picture with what it was made from inside, for `nst-jax rerun`.
 
     Raises:
-        UserError: a name of no known format, or a path that cannot be written.
+        UserError: a name of no known format, a path that cannot be written, or that of the weights.
     """
+    images.check_writable(path, files(solution.record))
     images.save(Path(path), np.asarray(solution.image), metadata=metadata(solution))
+
+
+def files(record: Mapping[str, Any] | None) -> list[Path]:
+    """List the files that a record says a picture was made from, as far as they are known: pictures and weights."""
+    if not record:
+        return []
+    names = [entry["path"] for entry in record["inputs"].values() if "path" in entry]
+    return [Path(name) for name in (*names, record["weights"]["name"]) if os.path.isfile(name)]
 
 
 def metadata(solution: "Solution", place: tuple[int, int] | None = None) -> dict[str, str]:

@@ -2,14 +2,17 @@
 
 import errno
 import os
+import shlex
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_jax import files
+from nst_jax import files, temporary
 from nst_jax.errors import UserError
 
 
@@ -49,6 +52,32 @@ def test_every_name_prints_as_utf8(name):
     assert shown.isprintable()
     assert len(shown) <= files.LONGEST_SHOWN
     shown.encode("utf-8")
+
+
+@given(st.text(st.characters(exclude_characters="\0"), max_size=40))
+def test_every_word_of_a_command_is_read_back_by_a_shell(word):
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return
+    assert files.quoted([word]).isprintable()
+    if word.isprintable():
+        assert shlex.split(files.quoted(["a", word])) == ["a", word]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_a_shell_gets_the_very_bytes():
+    names = [
+        os.fsdecode(b"caf\xe9"),
+        "a\nb",
+        "it's \x1b[31m1",
+        "\u202e\\x",
+        "-a b",
+        "\t漢'0",
+        os.fsdecode(bytes(range(1, 256))),
+    ]
+    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {files.quoted(names)}"], capture_output=True, check=True)
+    assert said.stdout.split(b"\0")[:-1] == [os.fsencode(name) for name in names]
 
 
 def test_the_reason_of_any_exception_is_one_line():
@@ -157,7 +186,7 @@ def test_an_input_is_never_an_output_by_any_name(tmp_path):
 
 
 def test_other_letters_are_another_name_of_an_input_where_the_system_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(os.path, "samefile", lambda a, b: str(a).lower() == str(b).lower())
+    monkeypatch.setattr(files, "identity", lambda path: str(path).lower())
     assert "is an input" in refusal(files.check_output, tmp_path / "OUT.png", [tmp_path / "out.PNG"])
 
 
@@ -212,3 +241,24 @@ def test_a_file_is_readable_as_any_other(tmp_path):
     files.write_whole(tmp_path / "a", lambda file: file.write(b"x"))
     (tmp_path / "b").write_bytes(b"x")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(tmp_path):
+    left = [tmp_path / ".nst_jax-0123.tmp", tmp_path / ".nst_jax-photo.tmp"]
+    other = [tmp_path / "a.tmp", tmp_path / ".nst_jax-0123", tmp_path / "sub/.nst_jax-1.tmp"]
+    other[2].parent.mkdir()
+    for path in (*left, *other):
+        path.write_bytes(b"half")
+    (tmp_path / ".nst_jax-folder.tmp").mkdir()
+
+    def write(file) -> None:
+        file.write(b"new")
+        files.check_output(tmp_path / "b")
+
+    files.write_whole(tmp_path / "a", write)
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert sorted(tmp_path.iterdir()) == sorted(
+        [*other[:2], other[2].parent, tmp_path / "a", tmp_path / ".nst_jax-folder.tmp"]
+    )
+    temporary.clean(tmp_path, deep=True)
+    assert not other[2].exists()

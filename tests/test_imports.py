@@ -12,9 +12,9 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "files", "plain", "packaged", "types", "arithmetic", "value", "recipe", "axis", "presets", "settings",
-    "images", "ops", "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents", "gradients",
-    "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache",
+    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "value", "recipe", "axis", "presets",
+    "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents",
+    "gradients", "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache",
     "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
@@ -28,11 +28,15 @@ INSIDE = {
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
     "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
-    "runs": ["spec", "folder", "seek", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
+    "runs": [
+        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "manifest", "tables", "publish", "work",
+        "single",
+    ],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
-        "axes", "values", "interrupt", "progress", "lanes_progress", "preset", "tools", "dialects", "single", "running",
-        "stylize", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
+        "axes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
+        "dialects", "single", "running", "stylize", "rerun", "demo", "sweep", "batch", "translate", "units",
+        "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

@@ -14,6 +14,7 @@ from nst_jax.batch.program import Chunk, Partial, Saved, advance_chunk, kept_lea
 from nst_jax.batch.store import Store
 from nst_jax.batch.sweep import Sweep
 from nst_jax.errors import UserError
+from nst_jax.files import one_line
 from nst_jax.optimize import Solution
 from nst_jax.problem import Problem
 
@@ -48,6 +49,7 @@ class Watch:
     Attributes:
         say: gets lines on lanes, chunks and memory.
         show: gets the chunk and where it stands after each piece of its steps, and how many lanes are finished.
+        lane: gets the number of each lane once it is kept, its solution and its seconds; runs beside the next chunk.
         stop: asked after each piece whether to stop there.
         snapshot: gets the chunk and where it stands at each multiple of `snapshots` steps of the last scale, its start
             included; gives what to do with that beside the next steps.
@@ -56,6 +58,7 @@ class Watch:
 
     say: Say = print
     show: Callable[[Chunk, Partial, int], object] = nothing
+    lane: Callable[[int, Solution, float], object] = nothing
     stop: Callable[[], bool] = _never
     snapshot: Callable[[Chunk, Partial], Callable[[], object]] = lambda chunk, at: nothing
     snapshots: int = 0
@@ -73,6 +76,7 @@ class Run:
         finished: tells of a lane whether there is nothing to do.
         store: where to keep what a killed run goes on from; none to keep nothing.
         watch: who looks on.
+        between: what to do after each chunk but the last; runs beside the next one.
     """
 
     encoders: Encoders
@@ -82,6 +86,7 @@ class Run:
     finished: Callable[[int], bool] = field(default=lambda _: False)
     store: Store | None = None
     watch: Watch = field(default_factory=Watch)
+    between: Callable[[], object] = nothing
 
     def __post_init__(self) -> None:
         self.encoders.check(self.sweep)
@@ -94,26 +99,43 @@ class Run:
             Interrupted: as the watch asked for; with a store the same call goes on.
         """
         self._pending: list[Future] = []
+        self._unkept = ""
         self._done = 0
         with ThreadPoolExecutor(1, "writer") as self._writer:
             todo = self._chunks(lanes)
             self._done = len(self.mine) - sum(len(chunk.lanes) for chunk in todo)
-            worked: list[Chunk] = []
-            while todo:
-                chunk, *rest = todo
-                try:
-                    at = self._work(chunk)
-                except Exception as error:
-                    todo = self._smaller(todo, error)
-                    if self.store:
-                        self.store.save_chunks([*worked, *todo])
-                else:
-                    worked, todo = [*worked, chunk], rest
-                    self._done += len(chunk.lanes)
-                    if todo and self.watch.stop():
-                        raise Interrupted(at, {})
-                self._collect([f for f in self._pending if f.done()])
+            try:
+                self._all(todo)
+            except Interrupted:
+                self._ended()
+                raise
             self._collect(list(self._pending))
+
+    def _all(self, todo: list[Chunk]) -> None:
+        worked: list[Chunk] = []
+        while todo:
+            chunk, *rest = todo
+            try:
+                at = self._work(chunk)
+            except Exception as error:
+                todo = self._smaller(todo, error)
+                if self.store:
+                    self.store.save_chunks([*worked, *todo])
+            else:
+                worked, todo = [*worked, chunk], rest
+                self._done += len(chunk.lanes)
+                if todo and self.watch.stop():
+                    raise Interrupted(at, {})
+                if todo:
+                    self._pending.append(self._writer.submit(self.between))
+            self._collect([f for f in self._pending if f.done()])
+
+    def _ended(self) -> None:
+        """Wait for what is being written when a run is stopped, and say what could not be: it is made again."""
+        failures = [error for future in self._pending if (error := future.exception())]
+        if self._unkept or failures:
+            reason = self._unkept or one_line(failures[0])
+            self.watch.say(f"not everything could be kept, the same command makes it again: {reason}")
 
     def _collect(self, ended: Sequence[Future]) -> None:
         for future in ended:
@@ -186,8 +208,20 @@ class Run:
     def _finish(self, chunk: Chunk, found: dict[int, Solution], seconds: float) -> None:
         for lane, solution in found.items():
             self.finish(lane, solution, seconds)
+            self.watch.lane(lane, solution, seconds)
         if self.store:
             self.store.drop_checkpoint(chunk)
+
+    def _checkpoint(self, store: Store, chunk: Chunk, saved: Saved) -> None:
+        """Keep where a chunk stands; that it cannot be kept, as on a full disk, is no reason to stop computing."""
+        try:
+            store.save_checkpoint(chunk, saved)
+        except UserError as error:
+            if not self._unkept:
+                self.watch.say(f"going on, though a kill would lose what is computed since: {error}")
+            self._unkept = str(error)
+        else:
+            self._unkept = ""
 
     def _keeper(self, chunk: Chunk, began: float) -> Callable[[Partial, bool], None]:
         """Give a function that checkpoints where that costs little beside what a kill would lose."""
@@ -202,7 +236,7 @@ class Run:
             ):
                 return
             saved = Saved(at.scale, kept_leaves(at.state), at.history, start - began)
-            last["writing"] = self._writer.submit(store.save_checkpoint, chunk, saved)
+            last["writing"] = self._writer.submit(self._checkpoint, store, chunk, saved)
             self._pending.append(last["writing"])
             last.update(at=time.perf_counter(), cost=time.perf_counter() - start)
 

@@ -1,7 +1,6 @@
 """`nst-jax batch`: many contents with many styles, as one program a shape."""
 
 import glob
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
+from nst_jax.cli.streams import say, tell
 from nst_jax.cli.sweep import zipped
 from nst_jax.cli.values import UNSET, Read, Settings, read_settings
 from nst_jax.errors import UserError
@@ -69,7 +69,7 @@ class Batch:
         return options.run(spec)
 
 
-def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] = print) -> Read:
+def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] = say) -> Read:
     """Choose the bucket, where none is given, by the shapes of the contents, and say so if there is one.
 
     Raises:
@@ -84,12 +84,7 @@ def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] 
     return replace(read, given={**read.given, "bucket": BUCKET}, recipe=replace(read.recipe, bucket=BUCKET))
 
 
-def aside(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr)
-
-
-def found(names: Sequence[str], say: Callable[[str], object] = aside) -> tuple[Path, ...]:
+def found(names: Sequence[str], say: Callable[[str], object] = tell) -> tuple[Path, ...]:
     """Turn files, folders and patterns into the paths of pictures, sorted within each.
 
     In a folder what opens as a picture is taken, whatever its name; what is left out is said.

@@ -9,6 +9,8 @@ import tyro
 
 from nst_jax import images, packaged
 from nst_jax.cli.single import SINGLE, Single
+from nst_jax.cli.streams import say
+from nst_jax.files import quoted, shown
 from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80
@@ -30,16 +32,18 @@ class Demo:
         content, style = picture("temple"), picture("great_wave")
         output = self.output / "temple-great_wave.png"
         recipe = replace(DEFAULT, size=SIZE, steps=STEPS, beta=BETA)
-        made = self.single.paint(content, style, output, recipe)
-        code = self.single.report(made)
         sheet = self.output / "side-by-side.png"
+        images.check_writable(sheet, [content, style])
+        made, code = self.single.paint(content, style, output, recipe)
+        self.single.report(made, code)
         panels = [made.content, made.style, np.asarray(made.solution.image)]
         images.save(sheet, images.side_by_side(panels, height=SIZE, gap=8))
-        print(f"{sheet}  content, style and result")
-        print("\nNext, with your own pictures or the same ones at full size:")
-        print(f"  nst-jax stylize {content} {style} -o wave.png")
-        print(f"  nst-jax rerun {output}")
-        print("  nst-jax --help")
+        say(f"{shown(sheet)}  content, style and result")
+        say()
+        say("Next, with your own pictures or the same ones at full size:")
+        say(f"  nst-jax stylize {quoted([str(content), str(style)])} -o wave.png")
+        say(f"  nst-jax rerun {quoted([str(output)])}")
+        say("  nst-jax --help")
         return code
 
 

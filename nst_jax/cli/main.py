@@ -6,23 +6,27 @@ import io
 import os
 import re
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Annotated
 
 import tyro
 
+import nst_jax
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
+from nst_jax.cli.interrupt import at_once
 from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.running import Running
 from nst_jax.cli.single import Single
+from nst_jax.cli.streams import Unread, answer, delivered, tell
 from nst_jax.cli.stylize import Stylize
-from nst_jax.cli.sweep import Sweep, expand
+from nst_jax.cli.sweep import Sweep, expand, options_files
 from nst_jax.cli.translate import Translate
 from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
+from nst_jax.files import one_line, shown
 from nst_jax.recipe import Recipe
 
 Command = (
@@ -39,7 +43,7 @@ Command = (
 DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.
 
 Start with `nst-jax demo`, then `nst-jax stylize photo.jpg painting.jpg -o out.png`.
-`nst-jax COMMAND --help` explains each command and its settings.
+`nst-jax COMMAND --help` explains each command and its settings; `nst-jax --version` tells the version.
 """
 
 
@@ -50,16 +54,17 @@ def parse(argv: list[str]) -> Command:
         UserError: in one line, what the parser would have said in a box.
     """
     said = io.StringIO()
-    argv = expand_preset(expand(argv))
+    words = expand_preset(expand(argv))
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                tyro.conf.OmitSubcommandPrefixes[Command], args=argv, prog="nst-jax", description=DESCRIPTION
+            found = tyro.cli(
+                tyro.conf.OmitSubcommandPrefixes[Command], args=words, prog="nst-jax", description=DESCRIPTION
             )
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UserError(_one_line(said.getvalue())) from None
+    return replace(found, read_from=options_files(argv)) if isinstance(found, Sweep) else found
 
 
 def _one_line(message: str) -> str:
@@ -77,27 +82,48 @@ def _one_line(message: str) -> str:
 
 
 def _nearest(said: str) -> str:
-    """Name the option that is most like one that there is not."""
-    unknown = re.search(r"Unrecognized options: (--[\w.-]+)", said)
+    """Name the option that is most like one that there is not, or the picture whose name looks like an option."""
+    unknown = re.search(r"Unrecognized options: (-\S+)", said)
+    if not unknown:
+        return ""
+    if os.path.lexists(unknown[1]):
+        return f": a file of that name is ./{unknown[1]}"
     known = [f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Single) for field in fields(kind)]
-    near = difflib.get_close_matches(unknown[1], known, 1) if unknown else []
+    near = difflib.get_close_matches(unknown[1], known, 1)
     return f": did you mean {near[0]}?" if near else ""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run `nst-jax`; return 0, 2 for input to put right, 130 after Ctrl-C, 141 if nobody reads on (`| head`)."""
+    """Run `nst-jax`; give 0, 2 for what is to be put right, 141 if nobody reads the answer, 128 + a signal's number.
+
+    Whether the work succeeded does not depend on printing: only a command whose work is to print something fails where
+    it cannot be printed.
+    """
     try:
-        try:
-            return parse(sys.argv[1:] if argv is None else argv).run()
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        with at_once():
+            return _run(sys.argv[1:] if argv is None else argv)
+    except Unread:
         return 141
     except UserError as error:
-        print(f"nst-jax: {error}", file=sys.stderr)
+        tell(f"nst-jax: {error}")
         return 2
-    except KeyboardInterrupt:
-        print("nst-jax: interrupted before there was a picture to keep", file=sys.stderr, flush=True)
+    except OSError as error:  # of a disk or a device, wherever it came up
+        where = f"{shown(error.filename)}: " if isinstance(error.filename, str) else ""
+        tell(f"nst-jax: {where}{one_line(error)}; put it right and run the same command again")
+        return 2
+    except KeyboardInterrupt as stop:
+        tell("nst-jax: interrupted before there was anything to keep")
         # A compiled program may still be running: leave without tearing down what it works on.
-        os._exit(130)
+        os._exit(getattr(stop, "code", 130))
+
+
+def _run(argv: list[str]) -> int:
+    if argv in (["--version"], ["-V"]):
+        answer(f"nst-jax {nst_jax.__version__}")
+        return 0
+    try:
+        command = parse(argv)
+    except SystemExit:  # the help that was asked for is printed
+        delivered()
+        return 0
+    return command.run()

@@ -1,5 +1,6 @@
-"""The progress bar on stderr: silent when nobody is watching."""
+"""The progress of a single picture on stderr: a bar on a terminal, a line a minute elsewhere."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -9,15 +10,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from nst_jax.cli.minutes import Minutes
+from nst_jax.cli.streams import tell
+from nst_jax.files import escaped
+
 if TYPE_CHECKING:
     from nst_jax.batch.program import Partial
+
+
+def watched() -> bool:
+    """Tell whether stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class Progress:
     """Show steps, iterations a second, time left and the loss terms."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+        self._quiet, self._watched = quiet, watched()
         self._bar = RichProgress(
             BarColumn(24),
             MofNCompleteColumn(),
@@ -26,24 +36,31 @@ class Progress:
             TextColumn("{task.fields[terms]}"),
             console=Console(stderr=True),
             transient=True,
-            disable=quiet or not sys.stderr.isatty(),
+            disable=quiet or not self._watched,
         )
         self._task = self._bar.add_task("", total=None, rate="compiling", terms="")
         self._began = (0.0, 0)
+        self._line = "compiling"
+        self._around = contextlib.ExitStack()
 
     def __enter__(self) -> "Progress":
-        self._bar.start()
+        self._around.enter_context(self._bar)
+        self._around.enter_context(Minutes(lambda: self._line, on=not self._quiet and not self._watched))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._around.close()
 
     def say(self, line: str) -> None:
         """Print a line above the bar, on stderr."""
-        if not self._quiet:
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self._quiet:
+            return
+        if self._watched:
+            self._bar.console.print(escaped(line), markup=False, highlight=False, soft_wrap=True)
+        else:
+            tell(line)
 
     def show(self, at: "Partial") -> None:
         """Move the bar to where a single lane stands."""
@@ -56,4 +73,6 @@ class Progress:
         rate = f"{taken / since:.1f} it/s" if taken else "compiled"
         shown = ("total", "content", "style")
         terms = " ".join(f"{name} {history[name][-1]:.3g}" for name in shown)
+        scale = f"scale {at.scale + 1} of {at.scales}, " if at.scales > 1 else ""
+        self._line = f"{scale}step {min(done, steps)} of {steps}, {rate}, {terms}"
         self._bar.update(self._task, total=steps, completed=min(done, steps), rate=rate, terms=terms)

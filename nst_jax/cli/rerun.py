@@ -1,6 +1,6 @@
 """`nst-jax rerun`: make a picture again from the recipe inside it."""
 
-import sys
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +11,7 @@ import tyro
 
 from nst_jax import images, record
 from nst_jax.cli.single import SINGLE, Single, summary
+from nst_jax.cli.streams import say, tell
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.recipe import init_file
@@ -45,9 +46,7 @@ class Rerun:
         """Make the picture again; return the exit code."""
         old = record.from_metadata(images.read_metadata(self.picture), self.picture)
         recipe, until = record.recipe_of(old), record.interrupted_at(old)
-        output = self.output or self.picture.with_stem(f"{self.picture.stem}-rerun")
-        if output.resolve() == self.picture.resolve():
-            raise UserError(f"{shown(output)} is the picture to compare with: give another name with -o")
+        output = self.output or _other(self.picture)
         inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
@@ -59,7 +58,7 @@ class Rerun:
             path = seek.file("weights", {"path": recipe.weights, "sha256": old["weights"]["sha256"]}, self.weights)
             self._say(f"reads {shown(path)} (weights)")
             recipe = replace(recipe, weights=str(path))
-        made = self.single.paint(
+        made, code = self.single.paint(
             found["content"].path,
             found["style"].path,
             output,
@@ -67,24 +66,33 @@ class Rerun:
             opened={picture.path: picture for picture in found.values()},
             expected={"weights": old["weights"]["sha256"]},
             until=until,
+            kept=[self.picture],
         )
         if made.solution.stopped == "interrupted" and (until is None or made.place < until):
-            return self.single.report(made)
-        print(summary(made))
+            return self.single.report(made, code)
+        say(summary(made))
         self._compare(output, old)
         return 0
 
     def _say(self, line: str) -> None:
         if not self.single.quiet:
-            print(line, file=sys.stderr)
+            tell(line)
 
     def _compare(self, output: Path, old: Mapping[str, Any]) -> None:
         before, after = images.read(self.picture), images.read(output)
         if np.array_equal(before.rgb, after.rgb):
-            print("the same picture, bit for bit")
+            say("the same picture, bit for bit")
             return
         worst = round(255 * float(np.max(np.abs(before.rgb - after.rgb))))
         now = {**record.versions(), "device": record.device_name()}
         then = {**old["versions"], "device": old["device"]}
         changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
-        print(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+        say(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+
+
+def _other(picture: Path) -> Path:
+    """Name the new picture beside the old one, as NAME-rerun; a name that is too long then loses its last letters."""
+    stem = picture.stem
+    while stem and len(os.fsencode(f"{stem}-rerun{picture.suffix}")) > 255:
+        stem = stem[:-1]
+    return picture.with_name(f"{stem}-rerun{picture.suffix}")

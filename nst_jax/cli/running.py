@@ -1,9 +1,8 @@
 """What `sweep` and `batch` share: the options of a run, and the way from a spec to a finished folder."""
 
 import os
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,8 +11,11 @@ import tyro
 
 from nst_jax.cli import interrupt
 from nst_jax.cli.lanes_progress import LanesProgress
+from nst_jax.cli.streams import answer, say, tell
 from nst_jax.errors import UserError
-from nst_jax.runs.spec import Spec, lanes
+from nst_jax.files import check_output, check_outputs, shown
+from nst_jax.runs.folder import outputs
+from nst_jax.runs.spec import Spec, files, lanes
 
 if TYPE_CHECKING:
     from nst_jax.runs.ready import Ready
@@ -48,38 +50,45 @@ class Running:
     cache: bool = True
     """Keep compiled programs in the user's cache directory, so that the next start is quick."""
 
-    def run(self, spec: Spec) -> int:
-        """Make everything, or say what would be made; return the exit code.
+    def run(self, spec: Spec, kept: Sequence[Path] = ()) -> int:
+        """Make everything, or say what would be made; return the exit code. Files that are `kept` are inputs, too.
 
         Raises:
             UserError: anything a user can put right.
         """
-        lanes(spec)  # refuses what can be refused before jax is loaded
+        found = lanes(spec)  # refuses what can be refused before jax is loaded
         if self.snapshots < 0:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
-        with interrupt.requested() as stop:
+        inputs = [*files(spec, (lane.recipe for lane in found)), *kept]
+        check_outputs(outputs(self.out, (lane.image for lane in found), self.animate), inputs)
+        if not self.dry_run:
+            check_output(self.out / "manifest.json", inputs, folders=True)
+        with interrupt.requested() as asked:
             self._join()
-            from nst_jax import pages
-            from nst_jax.batch.run import Interrupted, Watch
-            from nst_jax.runs import ready as readying
-            from nst_jax.runs import work
+            asked.listen()  # again: several processes of jax have a handler of their own for SIGTERM
+            return self._make(spec, asked)
 
-            ready = readying.prepare(spec, say=print)
-            if self.dry_run:
-                return dry_run(ready, self.lanes)
-            began = time.perf_counter()
-            try:
-                with LanesProgress(len(ready.mine), quiet=self.quiet) as bar:
-                    watch = Watch(say=bar.say, show=bar.show, stop=stop)
-                    done = work.make(ready, self.out, lanes=self.lanes, watch=watch, page=pages.write)
-            except Interrupted:
-                print("interrupted: the same command goes on where it was", file=sys.stderr)
-                return 130
+    def _make(self, spec: Spec, asked: interrupt.Request) -> int:
+        from nst_jax import pages
+        from nst_jax.batch.run import Interrupted, Watch
+        from nst_jax.runs import ready as readying
+        from nst_jax.runs import work
+
+        ready = readying.prepare(spec, say=say)
+        if self.dry_run:
+            return dry_run(ready, self.lanes)
+        began = time.perf_counter()
+        try:
+            with LanesProgress([lane.name for lane in ready.lanes], len(ready.mine), quiet=self.quiet) as bar:
+                watch = Watch(say=bar.say, show=bar.show, stop=asked, lane=bar.finished)
+                done = work.make(ready, self.out, lanes=self.lanes, watch=watch, page=pages.write)
+        except Interrupted:
+            tell("interrupted: the same command goes on where it was")
+            return asked.code
         if ready.process == 0:
-            print(f"{self.out / 'index.html'}  {len(done)} lanes, {time.perf_counter() - began:.1f} s")
+            say(f"{shown(self.out / 'index.html')}  {len(done)} lanes, {time.perf_counter() - began:.1f} s")
             if broken := [i for i, lane in done.items() if lane.row["stopped"] == "non-finite"]:
-                numbers = ", ".join(map(str, broken))
-                print(f"the loss became non-finite in lanes {numbers}: kept their best pictures", file=sys.stderr)
+                tell(f"the loss became non-finite in lanes {', '.join(map(str, broken))}: kept their best pictures")
         return 0
 
     def _join(self) -> None:
@@ -111,7 +120,7 @@ def dry_run(ready: "Ready", lanes: int | None) -> int:
     from nst_jax.batch.planning import plan
 
     for lane in ready.lanes:
-        print(f"{lane.number:4}  {lane.name}")
-    plan(list(ready.encoders.values()), ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots)
-    print("nothing was computed or written")
+        say(f"{lane.number:4}  {lane.name}")
+    plan(list(ready.encoders.values()), ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots, say=say)
+    answer("nothing was computed or written")
     return 0

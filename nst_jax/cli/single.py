@@ -1,7 +1,6 @@
 """What `stylize`, `demo` and `rerun` share: the options of a single picture, and what is said of it."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING
 from nst_jax import images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
-from nst_jax.files import shown
+from nst_jax.cli.streams import say, tell
+from nst_jax.files import check_outputs, shown
 from nst_jax.recipe import Recipe, check, init_file
-from nst_jax.runs.spec import Spec
+from nst_jax.runs.folder import beside, inside
+from nst_jax.runs.spec import Spec, files
 
 if TYPE_CHECKING:
     from nst_jax.runs.single import Made, Place
@@ -36,19 +37,24 @@ class Single:
         opened: Mapping[Path, images.Picture] | None = None,
         expected: Mapping[str, str] | None = None,
         until: "Place | None" = None,
-    ) -> "Made":
-        """Make the picture; arguments are those of `runs.single.paint`.
+        kept: Sequence[Path] = (),
+    ) -> "tuple[Made, int]":
+        """Make the picture; give it and the exit code, which is that of the signal if one stopped it.
+
+        Arguments are those of `runs.single.paint`, and files that are `kept` as the inputs are.
 
         Raises:
             UserError: anything a user can put right.
         """
         check(recipe)
         paths = [content, style, *([Path(path)] if (path := init_file(recipe.init)) else [])]
-        images.check_writable(output, paths)
-        opened = opened or {path: images.read(path) for path in paths}
         spec = Spec((content,), (style,), recipe, show_pictures=False, metrics=False)
-        # From here on Ctrl-C is a request: one that comes while jax loads or compiles waits for the first picture.
-        with interrupt.requested() as stop:
+        inputs = [*files(spec, [recipe]), *kept]
+        images.check_writable(output, inputs)
+        check_outputs(inside(beside(output)), inputs)
+        opened = opened or {path: images.read(path) for path in paths}
+        # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
+        with interrupt.requested() as asked:
             if self.cache:
                 from nst_jax.cache import enable
 
@@ -57,22 +63,22 @@ class Single:
             from nst_jax.runs.single import paint
 
             with Progress(quiet=self.quiet) as bar:
-                watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=stop)
-                return paint(spec, output, watch=watch, opened=opened, expected=expected, until=until)
+                watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=asked)
+                made = paint(spec, output, watch=watch, opened=opened, expected=expected, until=until)
+        return made, asked.code if made.solution.stopped == "interrupted" else 0
 
-    def report(self, made: "Made") -> int:
+    def report(self, made: "Made", code: int) -> int:
         """Say where the picture is and how the run ended; return the exit code."""
-        print(summary(made))
+        say(summary(made))
         ended, (scale, scales) = made.solution.stopped, made.scale
         if ended == "interrupted":
             where = f" at scale {scale + 1} of {scales}" if scales > 1 else ""
-            print(f"interrupted{where}: kept the best picture; the same command goes on", file=sys.stderr)
-            return 130
+            tell(f"interrupted{where}: kept the best picture; the same command goes on")
         if ended == "stalled":
-            print("converged: no step in float32 lowers the loss any more", file=sys.stderr)
+            tell("converged: no step in float32 lowers the loss any more")
         if ended == "non-finite":
-            print("the loss became non-finite: kept the best picture before; try a smaller --lr", file=sys.stderr)
-        return 0
+            tell("the loss became non-finite: kept the best picture before; try a smaller --lr")
+        return code
 
 
 SINGLE = Single()

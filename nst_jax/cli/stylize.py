@@ -31,4 +31,4 @@ class Stylize:
 
     def run(self) -> int:
         """Make the picture; return the exit code."""
-        return self.single.report(self.single.paint(self.content, self.style, self.output, self.recipe))
+        return self.single.report(*self.single.paint(self.content, self.style, self.output, self.recipe))

@@ -1,5 +1,6 @@
 """`nst-jax sweep`: one content, one style, and every combination of the numbers that are given as lists or ranges."""
 
+import itertools
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Sweep:
     """One more axis: layer_weights.relu4_1=0,0.1,1, which is the same as --layer-weights.relu4_1 0,0.1,1."""
     zip: tuple[str, ...] = ()
     """Names of axes that move together, instead of in all combinations."""
+    read_from: Annotated[tuple[Path, ...], tyro.conf.Suppress] = ()
+    """The FILE.toml that the options come from."""
 
     def run(self) -> int:
         """Make the sweep; return the exit code."""
@@ -63,7 +66,7 @@ class Sweep:
             given=read.given,
             preset=read.preset,
         )
-        return options.run(spec)
+        return options.run(spec, self.read_from)
 
 
 def zipped(values: Mapping[str, tuple[Any, ...]], together: Sequence[str]) -> tuple[Axis, ...]:
@@ -91,9 +94,8 @@ def expand(argv: Sequence[str]) -> list[str]:
     """
     if not argv or argv[0] != "sweep":
         return list(argv)
-    words: list[str] = []
-    for word in argv[1:]:
-        words += from_toml(Path(word)) if word.endswith(".toml") and words[-1:] not in (["--out"], ["-o"]) else [word]
+    files = options_files(argv)
+    words = [part for word in argv[1:] for part in (from_toml(Path(word)) if Path(word) in files else [word])]
     found, rest = [], iter(words)
     for word in rest:
         flag, equals, value = word.partition("=")
@@ -102,6 +104,12 @@ def expand(argv: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return ["sweep", *found]
+
+
+def options_files(argv: Sequence[str]) -> tuple[Path, ...]:
+    """List the files of options in a command line of `sweep`: every FILE.toml that is not the folder of the run."""
+    pairs = itertools.pairwise(argv) if argv[:1] == ["sweep"] else ()
+    return tuple(Path(word) for before, word in pairs if word.endswith(".toml") and before not in ("--out", "-o"))
 
 
 def from_toml(path: Path) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 
 from nst_jax.cli import dialects
+from nst_jax.cli.streams import answer
 from nst_jax.cli.tools import Options, recognise
 from nst_jax.errors import UserError
-from nst_jax.files import shown
+from nst_jax.files import quoted, shown
 from nst_jax.presets import PRESETS
 from nst_jax.recipe import Recipe, check, options, tidied
 
@@ -55,7 +56,7 @@ class Translation:
         """Write it as one shell line."""
         words = ["nst-jax", "stylize", self.content, self.style, "-o", self.output, "--preset", self.preset]
         changed = options(self.recipe, PRESETS[self.preset])
-        return shlex.join([*words, *(word for key, values in changed.items() for word in (key, *values))])
+        return quoted([*words, *(word for key, values in changed.items() for word in (key, *values))])
 
 
 FAINT = "a start of faint noise is grey here"
@@ -126,5 +127,5 @@ class Translate:
     def run(self) -> int:
         """Print the line and the comments; return the exit code."""
         found = translate(self.command)
-        print("\n".join((found.command, *(f"# {note}" for note in found.notes))))
+        answer(found.command, *(f"# {note}" for note in found.notes))
         return 0

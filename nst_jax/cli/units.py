@@ -1,12 +1,13 @@
 """`nst-jax units`: what one preset's weights are in another's units."""
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import tyro
 
+from nst_jax.cli.streams import answer
 from nst_jax.errors import UserError
+from nst_jax.files import quoted
 from nst_jax.presets import PRESETS, find
 from nst_jax.recipe import DEFAULT, options
 
@@ -39,7 +40,7 @@ class Units:
     def run(self) -> int:
         """Print the options; return the exit code."""
         if not self.to:
-            print(table())
+            answer(*table().splitlines())
             return 0
         from nst_jax.units import convert
 
@@ -48,10 +49,11 @@ class Units:
         source, to = find(self.source), find(self.to)
         given = {name: getattr(self, name) for name in ("alpha", "beta", "tv") if getattr(self, name) is not None}
         converted = convert(replace(source, **given), to, (self.size[-1], self.size[0]))
+        said = []
         if converted.tv_loss != to.tv_loss:
-            print(f"# tv: no factor turns {source.tv_loss} into {to.tv_loss}, so it keeps its formula")
+            said.append(f"# tv: no factor turns {source.tv_loss} into {to.tv_loss}, so it keeps its formula")
         shown = replace(DEFAULT, alpha=-1.0, beta=-1.0, tv=-1.0)  # so that these three are always written
-        print(shlex.join(word for key, values in options(converted, shown).items() for word in (key, *values)))
+        answer(*said, quoted(word for key, values in options(converted, shown).items() for word in (key, *values)))
         return 0
 
 

@@ -1,12 +1,12 @@
 """`nst-jax weights`: convert, fetch, list, verify and normalize the networks that look at the pictures."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from nst_jax.cli.streams import answer, say, tell
 from nst_jax.files import shown
 from nst_jax.recipe import Pooling
 
@@ -59,7 +59,7 @@ class Convert:
             licence=self.licence,
         )
         how = made.preprocessing
-        print(f"{shown(self.dst)}: {made.network.name}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
+        say(f"{shown(self.dst)}: {made.network.name}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
         return 0
 
 
@@ -80,9 +80,9 @@ class Fetch:
         """Fetch; return the exit code."""
         from nst_jax.weights.fetch import BASE_URL, fetch
 
-        print(f"{shown(self.name)}: 60 to 80 MB to download, unless it is in the cache", file=sys.stderr)
+        tell(f"{shown(self.name)}: 60 to 80 MB to download, unless it is in the cache")
         path = fetch(self.name, base_url=self.base_url or BASE_URL)
-        print(f"{shown(path)}: use it with --weights {path.stem}")
+        say(f"{shown(path)}: use it with --weights {path.stem}")
         return 0
 
 
@@ -94,8 +94,7 @@ class List:
         """Print the table; return the exit code."""
         from nst_jax.weights.inspect import available
 
-        for name, what, where in available():
-            print(f"{name:16} {what:26} {where}")
+        answer(*(f"{name:16} {what:26} {where}" for name, what, where in available()))
         return 0
 
 
@@ -113,7 +112,7 @@ class Verify:
         """Print the description; return the exit code."""
         from nst_jax.weights.inspect import verify
 
-        print(verify(self.file))
+        answer(*verify(self.file).splitlines())
         return 0
 
 
@@ -145,7 +144,7 @@ class Normalize:
         from nst_jax.weights.normalize import normalize_file
 
         count = normalize_file(self.src, self.dst, self.images, size=self.size, pooling=self.pooling, dtype=self.dtype)
-        print(f"{shown(self.dst)}: normalized over {count} pictures")
+        say(f"{shown(self.dst)}: normalized over {count} pictures")
         return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from nst_jax.errors import UserError
+from nst_jax.files import escaped
 
 FORMAT = 2
 """The `format` of the manifests this module reads."""
@@ -65,7 +66,7 @@ def read(folder: Path) -> Run:
     """
     manifest = _manifest(folder / "manifest.json")
     try:
-        axes = tuple(Axis(str(a["name"]), labels(a["values"])) for a in manifest["axes"])
+        axes = tuple(Axis(escaped(str(a["name"])), labels(a["values"])) for a in manifest["axes"])
         lanes = tuple(_lane(entry, axes) for entry in manifest["lanes"])
         columns, rows = _table(folder / "summary.csv")
         summary = {int(row["lane"]): row for row in rows}
@@ -95,7 +96,7 @@ def _lane(entry: dict[str, Any], axes: Sequence[Axis]) -> Lane:
         raise ValueError(f"lane {entry['lane']} has index {list(index)}, outside of the axes")
     return Lane(
         int(entry["lane"]),
-        str(entry["name"]),
+        escaped(str(entry["name"])),
         dict(entry["settings"]),
         index,
         str(entry["image"]),
@@ -136,7 +137,7 @@ def label(value: Any, digits: int = 3) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(label(v, digits) for v in value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return " ".join(str(value).split())
+        return escaped(" ".join(str(value).split()))
     if isinstance(value, int) and abs(value) < 10**6:
         return str(value)
     mantissa, _, exponent = f"{value:.{digits}g}".partition("e")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from nst_jax.files import write_whole
+from nst_jax.files import escaped, write_whole
 from nst_jax.pages.folder import Run, label, main_axes
 
 INLINE = 10_000_000
@@ -41,7 +41,7 @@ def write_page(run: Run, pictures: dict[int, Image.Image]) -> Path:
 
 
 def _title(run: Run) -> str:
-    return run.folder.resolve().name
+    return escaped(run.folder.resolve().name)
 
 
 def _data(run: Run, pictures: dict[int, Image.Image]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _data(run: Run, pictures: dict[int, Image.Image]) -> dict[str, Any]:
         {
             "name": lane.name,
             "index": lane.index,
-            "image": quote(lane.image),
+            "image": quote(lane.image, errors="replace"),
             "source": sources.get(lane.lane),
             "thumbnail": _thumbnail(pictures[lane.lane]) if lane.lane in pictures else None,
             "command": lane.command,
@@ -84,7 +84,7 @@ def _sources(run: Run, pictures: dict[int, Image.Image]) -> dict[int, str]:
     size = sum((run.folder / image).stat().st_size for image in files.values())
     if size * 4 / 3 < INLINE:
         return {lane: _inline((run.folder / image).read_bytes(), "png") for lane, image in files.items()}
-    return {lane: quote(image) for lane, image in files.items()}
+    return {lane: quote(image, errors="replace") for lane, image in files.items()}
 
 
 def _thumbnail(picture: Image.Image) -> str:
@@ -148,11 +148,13 @@ def _cell(text: str) -> float | str | None:
 
 
 def _finite(value: Any) -> Any:
-    """Replace what JSON lacks, nan and infinity, by their names, however deep."""
+    """Replace what JSON lacks, nan and infinity, by their names, however deep, and write texts as they print."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, str):
+        return escaped(value)
     if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+        return {escaped(str(k)): _finite(v) for k, v in value.items()}
+    if isinstance(value, Sequence):
         return [_finite(v) for v in value]
     return value

@@ -67,9 +67,10 @@ def _draw(panel: Axes, run: Run, term: str, across: int | None, values: tuple[st
 
 
 def _plain(words: str) -> str:
-    """Shorten a name, and keep matplotlib from reading a formula in it."""
+    """Shorten a name, and keep matplotlib from reading a formula in it, or a mark to leave it out of the legend."""
     short = words if len(words) <= 28 else f"{words[:14]}...{words[-10:]}"
-    return short.replace("$", r"\$")
+    short = short.replace("$", r"\$")
+    return f" {short}" if short.startswith("_") else short
 
 
 def _positive(run: Run, term: str) -> bool:

@@ -1,7 +1,6 @@
 """`nst_jax.report`: results that a program holds, as a run folder."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from nst_jax import images, record
 from nst_jax.axis import plain
 from nst_jax.batch.solving import Results
 from nst_jax.batch.store import Finished, Store
-from nst_jax.files import write_whole
+from nst_jax.files import check_outputs, quoted, write_whole
 from nst_jax.metrics import held_out, style_side
 from nst_jax.networks import Encoder
 from nst_jax.pages import write
@@ -41,28 +40,29 @@ def report(
         encoder, content, style: if all are given, held-out metrics of each lane against these two pictures.
 
     Raises:
-        UserError: another process is writing there.
+        UserError: another process is writing there, or a file that would replace the weights.
     """
     out = Path(out)
     sweep = results.sweep
+    lanes = [Lane(i, sweep.index[i], sweep.settings(i), 0, 0, DEFAULT) for i in range(len(sweep))]
+    inputs = [path for solution in results.solutions for path in record.files(solution.record)]
+    check_outputs(folder.outputs(out, (lane.image for lane in lanes)), inputs)
     with Store(out / folder.STATE).locked():
-        finished, lanes = {}, []
+        finished = {}
         side = None if encoder is None or style is None else style_side(encoder, style)
-        for number, solution in enumerate(results.solutions):
-            lane = Lane(number, sweep.index[number], sweep.settings(number), 0, 0, DEFAULT)
+        for lane, solution in zip(lanes, results.solutions, strict=True):
             images.save(out / lane.image, solution.image, metadata=record.metadata(solution))
             metrics = {}
             if encoder is not None and content is not None and side is not None:
                 metrics = rounded(jax.device_get(held_out(encoder, solution.image, content, side)))
-            finished[number] = Finished(solution.history, row(lane.settings, solution, metrics), 0.0, {})
-            lanes.append(_described(lane, out))
+            finished[lane.number] = Finished(solution.history, row(lane.settings, solution, metrics), 0.0, {})
         described: dict[str, Any] = {
             "format": manifest.FORMAT,
             "versions": record.versions(),
             "device": record.device_name(),
             "git": manifest.git_state(),
             "axes": plain(sweep.axes),
-            "lanes": lanes,
+            "lanes": [_described(lane) for lane in lanes],
         }
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
         write_whole(out / "manifest.json", lambda file: file.write(text.encode()))
@@ -70,12 +70,12 @@ def report(
         return write(out)
 
 
-def _described(lane: Lane, out: Path) -> dict[str, Any]:
+def _described(lane: Lane) -> dict[str, Any]:
     return {
         "lane": lane.number,
         "name": lane.name,
         "settings": lane.settings,
         "index": lane.index,
         "image": lane.image,
-        "command": shlex.join(["nst-jax", "rerun", lane.image, "--content", "CONTENT", "--style", "STYLE"]),
+        "command": quoted(["nst-jax", "rerun", lane.image, "--content", "CONTENT", "--style", "STYLE"]),
     }

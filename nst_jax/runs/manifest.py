@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from nst_jax import record
 from nst_jax.axis import plain
 from nst_jax.errors import UserError
-from nst_jax.files import write_whole
+from nst_jax.files import quoted, write_whole
 from nst_jax.recipe import DEFAULT
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
 
@@ -42,7 +41,7 @@ def describe(
     }
     return {
         "format": FORMAT,
-        "command": shlex.join(["nst-jax", *sys.argv[1:]]),
+        "command": quoted(["nst-jax", *sys.argv[1:]]),
         "config": config,
         "inputs": dict(inputs),
         "weights": dict(weights),
@@ -74,7 +73,8 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    done = subprocess.run(["git", *words], capture_output=True, check=True, timeout=10)
+    return done.stdout.decode(errors="replace").strip()
 
 
 def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:

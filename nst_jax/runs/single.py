@@ -1,6 +1,5 @@
 """Make a single picture: a run of one lane, whose state lies beside the picture until it is done."""
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from nst_jax.files import shown
 from nst_jax.networks import Encoder
 from nst_jax.optimize import Solution
 from nst_jax.runs.finish import save_picture
+from nst_jax.runs.folder import beside
 from nst_jax.runs.inputs import Opened
 from nst_jax.runs.ready import Ready, prepare
 from nst_jax.runs.spec import Spec
@@ -130,16 +130,6 @@ def _settle(store: Store, ready: Ready, watch: Watch) -> None:
     store.settle(found)
     if any(store.folder.glob("chunk-*.npz")):
         watch.say("going on where it was interrupted")
-
-
-def beside(output: Path) -> Path:
-    """Name the folder that holds a picture's state while it is made."""
-    name = (
-        output.name
-        if len(output.name.encode(errors="surrogateescape")) < 200
-        else hashlib.sha256(output.name.encode(errors="surrogateescape")).hexdigest()
-    )
-    return output.with_name(f".{name}.nst_jax")
 
 
 def check_weights(encoder: Encoder, name: str, expected: Mapping[str, str] | None) -> None:

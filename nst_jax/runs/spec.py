@@ -1,17 +1,22 @@
 """What a run makes, as plain data: pictures, a recipe, and what varies. Imports no jax, so that errors come at once."""
 
+import contextlib
 import re
-import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, Recipe, options
+from nst_jax.files import escaped, quoted
+from nst_jax.recipe import DEFAULT, Recipe, init_file, options
+from nst_jax.runs.folder import LANES
 from nst_jax.settings import chosen, span
+
+LONGEST_SLUG = 220
+"""Bytes that a lane's name takes in that of its picture, of the 255 that a file's name has."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,9 @@ class Lane:
     @property
     def image(self) -> str:
         """Name its file within the run folder."""
-        slug = re.sub(r"[^\w.=+-]+", "_", self.name)[:80].strip("_.")
-        return f"lanes/{self.number:04d}_{slug}.png"
+        slug = re.sub(r"[^\w.=+-]+", "_", self.name)[:80]
+        slug = slug.encode()[:LONGEST_SLUG].decode(errors="ignore").strip("_.")
+        return f"{LANES}/{self.number:04d}_{slug}.png"
 
 
 def _short(value: Any) -> str:
@@ -79,11 +85,17 @@ def all_axes(spec: Spec) -> tuple[Axis, ...]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Call each picture by its stem, with a number where several are called so."""
-    count, seen, names = Counter(p.stem for p in paths), Counter(), []
-    for path in paths:
-        seen[path.stem] += 1
-        names.append(path.stem if count[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+    """Call each picture by its stem as it prints, with a number where several are called so."""
+    stems = [escaped(path.stem) for path in paths]
+    count, seen, taken = Counter(stems), Counter(), set(stems)
+    names = []
+    for stem in stems:
+        name = stem
+        while count[stem] > 1 and name in taken:
+            seen[stem] += 1
+            name = f"{stem}-{seen[stem]}"
+        taken.add(name)
+        names.append(name)
     return names
 
 
@@ -108,9 +120,23 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
     return tuple(found)
 
 
+def files(spec: Spec, recipes: Iterable[Recipe]) -> list[Path]:
+    """List every file that a run reads: pictures, starting images and weights."""
+    found: dict[Path, None] = dict.fromkeys((*spec.contents, *spec.styles))
+    for recipe in recipes:
+        if name := init_file(recipe.init):
+            found[Path(name)] = None
+        with contextlib.suppress(OSError, ValueError):  # a name that no file can have is refused where it is read
+            if Path(recipe.weights).is_file():
+                found[Path(recipe.weights)] = None
+    return list(found)
+
+
 def command(spec: Spec, lane: Lane) -> str:
     """Write the command that makes one lane alone."""
-    words = ["nst-jax", "stylize", str(spec.contents[lane.content]), str(spec.styles[lane.style])]
+    # a name that begins with a dash would be read as an option
+    pictures = (str(path) for path in (spec.contents[lane.content], spec.styles[lane.style]))
+    words = ["nst-jax", "stylize", *(f"./{name}" if name.startswith("-") else name for name in pictures)]
     words += ["-o", Path(lane.image).name]
     words += [word for key, values in options(lane.recipe).items() for word in (key, *values)]
-    return shlex.join(words)
+    return quoted(words)

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from nst_jax.batch.store import Finished
-from nst_jax.files import write_whole
+from nst_jax.files import escaped, write_whole
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
 def write(folder: Path, finished: Mapping[int, Finished]) -> None:
@@ -46,7 +49,7 @@ def _parquet(path: Path, histories: Mapping[int, Mapping[str, np.ndarray]], term
     lengths = {lane: len(next(iter(history.values()))) for lane, history in histories.items()}
     columns = {
         "lane": np.repeat(np.array(list(lengths), np.int32), list(lengths.values())),
-        "step": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths.values()]),
+        "step": np.concatenate([np.zeros(0, np.int32), *(np.arange(n, dtype=np.int32) for n in lengths.values())]),
     }
     for name in terms:
         parts = [h.get(name, np.full(lengths[lane], np.nan)) for lane, h in histories.items()]
@@ -56,14 +59,23 @@ def _parquet(path: Path, histories: Mapping[int, Mapping[str, np.ndarray]], term
 
 
 def _cell(value: Any) -> Any:
+    """Write a value of a row: numbers as they are, words as text."""
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
+        return _text(" ".join(map(str, value)))
+    if isinstance(value, str):
+        return _text(value)
     return "" if value is None else value
+
+
+def _text(words: str) -> str:
+    """Write words in one line that prints; a spreadsheet takes none for a formula, whatever a file is called."""
+    text = escaped(words)
+    return f"'{text}" if words[:1] in FORMULA else text
 
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(head)
+    table.writerow(map(_text, head))
     table.writerows(rows)
     write_whole(path, lambda file: file.write(text.getvalue().encode()))

@@ -10,15 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from nst_jax import images
+from nst_jax import images, temporary
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
-from nst_jax.batch.run import Run, Watch
+from nst_jax.batch.run import Interrupted, Run, Watch
 from nst_jax.batch.store import Finished, Store
+from nst_jax.errors import UserError
+from nst_jax.files import make_folder
 from nst_jax.optimize import Solution
 from nst_jax.problem import shown
-from nst_jax.runs import animate, folder, manifest, tables
+from nst_jax.runs import animate, folder, manifest
 from nst_jax.runs.finish import finish_lane, make_animation, mark
+from nst_jax.runs.publish import Publisher
 from nst_jax.runs.ready import Ready
 
 
@@ -37,7 +40,7 @@ def make(
         out: the folder.
         lanes: how many run together, instead of as many as the memory holds.
         watch: who looks on, and may stop the run.
-        page: what draws the folder when all its lanes are there.
+        page: what draws the folder, as lanes finish and when all are there.
 
     Raises:
         UserError: another process or another run in the folder, or anything else a user can put right.
@@ -47,7 +50,8 @@ def make(
     with store.locked():
         if ready.process == 0:
             _settle(ready, out, watch)
-        (out / "lanes").mkdir(exist_ok=True)
+        make_folder(out / folder.LANES)
+        publisher = Publisher(ready, out, store, page)
 
         def finish(number: int, solution: Solution, seconds: float) -> None:
             lane = ready.lanes[number]
@@ -62,10 +66,22 @@ def make(
             return partial(_snapshots, ready, out, chunk, *jax.device_get((at.state.step, at.state.x)))
 
         watch = replace(watch, snapshots=ready.snapshots, snapshot=snapshot)
-        Run(gathered(list(ready.encoders.values())), ready.sweep, finish, ready.mine, finished, store, watch).solve(
-            lanes
-        )
-        return _publish(ready, out, store, page) if ready.process == 0 else {}
+        encoders = gathered(list(ready.encoders.values()))
+        run = Run(encoders, ready.sweep, finish, ready.mine, finished, store, watch, publisher.between)
+        try:
+            run.solve(lanes)
+        except Interrupted:
+            _leave(publisher, watch)
+            raise
+        return _publish(ready, out, store, publisher) if ready.process == 0 else {}
+
+
+def _leave(publisher: Publisher, watch: Watch) -> None:
+    """Show what is there when a run is stopped; that it cannot be shown is said, and the lanes are kept."""
+    try:
+        publisher.show()
+    except UserError as error:
+        watch.say(str(error))
 
 
 def _settle(ready: Ready, out: Path, watch: Watch) -> None:
@@ -87,12 +103,11 @@ def _snapshots(ready: Ready, out: Path, chunk: Chunk, steps: np.ndarray, iterate
             images.save(animate.snapshot(out, lane, step), levels)
 
 
-def _publish(ready: Ready, out: Path, store: Store, page: Callable[[Path], object]) -> dict[int, Finished]:
+def _publish(ready: Ready, out: Path, store: Store, publisher: Publisher) -> dict[int, Finished]:
     """Wait for the lanes of other processes, then write the tables and the page."""
     finished = gather(ready, store)
-    tables.write(out, finished)
-    page(out)
-    folder.clean(out)
+    publisher.write(finished)
+    temporary.clean(out, deep=True)
     return finished
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from nst_jax.errors import UserError
-from nst_jax.files import check_output, shown
+from nst_jax.files import check_output, check_outputs, shown
 from nst_jax.networks import CAFFE, TORCHVISION
 from nst_jax.weights.foreign import detect, opening
 from nst_jax.weights.found import Found
@@ -59,6 +59,7 @@ def convert(
     src, dst = Path(src), Path(dst)
     check_output(dst, [src])
     with opened(src) as found:
+        check_outputs([dst], found.files)
         made = recognise(found, prefix)
         layout = found.layout
     if made.own_preprocessing and convention:

@@ -1,12 +1,13 @@
 """Fetch Keras' published weights into the user's cache, whole and checked or not at all."""
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 
+from nst_jax import temporary
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, shown
 from nst_jax.weights.convert import convert
@@ -62,9 +63,11 @@ def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> 
     by_hand = f"get it another way and run `nst-jax weights convert FILE {shown(target)}`"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as folder:
-            raw = Path(folder) / "raw.h5"
-            if (md5 := _download(url, raw, by_hand)) != published.md5:
+        temporary.clean(cache)
+        with temporary.beside(cache) as (raw, file):
+            md5 = _download(url, file, by_hand)
+            file.close()
+            if md5 != published.md5:
                 raise UserError(f"{shown(url)} has md5 {md5}, expected {published.md5}: try again, or {by_hand}")
             convert(raw, target, source=url, licence=LICENCE)
     except OSError as error:
@@ -80,11 +83,11 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _download(url: str, target: Path, by_hand: str) -> str:
-    """Stream a file to disk, never whole in memory; return its md5."""
+def _download(url: str, file: BinaryIO, by_hand: str) -> str:
+    """Stream an answer into a file, never whole in memory; return its md5."""
     md5, size = hashlib.md5(usedforsecurity=False), 0
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer:
             answer.raise_for_status()
             for piece in answer.iter_content(PIECE):
                 size += len(piece)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -64,6 +65,7 @@ class Found:
         sequence: the file's order is that of the network; otherwise names tell.
         mirrored: kernels laid out as OIHW are those of a true convolution, as Theano's.
         epsilon: of batch normalization, by layer; "" is that of all others.
+        files: other files that hold its numbers.
     """
 
     tensors: Iterable[Tensor]
@@ -73,3 +75,4 @@ class Found:
     sequence: bool = False
     mirrored: bool = False
     epsilon: dict[str, float] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()

@@ -92,8 +92,9 @@ def normalize_file(
         UserError: no such folder, no pictures in it, or one that cannot be read.
     """
     paths = _pictures(Path(folder))
-    check_output(dst, paths)
-    held = read_weights(find_weights(src))
+    path = find_weights(src)
+    check_output(dst, [path, *paths])
+    held = read_weights(path)
     # read one at a time: a folder of photographs need not fit into memory
     pictures = (jnp.asarray(_read(path, size)) for path in paths)
     scaled = normalize(load_encoder(src), pictures, pooling=pooling)

@@ -51,7 +51,9 @@ def read_onnx(path: Path) -> Iterator[Found]:
             epsilon[layer] = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
         tensors += [_tensor(name, constants[key], path) for name, key in roles]
     layout = "Keras ONNX" if keras else "ONNX"
-    yield Found(tensors, layout, ("OIHW",), CAFFE if keras else None, sequence=True, epsilon=epsilon)
+    files = {path.parent / e.value for held in constants.values() for e in held.external_data if e.key == "location"}
+    how = CAFFE if keras else None
+    yield Found(tensors, layout, ("OIHW",), how, sequence=True, epsilon=epsilon, files=tuple(files))
 
 
 def _is_3x3(tensor: Any) -> bool:

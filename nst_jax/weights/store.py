@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.files import shown, write_whole
+from nst_jax.files import escaped, shown, write_whole
 from nst_jax.networks import CAFFE, VGG, VGGS, Preprocessing
 from nst_jax.weights.foreign import HDF5, head_of, opening
 from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
@@ -174,7 +174,7 @@ def _image(weights: Weights) -> bytes:
         file.attrs["mean"] = np.array(how.mean, np.float64)
         file.attrs["std"] = np.array(how.std, np.float64)
         for field in ("dtype", "source", "source_sha256", "licence", "notes"):
-            file.attrs[field] = getattr(weights, field)
+            file.attrs[field] = escaped(getattr(weights, field))  # as HDF5 can hold and read it
         file.flush()
         return file.id.get_file_image()
 

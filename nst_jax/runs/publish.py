@@ -1,0 +1,49 @@
+"""The tables and the page of a run, written as lanes finish and not only at the end."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nst_jax.batch.store import Finished, Store
+from nst_jax.runs import tables
+from nst_jax.runs.ready import Ready
+
+SHARE = 0.05
+"""Part of the time that may go into it before the end: a thousand lanes are not drawn a thousand times."""
+
+
+class Publisher:
+    """Shows what is finished of a run, by the process that is its first.
+
+    Args:
+        ready, out, store: the run.
+        page: what draws the folder.
+    """
+
+    def __init__(self, ready: Ready, out: Path, store: Store, page: Callable[[Path], object]) -> None:
+        self._ready, self._out, self._store, self._page = ready, out, store, page
+        self._shown: tuple[int, ...] = ()
+        self._due = 0.0
+
+    def between(self) -> None:
+        """Show what is there, if that was not done just now."""
+        if self._ready.process == 0 and time.perf_counter() >= self._due:
+            began = time.perf_counter()
+            self.show()
+            ended = time.perf_counter()
+            self._due = ended + (ended - began) / SHARE
+
+    def show(self) -> None:
+        """Show what is there, if there is more than before."""
+        if self._ready.process:
+            return
+        lanes = (lane.number for lane in self._ready.lanes)
+        finished = {i: found for i in lanes if (found := self._store.load_finished(i)) is not None}
+        if tuple(finished) != self._shown:
+            self.write(finished)
+
+    def write(self, finished: dict[int, Finished]) -> None:
+        """Write the tables of these lanes, and the page."""
+        tables.write(self._out, finished)
+        self._page(self._out)
+        self._shown = tuple(finished)
