@@ -14,8 +14,8 @@ PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "value", "recipe", "axis", "presets",
     "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents",
-    "gradients", "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache",
-    "runs", "pages", "cli",
+    "gradients", "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch",
+    "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
@@ -35,7 +35,7 @@ INSIDE = {
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
         "axes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
-        "dialects", "single", "running", "stylize", "rerun", "demo", "sweep", "batch", "translate", "units",
+        "dialects", "single", "running", "helps", "stylize", "rerun", "demo", "sweep", "batch", "translate", "units",
         "weights", "main",
     ],
 }  # fmt: skip

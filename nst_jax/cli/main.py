@@ -6,12 +6,14 @@ import io
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
 import nst_jax
+from nst_jax.cli import helps
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.interrupt import at_once
@@ -43,7 +45,8 @@ Command = (
 DESCRIPTION = """Neural style transfer: paint one picture with the texture of another.
 
 Start with `nst-jax demo`, then `nst-jax stylize photo.jpg painting.jpg -o out.png`.
-`nst-jax COMMAND --help` explains each command and its settings; `nst-jax --version` tells the version.
+`nst-jax COMMAND --help` explains each command and the settings used first, `--help-all` all of them;
+`nst-jax --version` tells the version.
 """
 
 
@@ -53,6 +56,8 @@ def parse(argv: list[str]) -> Command:
     Raises:
         UserError: in one line, what the parser would have said in a box.
     """
+    if help_asked := helps.asked(argv):
+        _explain(argv, help_asked)
     said = io.StringIO()
     words = expand_preset(expand(argv))
     try:
@@ -65,6 +70,18 @@ def parse(argv: list[str]) -> Command:
             raise
         raise UserError(_one_line(said.getvalue())) from None
     return replace(found, read_from=options_files(argv)) if isinstance(found, Sweep) else found
+
+
+def _explain(argv: Sequence[str], asked: str) -> NoReturn:
+    """Print the help of the command that is named, and leave."""
+    words = [*argv[: argv.index(asked)], "--help"]
+    try:
+        with helps.described(whole=asked == helps.ALL):
+            tyro.cli(tyro.conf.OmitSubcommandPrefixes[Command], args=words, prog="nst-jax", description=DESCRIPTION)
+    finally:
+        if asked != helps.ALL and words[0] in helps.WITH_RECIPE:
+            answer(helps.more(words[0]))
+    raise SystemExit(0)
 
 
 def _one_line(message: str) -> str:

@@ -85,11 +85,11 @@ SINGLE = Single()
 
 
 def summary(made: "Made") -> str:
-    """Say in one line where the picture is and what the run reached."""
+    """Say in one line where the picture is and what the run reached: the loss, and its terms as they add up to it."""
     history, best = made.solution.history, made.solution.best_step
     total, first = history["total"][best], history["total"][0]
     h, w, _ = made.solution.image.shape
-    terms = ", ".join(f"{name} {history[name][best]:.4g}" for name in ("content", "style"))
+    terms = " + ".join(f"{name} {w * history[name][best]:.4g}" for name, w in made.weights.items() if w)
     return (
         f"{shown(made.output)}  {w}x{h}  loss {first:.4g} -> {total:.4g} ({terms}) "
         f"at step {best} of {len(history['total']) - 1}, {made.seconds:.1f} s"

@@ -17,6 +17,8 @@ from nst_jax.recipe import Recipe, kind_of
 LISTS = tuple(f.name for f in fields(Recipe) if isinstance(f.default, tuple))
 """Settings that are lists themselves: layers and their weights."""
 
+PRESET = f"A named recipe to begin from, in the units of its source: {', '.join(PRESETS)}."
+
 KINDS: dict[str, Any] = {f.name: kind_of(f.name) for f in fields(Recipe)}
 
 
@@ -34,9 +36,8 @@ def words_of(kind: type) -> dict[str, str]:
 def _settings() -> type:
     """Copy the recipe's fields and their words, each as a text of values; what is not given is empty."""
     words, made = words_of(Recipe), []
-    kinds = f"A named recipe to begin from: {', '.join(PRESETS)}."
     for name, kind, default, text in (
-        ("preset", str, "default", kinds),
+        ("preset", str, "default", PRESET),
         *((f.name, f.type, f.default, words[f.name]) for f in fields(Recipe)),
     ):
         hint = f"(default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"

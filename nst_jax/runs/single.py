@@ -29,11 +29,15 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Made:
-    """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3)."""
+    """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3).
+
+    `weights` are what each term of the loss counts there.
+    """
 
     output: Path
     solution: Solution
     scale: Place
+    weights: Mapping[str, float]
     content: np.ndarray
     style: np.ndarray
     seconds: float
@@ -87,11 +91,11 @@ def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place 
 
     def write(solution: Solution, scale: Place, seconds: float) -> Made:
         save_picture(ready, lane, solution, output, scale)
-        c, s = (
-            ready.inputs.contents[0].rgb[images.sizing(lane.recipe)],
-            ready.inputs.styles[0].rgb[images.style_sizing(lane.recipe)],
-        )
-        return Made(output, solution, scale, c, s, seconds)
+        content = ready.inputs.contents[0].rgb[images.sizing(lane.recipe)]
+        style = ready.inputs.styles[0].rgb[images.style_sizing(lane.recipe)]
+        terms = ready.sweep.scales(0)[scale[0]].terms
+        weights = {name: float(term.weight * term.share) for name, term in terms.items()}
+        return Made(output, solution, scale, weights, content, style, seconds)
 
     found: list[Made] = []
 

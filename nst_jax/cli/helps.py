@@ -1,0 +1,60 @@
+"""`--help` in two parts: the settings that people use first, and with `--help-all` every one."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
+from typing import Annotated, Any, cast
+
+import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+
+from nst_jax.cli.running import Running
+from nst_jax.cli.values import PRESET, Settings, words_of
+from nst_jax.recipe import Recipe
+
+FIRST = ("preset", "size", "steps", "alpha", "beta", "tv", "init", "scales", "style_size", "weights")
+"""The settings of a recipe that people use first."""
+
+WITH_RECIPE = ("stylize", "sweep", "batch")
+ALL = "--help-all"
+CLUSTER = ("distributed", "coordinator", "processes", "process")
+"""Options of a run that few need."""
+_HELP = ("-h", "--help", ALL)
+
+
+def asked(argv: Sequence[str]) -> str:
+    """Give the word that asks for help, if there is one before a `--`."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    return next((word for word in (ALL, *_HELP) if word in words), "")
+
+
+def more(command: str) -> str:
+    """Say where the other settings are explained."""
+    left = len(fields(Recipe)) + 1 - len(FIRST)
+    return f"{left} more settings of the recipe: nst-jax {command} {ALL}"
+
+
+@contextmanager
+def described(*, whole: bool) -> Iterator[None]:
+    """Let the parser explain a recipe's first settings, or every one; only for printing help."""
+    registry = ConstructorRegistry()
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type not in (Recipe, Settings, Running):
+            return None
+        kind: type[Any] = info.type  # type: ignore[assignment]
+        listed = {field.name: field for field in fields(kind)}
+        words = {"preset": PRESET, **words_of(Running if kind is Running else Recipe)}
+        specs = []
+        for name in listed if kind is Running else dict.fromkeys((*FIRST, *listed)):
+            hint = listed[name].type if name in listed else str
+            if not whole and (name in CLUSTER or (kind is not Running and name not in FIRST)):
+                hint = Annotated[hint, tyro.conf.Suppress]
+            default = getattr(info.default, name, listed[name].default if name in listed else "default")
+            default = tyro.MISSING if default is MISSING else default
+            specs.append(StructFieldSpec(name, cast(Any, hint), default, words[name]))
+        return StructConstructorSpec(lambda **given: kind(**given), tuple(specs))
+
+    with registry:
+        yield
