@@ -116,6 +116,8 @@ def test_pictures_are_found():
         ("style_transfer a b --init style_stats", "init style_stats: noise is uniform"),
         ("style_transfer a b --pooling average", "averages are not rescaled"),
         ("neural_style.py", "it uses VGG-19"),
+        ("th neural_style.lua", "pooling rounds odd sides up"),
+        ("neural_style.py --content a --styles b", "pooling rounds odd sides up"),
         ("neural_style.py", "faint noise is grey"),
     ],
 )

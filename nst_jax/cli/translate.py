@@ -97,6 +97,8 @@ def translate(command: str) -> Translation:
     recipe = tidied(read(given, PRESETS[preset]))
     check(recipe)
     notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
+    if preset in ("jcjohnson", "anishathalye"):
+        notes.append("there pooling rounds odd sides up; sides that are multiples of 16 make no difference")
     if len(styles) > 1:
         notes.append(f"only the first of {len(styles)} style pictures is used")
     if not any("16" in name for name in network):
