@@ -1,5 +1,6 @@
 """`nst-jax sweep`: one content, one style, and every combination of the numbers that are given as lists or ranges."""
 
+import itertools
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ def expand(argv: Sequence[str]) -> list[str]:
 
 def options_files(argv: Sequence[str]) -> tuple[Path, ...]:
     """List the files of options in a command line of `sweep`: every FILE.toml that is not the folder of the run."""
-    pairs = zip(argv, argv[1:], strict=False) if argv[:1] == ["sweep"] else ()
+    pairs = itertools.pairwise(argv) if argv and argv[0] == "sweep" else ()
     return tuple(Path(word) for before, word in pairs if word.endswith(".toml") and before not in ("--out", "-o"))
 
 
