@@ -60,13 +60,6 @@ def at_once() -> Iterator[None]:
         yield
 
 
-def die_of_the_next() -> None:
-    """Let the next signal end the process whatever it does: for a wait that Python cannot leave."""
-    if _in_main_thread():
-        for signum in ASKING:
-            signal.signal(signum, signal.SIG_DFL)
-
-
 def _raise(signum: int, frame: object) -> None:
     raise Stopped(signum)
 

@@ -106,6 +106,7 @@ def _nearest(said: str) -> str:
     if os.path.lexists(unknown[1]):
         return f": a file of that name is ./{unknown[1]}"
     known = [f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Single) for field in fields(kind)]
+    known.remove("--read-from")  # set here, no option
     near = difflib.get_close_matches(unknown[1], known, 1)
     return f": did you mean {near[0]}?" if near else ""
 

@@ -106,6 +106,12 @@ class Running:
             jax.distributed.initialize(self.coordinator, self.processes, self.process)
         elif self.distributed or in_cluster(os.environ):
             jax.distributed.initialize()
+        else:
+            return
+        # Each has its number and its devices now, and no lane needs another: connected, one that ends minutes before
+        # the others would take them with it, and one that is told to stop could not leave.
+        jax.devices()
+        jax.distributed.shutdown()
 
 
 def in_cluster(environment: Mapping[str, str]) -> bool:

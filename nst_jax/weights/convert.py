@@ -59,9 +59,9 @@ def convert(
     src, dst = Path(src), Path(dst)
     check_output(dst, [src])
     with opened(src) as found:
-        check_outputs([dst], found.files)
         made = recognise(found, prefix)
         layout = found.layout
+    check_outputs([dst], found.files)
     if made.own_preprocessing and convention:
         raise UserError(f"{shown(src)} has its preprocessing as its first layer: leave --convention out")
     preprocessing = CONVENTIONS[convention] if convention else made.preprocessing
