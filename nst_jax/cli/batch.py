@@ -108,11 +108,16 @@ def found(names: Sequence[str], say: Callable[[str], object] = tell) -> tuple[Pa
 
 
 def _inside(folder: Path, say: Callable[[str], object]) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
+    every = sorted(path for path in folder.iterdir() if not path.is_dir())
+    files = [path for path in every if not path.name.startswith(".")]
     pictures = [path for path in files if images.is_picture(path)]
     if not pictures:
         raise UserError(f"'{shown(folder)}' has no pictures in it: expected files such as .png or .jpg")
-    if others := [shown(path.name) for path in files if path not in pictures]:
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        say(f"left out of '{shown(folder)}', no pictures: {', '.join(others[:5])}{more}")
+    taken = set(pictures)
+    others = [path for path in files if path not in taken]
+    hidden = [path for path in every if path.name.startswith(".") and images.is_picture(path)]
+    for why, left in (("no pictures", others), ("hidden", hidden)):
+        if left:
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            say(f"left out of '{shown(folder)}', {why}: {', '.join(shown(path.name) for path in left[:5])}{more}")
     return pictures

@@ -80,8 +80,7 @@ class Fetch:
         """Fetch; return the exit code."""
         from nst_jax.weights.fetch import BASE_URL, fetch
 
-        tell(f"{shown(self.name)}: 60 to 80 MB to download, unless it is in the cache")
-        path = fetch(self.name, base_url=self.base_url or BASE_URL)
+        path = fetch(self.name, base_url=self.base_url or BASE_URL, say=tell)
         say(f"{shown(path)}: use it with --weights {path.stem}")
         return 0
 

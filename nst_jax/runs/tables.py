@@ -61,7 +61,8 @@ def _parquet(path: Path, histories: Mapping[int, Mapping[str, np.ndarray]], term
 def _cell(value: Any) -> Any:
     """Write a value of a row: numbers as they are, words as text."""
     if isinstance(value, list | tuple):
-        return _text(" ".join(map(str, value)))
+        text = " ".join(map(str, value))
+        return _text(text) if any(isinstance(x, str) for x in value) else text
     if isinstance(value, str):
         return _text(value)
     return "" if value is None else value

@@ -1,6 +1,7 @@
 """Fetch Keras' published weights into the user's cache, whole and checked or not at all."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -45,8 +46,12 @@ PUBLISHED = {
 }
 
 
-def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> Path:
+def fetch(
+    name: str, *, base_url: str = BASE_URL, cache: Path | None = None, say: Callable[[str], object] = lambda _: None
+) -> Path:
     """Download, check and convert published weights; return the path of the .h5, at once if it is there already.
+
+    `say` gets a line before a download.
 
     Raises:
         UserError: an unknown name, no connection, another file than the published one, a cache that cannot be
@@ -64,6 +69,7 @@ def fetch(name: str, *, base_url: str = BASE_URL, cache: Path | None = None) -> 
     try:
         cache.mkdir(parents=True, exist_ok=True)
         temporary.clean(cache)
+        say(f"{name}: 60 to 80 MB to download")
         with temporary.beside(cache) as (raw, file):
             md5 = _download(url, file, by_hand)
             file.close()
