@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shlex
 import shutil
 import socket
@@ -235,6 +236,17 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, error, mom
     if expected is UserError:
         assert "No space left on device" in str(caught.value)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"] * existing
+
+
+def test_a_limit_of_the_system_leaves_nothing_half_written(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        said = refusal(files.write_whole, tmp_path / "a", lambda file: file.write(bytes(9999)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written (File too large); free space in this folder" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_readable_as_any_other(tmp_path):

@@ -195,8 +195,8 @@ SHELLS: dict[str, tuple[str, str, int]] = {
     "pipe": ("import time\nfor _ in range(9): say('a' * 9999)\nopen('f', 'w').write('c')", "| true", 0),
     "answer to nobody": ("import time\ntime.sleep(.3)\ntry: answer('a')\nexcept Unread: sys.exit(141)", "| true", 141),
     "answer to a full disk": ("from nst_jax.cli.main import main\nsys.exit(main(['--version']))", ">/dev/full", 2),
-    "answer": ("answer('a\\x1b[31m\\n', '\\udce9\\u6f22')", "| grep -qx 'a.x1b.31m.n'", 0),
-    "ascii": ("answer('\\u6f22'); tell('\\xe9')", "2>&1 | grep -qx '.u6f22'", 0),
+    "answer": ("answer('a\\x1b[31m\\n', '\\udce9\\u6f22')", "| grep -x 'a.x1b.31m.n'", 0),
+    "ascii": ("answer('\\u6f22'); tell('\\xe9')", "2>&1 | grep -x '.u6f22'", 0),
 }
 
 
@@ -243,6 +243,7 @@ def test_off_a_terminal_each_lane_is_a_line_and_quiet_is_quiet(place, capsys) ->
 LONG = ("../c.png", "../s.png", "--beta", "1,10", "--lanes", "1", "--steps", "1000000", "--optimizer", "adam")
 
 
+@pytest.mark.slow
 def test_processes_of_a_cluster_are_stopped_one_by_one(tmp_path) -> None:
     draw(tmp_path / "c.png", 1)
     draw(tmp_path / "s.png", 2)

@@ -99,7 +99,7 @@ class Run:
             Interrupted: as the watch asked for; with a store the same call goes on.
         """
         self._pending: list[Future] = []
-        self._unkept = ""
+        self._unkept, self._broken = "", False
         self._done = 0
         with ThreadPoolExecutor(1, "writer") as self._writer:
             todo = self._chunks(lanes)
@@ -127,7 +127,7 @@ class Run:
                 if todo and self.watch.stop():
                     raise Interrupted(at, {})
                 if todo:
-                    self._pending.append(self._writer.submit(self.between))
+                    self._pending.append(self._writer.submit(self.between))  # what is shown holds up no lane
             self._collect([f for f in self._pending if f.done()])
 
     def _ended(self) -> None:
@@ -136,6 +136,19 @@ class Run:
         if self._unkept or failures:
             reason = self._unkept or one_line(failures[0])
             self.watch.say(f"not everything could be kept, the same command makes it again: {reason}")
+
+    def _write(self, task: Callable[..., object], *args: Any) -> Future:
+        """Hand a task to the writer; none is begun after one that failed, so that no later state hides a hole."""
+
+        def guarded() -> None:
+            if self._broken:
+                return
+            self._broken = True
+            task(*args)
+            self._broken = False
+
+        self._pending.append(self._writer.submit(guarded))
+        return self._pending[-1]
 
     def _collect(self, ended: Sequence[Future]) -> None:
         for future in ended:
@@ -183,7 +196,8 @@ class Run:
         encoder = self.encoders.of(self.sweep.problems[chunk.lanes[0]])
         for last in advance_chunk(encoder, self.sweep, chunk, saved=saved, snapshots=watch.snapshots):
             if watch.snapshots and last.scale == last.scales - 1:
-                self._pending.append(self._writer.submit(watch.snapshot(chunk, last)))
+                self._write(watch.snapshot(chunk, last))
+            self._collect([f for f in self._pending if f.done()])
             watch.show(chunk, last, self._done)
             interrupted = not last.done and watch.stop()
             if not last.done:
@@ -193,7 +207,7 @@ class Run:
         assert last is not None
         found = self._solutions(chunk, last)
         seconds = (time.perf_counter() - began) / len(chunk.lanes)
-        self._pending.append(self._writer.submit(self._finish, chunk, found, seconds))
+        self._write(self._finish, chunk, found, seconds)
         return last
 
     def _solutions(self, chunk: Chunk, at: Partial) -> dict[int, Solution]:
@@ -236,8 +250,7 @@ class Run:
             ):
                 return
             saved = Saved(at.scale, kept_leaves(at.state), at.history, start - began)
-            last["writing"] = self._writer.submit(self._checkpoint, store, chunk, saved)
-            self._pending.append(last["writing"])
+            last["writing"] = self._write(self._checkpoint, store, chunk, saved)
             last.update(at=time.perf_counter(), cost=time.perf_counter() - start)
 
         return keep
