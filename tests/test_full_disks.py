@@ -95,7 +95,7 @@ def refused(capsys, argv: list[str]) -> str:
     return reasons[0]
 
 
-SWEEP = ["sweep", *PAIR, *QUICK, "--beta", "1,10", "--lanes", "1", "--quiet"]
+SWEEP = ["sweep", *PAIR, *QUICK, "--beta", "1,10", "--lanes", "1", "--quiet", "--no-metrics"]
 IN_TURN = (
     *("manifest.json", "chunks-0.json", "000000.png", "0000_beta=1.png", "0000_beta=1.gif", "lane-0000.npz"),
     *("0001_beta=10.png", "history.csv", "summary.csv", "timings.csv", "sheet.jpg", "loss.png", "index.html"),

@@ -135,8 +135,9 @@ def test_a_picture_of_any_name_is_made_and_made_again(place, tmp_path, capsys, w
     assert main(["stylize", content, str(style), "-o", str(output), *options, "--init", str(init)]) == 0
     held = record.from_metadata(images.read_metadata(output), output)
     assert Path(held["inputs"]["style"]["path"]).name == name.name
-    assert main(["rerun", str(output), "-o", str(again), "--no-cache"]) == 0
-    assert main(["rerun", str(output), "--no-cache"]) == 0  # beside it, under a name that is short enough
+    moved = ["--style", str(style), "--init", str(init), "--no-cache"]
+    assert main(["rerun", str(output), "-o", str(again), *moved]) == 0
+    assert main(["rerun", str(output), *moved]) == 0  # beside it, under a name that is short enough
     said = capsys.readouterr()
     plain(said.out + said.err)
     assert said.out.count("bit for bit") == 2
