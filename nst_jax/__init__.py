@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nst_jax.errors import UserError
     from nst_jax.gradients import Gradient
     from nst_jax.losses import Loss, Place
-    from nst_jax.networks import VGG, Encoder, Layer, Network, Preprocessing, features
+    from nst_jax.networks import VGG, Branched, Encoder, Layer, Network, Preprocessing, features
     from nst_jax.numbers import vary
     from nst_jax.ops import FEATURES, GRAM, MOMENTS, Statistic
     from nst_jax.optimize import Solution
@@ -50,7 +50,7 @@ _HOMES = {
     "errors": ("UserError",),
     "recipe": ("DEFAULT", "GATYS_2015", "Recipe"),
     "ops": ("FEATURES", "GRAM", "MOMENTS", "Statistic"),
-    "networks": ("VGG", "Encoder", "Layer", "Network", "Preprocessing", "features"),
+    "networks": ("VGG", "Branched", "Encoder", "Layer", "Network", "Preprocessing", "features"),
     "weights": ("load_encoder",),
     "losses": ("Loss", "Place"),
     "canvases": ("Canvas",),
@@ -70,10 +70,10 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Canvas", "Compare", "Descent",
-    "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing", "Problem",
-    "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom",
-    "features", "grid", "iterate", "load_encoder", "pose", "product", "report", "save", "solve",
+    "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Branched", "Canvas", "Compare",
+    "Descent", "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing",
+    "Problem", "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch",
+    "Zoom", "features", "grid", "iterate", "load_encoder", "pose", "product", "report", "save", "solve",
     "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import inception_judge
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,10 +18,10 @@ import reference
 from measured import distance
 
 import nst_jax
-from nst_jax import losses, ops
+from nst_jax import losses, networks, ops
 from nst_jax.errors import UserError
 from nst_jax.losses import Loss
-from nst_jax.networks import VGG, VGGS, Network
+from nst_jax.networks import GOOGLENET, INCEPTION_V3, VGG, VGGS, Branched, Network
 from nst_jax.ops import bands
 from nst_jax.problem import total
 
@@ -272,8 +273,9 @@ class Net:
         tiny: the same with few channels.
         choices: ways to configure the tiny one.
         averaging: the same with one channel and no maxima, so that every pixel of a field has a part in its position.
-        shapes: (network) -> those of its arrays, a pytree.
         judge: (params, x, network) -> every activation in float64.
+        picture: (h, w) that is large enough for every layer, odd and even.
+        framed: (side, rows, columns) of a square, and of a part of it that is a picture.
     """
 
     network: Network
@@ -281,8 +283,9 @@ class Net:
     tiny: Network
     choices: tuple[dict[str, Any], ...]
     averaging: Network
-    shapes: Callable[[Any], Any]
     judge: Callable[[Any, np.ndarray, Any], dict[str, np.ndarray]]
+    picture: tuple[int, int] = (34, 39)
+    framed: tuple[int, int, int] = (48, 35, 41)
 
 
 def vgg_judge(params: Any, x: np.ndarray, network: VGG) -> dict[str, np.ndarray]:
@@ -304,8 +307,27 @@ def vgg(name: str, parameters: int) -> Net:
         replace(whole, channels=(2, 3, 4, 4, 4)),
         VGG_CHOICES,
         replace(whole, channels=(1,) * 5, pooling="avg"),
-        VGG.param_shapes,
         vgg_judge,
+    )
+
+
+def branched(whole: Branched, parameters: int, judge: Callable, tiny: str, averaging: str, **sizes: Any) -> Net:
+    """List a network of blocks; its tiny one, and the one of averages, are cut behind a layer each."""
+    whole = replace(whole, smallest=1)
+    small, flat = whole.cut(tiny), whole.cut(averaging)
+
+    def judged(params: Any, x: np.ndarray, network: Branched) -> dict[str, np.ndarray]:
+        found = judge(inception_judge.layers_of(params), x, network.pooling, network.last)
+        return {layer.name: found[layer.name] for layer in network.layers}
+
+    return Net(
+        whole,
+        parameters,
+        small.widened([2 + k % 3 for k in range(len(small.convs))]),
+        tuple({"pooling": pooling, "padding": "zero", "remat": False} for pooling in ("max", "avg")),
+        replace(flat.widened([1] * len(flat.convs)), pooling="avg"),
+        judged,
+        **sizes,
     )
 
 
@@ -316,14 +338,36 @@ NETWORKS = {
     "vgg13": vgg("vgg13", 9_404_992),
     "vgg16": vgg("vgg16", 14_714_688),
     "vgg19": vgg("vgg19", 20_024_384),
+    # Keras' 21,802,784 without the top hold a mean and a variance for each of 17,216 outputs, which fold away.
+    "inception_v3": branched(
+        INCEPTION_V3,
+        21_802_784 - 2 * 17_216,
+        inception_judge.inception_v3,
+        "mixed4",
+        "mixed3",
+        picture=(59, 66),
+        framed=(72, 61, 67),
+    ),
+    # torchvision's 6,624,904 hold a classifier of 1,025,000, and two numbers for each of 7,280 outputs.
+    "googlenet": branched(
+        GOOGLENET,
+        6_624_904 - 1_025_000 - 7_280,
+        inception_judge.googlenet,
+        "mixed5a",
+        "mixed4a",
+        picture=(66, 71),
+        framed=(80, 67, 70),
+    ),
 }
 
-
-def leaves(net: Net, network: Network) -> list[tuple[int, ...]]:
-    return jax.tree.leaves(net.shapes(network), is_leaf=lambda x: isinstance(x, tuple))
+CHOICES = [(name, k) for name, net in NETWORKS.items() for k in range(len(net.choices))]
 
 
-def drawn(net: Net, network: Network, positive: bool = False) -> Any:
+def leaves(network: Network) -> list[tuple[int, ...]]:
+    return jax.tree.leaves(network.param_shapes(), is_leaf=lambda x: isinstance(x, tuple))
+
+
+def drawn(network: Network, positive: bool = False) -> Any:
     """Draw arrays for a network; if asked, positive kernels and no biases, so that no ReLU bends anything."""
     rng = np.random.default_rng(3)
 
@@ -332,29 +376,29 @@ def drawn(net: Net, network: Network, positive: bool = False) -> Any:
             return f32((rng.random(shape) + 0.5) * (len(shape) > 1))
         return f32(rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1])))
 
-    return jax.tree.map(draw, net.shapes(network), is_leaf=lambda x: isinstance(x, tuple))
+    return jax.tree.map(draw, network.param_shapes(), is_leaf=lambda x: isinstance(x, tuple))
 
 
 def names(network: Network) -> tuple[str, ...]:
     return tuple(layer.name for layer in network.layers)
 
 
-def test_every_vgg_is_listed():
-    assert NETWORKS.keys() >= VGGS.keys()
+def test_every_published_network_is_listed():
+    assert NETWORKS.keys() >= networks.NETWORKS.keys()
 
 
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_a_network_has_as_many_parameters_as_published(net):
-    assert sum(int(np.prod(shape)) for shape in leaves(net, net.network)) == net.parameters
+    assert sum(int(np.prod(shape)) for shape in leaves(net.network)) == net.parameters
 
 
-@pytest.mark.parametrize("choice", range(3))
-@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
-def test_features_are_those_of_the_slow_judge(net, choice):
+@pytest.mark.parametrize(("name", "choice"), CHOICES)
+def test_features_are_those_of_the_slow_judge(name, choice):
+    net = NETWORKS[name]
     network = net.tiny.configured(**net.choices[choice])
-    params, x = drawn(net, network), np.random.default_rng(1).normal(size=(34, 39, 3))
+    params, x = drawn(network), np.random.default_rng(1).normal(size=(*net.picture, 3))
     want = net.judge(params, x, network)
-    found = network.apply(params, f32(x), names(network))
+    found = jax.jit(lambda params, x: network.apply(params, x, names(network)))(params, f32(x))
     assert found.keys() == set(names(network))
     for name, values in found.items():
         np.testing.assert_allclose(values, want[name], rtol=2e-4, atol=2e-4 * np.abs(want[name]).max(), err_msg=name)
@@ -363,7 +407,7 @@ def test_features_are_those_of_the_slow_judge(net, choice):
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_positions_are_those_that_the_network_makes(net):
     network = net.tiny
-    params = drawn(net, network)
+    params = drawn(network)
     least = network.least_side(names(network))
     for size in ((least, least), (least + 1, 2 * least - 1), (3 * least, least + least // 2 + 1)):
         made = jax.eval_shape(lambda x: network.apply(params, x, names(network)), jnp.zeros((*size, 3)))
@@ -379,7 +423,7 @@ def test_positions_are_those_that_the_network_makes(net):
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_the_reach_of_a_layer_is_the_field_of_its_positions(net):
     network = net.averaging
-    params = drawn(net, network, positive=True)
+    params = drawn(network, positive=True)
     least = network.least_side(names(network))
     longest = max(2 * layer.reach + 3 * layer.stride for layer in network.layers)
     for axis in (0, 1):  # a strip of as few pixels as it may have the other way, one row or column of which is lit
@@ -392,8 +436,9 @@ def test_the_reach_of_a_layer_is_the_field_of_its_positions(net):
             answers = np.any(np.asarray(found[layer.name]) != 0, axis=(2 - axis, 3))
             middle = answers.shape[1] // 2
             seen = np.flatnonzero(answers[:, middle])
-            first = middle * layer.stride - layer.reach
-            assert (seen[0], seen[-1] + 1) == (first, first + layer.stride + 2 * layer.reach), layer.name
+            first = middle * layer.stride + layer.first - layer.reach
+            odd = (seen[-1] + 1 - seen[0] - layer.stride) % 2  # then it cannot reach as far on both sides
+            assert (seen[0] - odd, seen[-1] + 1) == (first, first + layer.stride + 2 * layer.reach), layer.name
             assert first > 0
             assert seen[-1] + 1 < longest
 
@@ -402,10 +447,10 @@ def test_the_reach_of_a_layer_is_the_field_of_its_positions(net):
 def test_what_is_beyond_the_sides_does_not_count(name):
     net = NETWORKS[name]
     network = net.tiny
-    params, asked = drawn(net, network), names(network)[-1:] + names(network)[2:4]
-    x = np.random.default_rng(2).normal(size=(48, 48, 3))
-    h, w = 35, 41
-    want = network.apply(params, f32(x[:h, :w]), asked)
+    params, asked = drawn(network), names(network)[-1:] + names(network)[2:4]
+    side, h, w = net.framed
+    x = np.random.default_rng(2).normal(size=(side, side, 3))
+    want = jax.jit(lambda x: network.apply(params, x, asked))(f32(x[:h, :w]))
     found = jax.jit(lambda x, sides: network.apply(params, x, asked, sides))(f32(x), np.array((h, w), np.int32))
     for layer, values in found.items():
         rows, columns = network.layer(layer).positions((h, w))
@@ -417,12 +462,12 @@ def test_what_is_beyond_the_sides_does_not_count(name):
 @pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
 def test_summaries_are_of_the_features(net):
     network = net.tiny
-    params, x = drawn(net, network), f32(np.random.default_rng(4).normal(size=(32, 34, 3)))
+    params, x = drawn(network), f32(np.random.default_rng(4).normal(size=(*net.picture, 3)))
     asked, other = names(network)[0], names(network)[-3]
-    mask = f32(RNG.random(network.layer(other).positions((32, 34))))
+    mask = f32(RNG.random(network.layer(other).positions(net.picture)))
     wanted = {asked: (ops.Summary(ops.GRAM),), other: (ops.Summary(ops.GRAM), ops.Summary(ops.GRAM, mask))}
     features, made = jax.jit(lambda x: network.summarise(params, {}, x, (asked,), wanted))(x)
-    want = network.apply(params, x, (asked, other))
+    want = jax.jit(lambda x: network.apply(params, x, (asked, other)))(x)
     assert features.keys() == {asked}
     close(features[asked], want[asked], 1e-4)
     close(made[asked], (ops.gram(want[asked]),), 1e-4)

@@ -21,8 +21,9 @@ INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
     "ops": [
         "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "conv", "remat",
+        "shaped", "windows",
     ],
-    "networks": ["network", "vgg", "encoder"],
+    "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": ["loss", "content", "gram", "w2", "variation"],
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],

@@ -95,6 +95,7 @@ def test_features_are_the_same_plain_jitted_and_vmapped():
 def test_auto_precision_is_the_best_of_the_platform(platform, expected):
     assert networks.resolve_precision("auto", platform) == expected
     assert networks.resolve_precision("tf32", platform) == "tf32"
+    assert networks.resolve_precision("auto", platform, "tf32") == ("float32" if platform == "cpu" else "tf32")
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("tf32", 1e-5), ("bfloat16", 3e-2)])

@@ -100,8 +100,9 @@ def test_list_tells_what_is_here_and_how_to_get_the_rest(tmp_path, source, capsy
     capsys.readouterr()
     assert run("list") == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert list(rows) == ["vgg16", "broken", "mine", "vgg19", "vgg16-float32"]
+    assert list(rows) == ["vgg16", "inception_v3", "broken", "mine", "vgg19", "vgg16-float32"]
     assert "in the package" in rows["vgg16"]
+    assert "inception_v3, uint8, 5 MB" in rows["inception_v3"]
     assert "damaged" in rows["broken"]
     assert "vgg11, float32" in rows["mine"]
     assert "nst-jax weights fetch vgg19" in rows["vgg19"]

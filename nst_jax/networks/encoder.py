@@ -41,13 +41,16 @@ CAFFE = Preprocessing("BGR", 255.0, (103.939, 116.779, 123.68))
 
 TORCHVISION = Preprocessing("RGB", 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+INCEPTION = Preprocessing("RGB", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""From -1 to 1: Keras' 'tf' mode, and what torchvision's inception_v3 and googlenet make of their input."""
+
 
 @struct.dataclass
 class Encoder:
     """Frozen weights with the static facts needed to apply them.
 
     Attributes:
-        params: the network's arrays; of a VGG kernels (3, 3, c_in, c_out) and biases (c_out,), float32.
+        params: the network's arrays; by convolution kernels (rows, columns, c_in, c_out) and biases (c_out,), float32.
         plans: the same prepared by `prepare` for one device and precision; empty until then.
         network: the table of layers and the function that computes them.
         preprocessing: how the weights want to see a picture.
@@ -75,18 +78,19 @@ def fingerprint(encoder: Encoder) -> str:
     return found.hexdigest()
 
 
-def resolve_precision(precision: Precision, platform: str) -> ops.Precision:
-    """Turn `auto` into the best of the platform: bfloat16 on an accelerator, float32 on a CPU."""
+def resolve_precision(precision: Precision, platform: str, best: ops.Precision = "bfloat16") -> ops.Precision:
+    """Turn `auto` into the best of the platform: the network's own on an accelerator, float32 on a CPU."""
     if precision != "auto":
         return precision
-    return "float32" if platform == "cpu" else "bfloat16"
+    return "float32" if platform == "cpu" else best
 
 
 @in_float32()
 def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> Encoder:
     """Cast and transform the kernels once for images of `size` (h, w), outside any loop."""
     platform = jax.default_backend()
-    return _prepare(encoder, resolve_precision(precision, platform), platform, size)
+    resolved = resolve_precision(precision, platform, encoder.network.accelerated)
+    return _prepare(encoder, resolved, platform, size)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

@@ -1,8 +1,9 @@
 """What a network is: a table of named layers with their geometry, and a pure function that computes them."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from nst_jax import ops
 from nst_jax.errors import UserError
@@ -21,8 +22,9 @@ class Layer(NamedTuple):
         name: such as `relu4_2`.
         channels: how many numbers a position has.
         stride: pixels from one position to the next.
-        lost: pixels of a side that have no position, where borders are not padded.
-        reach: pixels beyond its own `stride` that a position sees on each side.
+        lost: pixels of a side that have no position, where borders are not padded; below 0 where they get more.
+        reach: pixels beyond its own `stride` that a position sees on each side, at most.
+        first: pixel at which the `stride` pixels of the first position begin.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Layer(NamedTuple):
     stride: int = 1
     lost: int = 0
     reach: int = 0
+    first: int = 0
 
     def positions(self, size: Any) -> tuple[Any, Any]:
         """Give rows and columns of this layer for a picture of `size` (h, w), numbers or traced."""
@@ -49,6 +52,7 @@ class Network(Value):
         style_layers, content_layers: what is compared unless a recipe names others; all layers, and the last.
         held_out: layers to measure style at, and content at the last of `held_out_content`; all layers.
         margins: whether `apply` takes `sides`.
+        accelerated: what precision `auto` is on an accelerator.
     """
 
     name: str
@@ -58,6 +62,13 @@ class Network(Value):
     held_out: tuple[str, ...] = ()
     held_out_content: str = ""
     margins: bool = False
+    accelerated: ops.Precision = "bfloat16"
+    relatives: ClassVar[tuple["Network", ...]] = ()
+    """Published networks, to tell whose a layer's name is."""
+
+    def param_shapes(self) -> Any:
+        """Give the shapes of the arrays, a pytree like them, for whoever makes or reads them."""
+        raise NotImplementedError
 
     def apply(
         self, params: Params, x: Features, layers: tuple[str, ...], sides: Sides | None = None
@@ -108,10 +119,28 @@ class Network(Value):
         for layer in self.layers:
             if layer.name == name:
                 return layer
+        raise UserError(f"layer '{name}' is not in {self.name}{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        """Say what to use in place of a layer that there is not: what is spelled, or lies, nearest."""
         known = [layer.name for layer in self.layers]
+        homes = [(network, layer) for network in self.relatives for layer in network.layers if layer.name == name]
+        if any(network.name == self.name for network, _ in homes):
+            return f" of these weights, which end at {known[-1]}: use '{known[-1]}', or weights that go deeper"
+        if homes:
+            network, there = homes[0]
+            return f" but in {network.name}: the nearest here is '{self._nearest(there).name}'"
         near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"use one of {', '.join(_brief(known))}"
-        raise UserError(f"layer '{name}' is not in {self.name}: {hint}")
+        return f": did you mean '{near[0]}'?" if near else f": use one of {', '.join(_brief(known))}"
+
+    def _nearest(self, there: Layer) -> Layer:
+        """Find the layer whose positions are as far apart as those of another network's, and see as much."""
+
+        def apart(layer: Layer) -> tuple[float, ...]:
+            alike = difflib.SequenceMatcher(None, layer.name, there.name).ratio()
+            return abs(math.log2(layer.stride / there.stride)), abs(layer.reach - there.reach), -alike
+
+        return min(self.layers, key=apart)
 
     def least_side(self, names: Sequence[str]) -> int:
         """Give the smallest picture side, in pixels, that leaves each layer at least two positions a side."""

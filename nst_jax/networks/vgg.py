@@ -5,9 +5,10 @@ Layers carry the field's names: `conv4_2` is the second convolution of block 4 b
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import flax.linen as nn
@@ -85,6 +86,11 @@ class VGG(Network):
             shapes[name] = {"kernel": (3, 3, c_in, c_out), "bias": (c_out,)}
             c_in = c_out
         return shapes
+
+    def widened(self, outputs: Sequence[int]) -> "VGG":
+        """Give the same table with as many outputs of each convolution, in the order of `convs`, as its first has."""
+        firsts = (name.endswith("_1") for name in self.convs)
+        return dataclasses.replace(self, channels=tuple(compress(outputs, firsts)))
 
     def configured(self, *, pooling: Pooling, padding: Padding, remat: bool) -> "VGG":
         """Give the network with what a recipe says of it."""

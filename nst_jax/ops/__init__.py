@@ -5,10 +5,12 @@ from nst_jax.ops.gram import GRAM, MOMENTS, gram
 from nst_jax.ops.margin import inside
 from nst_jax.ops.pool import avg_pool, max_pool
 from nst_jax.ops.remat import Summaries, conv_in_bands, late
+from nst_jax.ops.shaped import Shape, choose_shaped, conv_shaped
 from nst_jax.ops.statistic import FEATURES, Statistic, Summary, count, weighed
+from nst_jax.ops.windows import max_windows, mean_windows
 
 __all__ = [
-    "FEATURES", "GRAM", "MOMENTS", "Method", "Plan", "Precision", "Statistic", "Summaries", "Summary", "avg_pool",
-    "choose", "conv", "conv_in_bands", "conv_pool", "count", "gram", "inside", "late", "max_pool", "plan_conv",
-    "weighed",
+    "FEATURES", "GRAM", "MOMENTS", "Method", "Plan", "Precision", "Shape", "Statistic", "Summaries", "Summary",
+    "avg_pool", "choose", "choose_shaped", "conv", "conv_in_bands", "conv_pool", "conv_shaped", "count", "gram",
+    "inside", "late", "max_pool", "max_windows", "mean_windows", "plan_conv", "weighed",
 ]  # fmt: skip

@@ -12,10 +12,11 @@ from nst_jax.ops import narrow, pool, winograd
 from nst_jax.ops.bands import for_bands
 from nst_jax.types import Features
 
-Method = Literal["reference", "direct", "narrow", "banded", "winograd"]
+Method = Literal["reference", "direct", "narrow", "banded", "winograd", "product", "patches"]
 """`reference`: plain XLA, differentiated by JAX, the judge of the others. `direct`: XLA's convolution forward and,
 with the flipped kernel, backward. `narrow`: for three input channels on matrix units. `banded`: for few input channels
-on a CPU, by bands of rows that stay in the cache. `winograd`: F(4x4, 3x3)."""
+on a CPU, by bands of rows that stay in the cache. `winograd`: F(4x4, 3x3). For kernels of other shapes, in
+`shaped`: `product`, of 1x1; `patches`: a product of all taps side by side."""
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """`float32`: true float32 products everywhere. `tf32`: the device's default. `bfloat16`: activations as well."""
@@ -47,7 +48,7 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precisio
     tiles that reading the kernel's transform, four times the kernel, becomes the work. Its sums and differences cost
     two digits, which bfloat16 does not have.
     """
-    if platform == "cpu" and min(c_in, c_out) >= 64 and min(size) >= 8 and precision != "bfloat16":
+    if platform == "cpu" and min(c_in, c_out) >= 32 and min(size) >= 8 and precision != "bfloat16":
         return "winograd"
     if platform == "cpu" and c_in == narrow.COLOURS:
         return "banded"
@@ -57,8 +58,11 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precisio
 
 
 def plan_conv(kernel: jax.Array, bias: jax.Array, method: Method = "direct", precision: Precision = "float32") -> Plan:
-    """Prepare a kernel (3, 3, c_in, c_out) for `method` in `precision`."""
+    """Prepare a kernel (rows, columns, c_in, c_out) for `method` in `precision`; most methods are for 3x3 alone."""
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    if method in ("product", "patches"):
+        flat = kernel.reshape(-1, kernel.shape[3]).astype(dtype)
+        return Plan(flat, flat.T, bias.astype(dtype), method, precision)
     if method == "winograd":
         return Plan(winograd.transform_kernel(kernel).astype(dtype), None, bias.astype(dtype), method, precision)
     forward, backward = kernel, kernel[::-1, ::-1].swapaxes(2, 3)
@@ -173,7 +177,7 @@ def _banded(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
 def _forward(x: jax.Array, plan: Plan) -> jax.Array:
     """Convolve (h, w, c_in), zero padded -> (h, w, c_out)."""
     if plan.method == "narrow":
-        return narrow.forward(x, plan.forward, _products(plan.precision))
+        return narrow.forward(x, plan.forward, products(plan.precision))
     return _direct(x[None], plan.forward, plan.precision)[0]
 
 
@@ -185,13 +189,14 @@ def conv_back(g: jax.Array, plan: Plan, y: jax.Array | None = None) -> jax.Array
         g = jnp.where(y > 0, g, 0)
     assert plan.backward is not None
     if plan.method == "narrow":
-        return narrow.backward(g, plan.backward, _products(plan.precision))
+        return narrow.backward(g, plan.backward, products(plan.precision))
     if plan.method == "banded":
-        return narrow.backward(g, plan.backward, _products(plan.precision), plan.forward.shape[2])
+        return narrow.backward(g, plan.backward, products(plan.precision), plan.forward.shape[2])
     return _direct(g[None], plan.backward, plan.precision)[0]
 
 
-def _products(precision: Precision) -> jax.lax.Precision:
+def products(precision: Precision) -> jax.lax.Precision:
+    """Say how exactly XLA has to multiply."""
     return jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT
 
 
@@ -202,7 +207,7 @@ def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
         (1, 1),
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=_products(precision),
+        precision=products(precision),
     )
 
 

@@ -1,5 +1,7 @@
 """Fold what stands around convolutions into them, or into how the network wants to see its pictures."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from nst_jax.errors import UserError
@@ -10,6 +12,9 @@ from nst_jax.weights.layers import Layer
 TORCH_EPSILON = 1e-5
 """PyTorch's own of batch normalization; its files do not say."""
 
+INCEPTION_EPSILON = 1e-3
+"""That of every implementation of Inception V3 and GoogLeNet, as of the originals."""
+
 ROLES = ("gamma", "beta", "mean", "variance")
 
 Conv = tuple[np.ndarray, np.ndarray]
@@ -17,6 +22,12 @@ Conv = tuple[np.ndarray, np.ndarray]
 
 
 def fold_norm(conv: Conv, norm: Layer, epsilon: float) -> Conv:
+    """Read a batch normalization and fold it into the convolution before it: see `fold_arrays`."""
+    read = {role: tensor.read() for role, tensor in norm.arrays.items() if role in ROLES}
+    return fold_arrays(conv, read, epsilon, norm.name)
+
+
+def fold_arrays(conv: Conv, norm: Mapping[str, np.ndarray], epsilon: float, name: str) -> Conv:
     """Fold batch normalization into the convolution before it: a = gamma / sqrt(variance + epsilon), per channel.
 
     kernel a, (bias - mean) a + beta. Source: Ioffe and Szegedy, Batch Normalization (2015), algorithm 2.
@@ -26,14 +37,13 @@ def fold_norm(conv: Conv, norm: Layer, epsilon: float) -> Conv:
     """
     kernel, bias = conv
     ones, zeros = np.ones_like(bias), np.zeros_like(bias)
-    read = {role: tensor.read() for role, tensor in norm.arrays.items() if role in ROLES}
-    for role, array in read.items():
+    for role, array in norm.items():
         if array.shape != bias.shape:
-            raise UserError(f"{shown(norm.name)} has a {role} of {array.shape}, expected {bias.shape}")
-    if not (np.isfinite(read["variance"]).all() and (read["variance"] + epsilon > 0).all()):
-        raise UserError(f"{shown(norm.name)} has a variance that is not positive: download it again")
-    a = read.get("gamma", ones) / np.sqrt(read["variance"] + epsilon)
-    return kernel * a, (bias - read["mean"]) * a + read.get("beta", zeros)
+            raise UserError(f"{shown(name)} has a {role} of {array.shape}, expected {bias.shape}")
+    if not (np.isfinite(norm["variance"]).all() and (norm["variance"] + epsilon > 0).all()):
+        raise UserError(f"{shown(name)} has a variance that is not positive: download it again")
+    a = norm.get("gamma", ones) / np.sqrt(norm["variance"] + epsilon)
+    return kernel * a, (bias - norm["mean"]) * a + norm.get("beta", zeros)
 
 
 def check_norms(convs: list[Layer], norms: list[Layer]) -> None:

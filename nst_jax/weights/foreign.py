@@ -12,12 +12,14 @@ from typing import Literal
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, regular, shown
 
-Format = Literal["hdf5", "torch", "pickle", "safetensors", "onnx", "matlab", "npz", "npy"]
+Format = Literal["hdf5", "torch", "pickle", "safetensors", "onnx", "matlab", "npz", "npy", "tfjs"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """The first bytes of every .h5 file."""
 
-_EXPECTED = "expected Keras .h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat, .npz or .npy"
+_EXPECTED = (
+    "expected Keras .h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat, .npz, .npy or TensorFlow.js' model.json"
+)
 
 
 def need(module: str) -> ModuleType:
@@ -86,6 +88,8 @@ def detect(path: Path) -> Format:
         raise UserError(f"{shown(path)} is a MATLAB 7.3 file, expected version 5: save it again with -v7")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
         return "safetensors"
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return "tfjs"
     if head[0] == 0x80:  # PROTO opcode of a bare pickle: torch.save before PyTorch 1.6, or anybody's
         return "pickle"
     if head[0] == 0x08:  # protobuf, field 1 as a number: ModelProto.ir_version, which every writer puts first

@@ -6,6 +6,7 @@ import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown
+from nst_jax.networks import NETWORKS, Branched, Table
 from nst_jax.weights.load import EMBEDDED, FETCHED, cache_dir, embedded_path, find_weights
 from nst_jax.weights.store import Weights, read_facts, read_weights, sha256
 
@@ -39,8 +40,9 @@ def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
         ("file", shown(path)),
         ("sha256", sha256(path)),
         ("architecture", held.network.name),
-        ("channels", ", ".join(map(str, held.network.channels))),
-        ("kernels", held.dtype),
+        *([("up to", held.network.last)] if isinstance(held.network, Branched) else []),
+        ("channels", _channels(held.network)),
+        ("kernels", held.dtype + (", with scales and offsets" if held.dtype == "uint8" else "")),
         ("pictures", f"{how.channel_order}, 0 to {how.range:g}, minus {how.mean}, divided by {how.std}"),
         ("source", shown(held.source) or "not said"),
         ("source sha256", shown(held.source_sha256) or "not said"),
@@ -49,11 +51,19 @@ def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
     ]
 
 
+def _channels(network: Table) -> str:
+    """List the widths of a network, of many convolutions only where they are not the published ones."""
+    published = NETWORKS[network.name]
+    if isinstance(network, Branched) and network.channels == published.channels[: len(network.channels)]:
+        return "as published"
+    return ", ".join(map(str, network.channels))
+
+
 def available() -> list[tuple[str, str, str]]:
     """List every network by name: (name, what it is, where it is or how to get it)."""
-    rows = [(EMBEDDED, _summary(embedded_path()), "in the package")]
+    rows = [(name, _summary(embedded_path(name)), "in the package") for name in EMBEDDED]
     cached = sorted(cache_dir().glob("*.h5"))
-    rows += [(shown(path.stem), _summary(path), shown(path)) for path in cached if path.stem != EMBEDDED]
+    rows += [(shown(path.stem), _summary(path), shown(path)) for path in cached if path.stem not in EMBEDDED]
     here = {name for name, _, _ in rows}
     for name in FETCHED:
         if name not in here:

@@ -12,8 +12,10 @@ from nst_jax.files import shown
 from nst_jax.networks import Encoder
 from nst_jax.weights.store import read_weights, sha256
 
-EMBEDDED = "vgg16"
-"""The network inside the package."""
+DEFAULT = "vgg16"
+
+EMBEDDED = (DEFAULT, "inception_v3")
+"""The networks inside the package."""
 
 FETCHED = ("vgg19", "vgg16-float32")
 """The networks that `nst-jax weights fetch` puts into the user's cache."""
@@ -26,13 +28,13 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("nst_jax", appauthor=False)) / "weights"
 
 
-def embedded_path() -> Path:
-    """Find vgg16.h5: inside an installed package, or in weights/ of a checkout."""
-    return packaged.find("vgg16.h5", "weights/vgg16.h5")
+def embedded_path(name: str = DEFAULT) -> Path:
+    """Find an embedded network: inside an installed package, or in weights/ of a checkout."""
+    return packaged.find(f"{name}.h5", f"weights/{name}.h5")
 
 
 def find_weights(weights: str | Path) -> Path:
-    """Turn a name (vgg16, vgg19, any NAME.h5 in the cache) or a path into the path of an existing file.
+    """Turn a name (vgg16, inception_v3, vgg19, any NAME.h5 in the cache) or a path into the path of an existing file.
 
     A name wins over a file so called in the working directory: a recipe means the same everywhere.
 
@@ -43,8 +45,8 @@ def find_weights(weights: str | Path) -> Path:
     if len(path.parts) > 1 or path.suffix:
         return path
     name = str(weights)
-    if name == EMBEDDED:
-        return embedded_path()
+    if name in EMBEDDED:
+        return embedded_path(name)
     cached = cache_dir() / f"{name}.h5"
     with contextlib.suppress(OSError, ValueError):  # a name that no file can have
         if name and cached.exists():
@@ -52,16 +54,16 @@ def find_weights(weights: str | Path) -> Path:
     if name in FETCHED:
         fetch = name.removesuffix("-float32")
         raise UserError(f"'{name}' is not on this machine: run `nst-jax weights fetch {fetch}`")
-    known = (EMBEDDED, *FETCHED)
+    known = (*EMBEDDED, *FETCHED)
     near = difflib.get_close_matches(name[:100], known, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"use {', '.join(known)} or the path of an .h5 file"
     raise UserError(f"no weights are called '{shown(name)}': {hint}")
 
 
-def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
-    """Load a network: the embedded VGG16, one fetched by name, or a converted .h5 file.
+def load_encoder(weights: str | Path = DEFAULT) -> Encoder:
+    """Load a network: an embedded one, vgg16 or inception_v3, one fetched by name, or a converted .h5 file.
 
-    Kernels are (3, 3, c_in, c_out) float32, whatever the file stores.
+    Kernels are (rows, columns, c_in, c_out) float32, whatever the file stores.
 
     Raises:
         UserError: no such weights, or a file that is not a complete network of its architecture.
@@ -70,7 +72,7 @@ def load_encoder(weights: str | Path = EMBEDDED) -> Encoder:
     held = read_weights(path)
     name = str(weights)
     want = name.removesuffix("-float32")
-    if name in (EMBEDDED, *FETCHED) and held.network.name != want:
+    if name in (*EMBEDDED, *FETCHED) and held.network.name != want:
         raise UserError(
             f"{shown(path)} is a {held.network.name}, expected a {want}: run `nst-jax weights fetch {want}`"
         )

@@ -17,8 +17,15 @@ from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, tensor, texts
 EPSILON = 1e-3
 """Keras' own of batch normalization, where the file does not say."""
 
+KERAS_3 = "Keras .weights.h5"
+"""What `Found.layout` calls files whose layers are numbered by where they stand in the model."""
+
 KERAS, PLAIN = ("HWIO", "OIHW"), ("HWIO", "OIHW", "OHWI")
-_ROLES_OF_NORM = {4: ("gamma", "beta", "moving_mean", "moving_variance"), 2: ("moving_mean", "moving_variance")}
+_ROLES_OF_NORM = {
+    4: ("gamma", "beta", "moving_mean", "moving_variance"),
+    3: ("beta", "moving_mean", "moving_variance"),  # scale=False, as in Inception; center=False is rare
+    2: ("moving_mean", "moving_variance"),
+}
 _BETWEEN = re.compile(r"activation|re_?lu|elu", re.IGNORECASE)
 
 
@@ -44,10 +51,11 @@ def _found(file: Any, held: dict[str, Tensor]) -> Found:
     if "layer_names" in root.attrs or "nb_layers" in root.attrs:
         below = f"{root.name.strip('/')}/"
         held = {name.removeprefix(below): replace(t, name=name.removeprefix(below)) for name, t in held.items()}
-        config = _config(attribute(file, "model_config"))
+        text = attribute(file, "model_config")
+        config = layer_configs(json.loads(text) if isinstance(text, str) else None)
         return _keras(list(_old(root, held, config)), config, str(attribute(file, "backend") or "theano"))
     if any("/vars/" in name for name in held):
-        return _keras(list(_keras3(held)), {}, "tensorflow")
+        return replace(_keras(list(_keras3(held)), {}, "tensorflow"), layout=KERAS_3)
     return Found(held.values(), ".h5", PLAIN)
 
 
@@ -62,6 +70,7 @@ def _keras(tensors: list[Tensor], config: dict[str, dict], backend: str) -> Foun
         None if norms else CAFFE,
         mirrored=backend == "theano",
         epsilon={"": EPSILON, **epsilon},
+        config=config,
     )
 
 
@@ -95,10 +104,10 @@ def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", name)]
 
 
-def _config(text: Any) -> dict[str, dict]:
-    """Collect the settings of every layer by name from the architecture that a whole model carries as JSON."""
+def layer_configs(topology: Any) -> dict[str, dict]:
+    """Collect the settings of every layer by name from the architecture that a whole model carries."""
     found: dict[str, dict] = {}
-    left = [json.loads(text)] if isinstance(text, str) else []
+    left = [topology]
     for value in left:
         if isinstance(value, dict):
             config = value.get("config")

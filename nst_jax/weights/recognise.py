@@ -1,17 +1,20 @@
-"""Find the VGG in a file by the shapes of its kernels, whatever its layers are called."""
+"""Find the network in a file: a VGG by the shapes of its kernels, whatever they are called, others by their names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import compress, repeat
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.networks import VGG, VGGS, Preprocessing
-from nst_jax.weights.fold import Conv, as_preprocessing, check_norms, epsilon_of, fold_norm
-from nst_jax.weights.found import Found
+from nst_jax.networks import NETWORKS, VGGS, Branched, Preprocessing, Table
+from nst_jax.weights.fold import ROLES, Conv, as_preprocessing, check_norms, epsilon_of, fold_norm
+from nst_jax.weights.found import Found, Tensor
 from nst_jax.weights.layers import Layer, layers_of
+from nst_jax.weights.located import Located, as_wide, straight
+from nst_jax.weights.packed import Packed, unpacked
+from nst_jax.weights.spelled import find_spelled
 from nst_jax.weights.store import check_shapes, check_tree
 
 SHOWN = 4
@@ -22,58 +25,67 @@ BY_COUNT = {len(vgg.convs): vgg for vgg in VGGS.values()}
 
 
 @dataclass(frozen=True)
-class Located:
-    """The layers of one VGG in a file, none of them read: its convolutions in order of depth, what is among them."""
-
-    network: VGG
-    order: str
-    convs: list[Layer]
-    norms: list[Layer]
-    first: Layer | None
-
-
-@dataclass(frozen=True)
 class Recognised:
-    """A VGG, read: arrays by our names, what it says of its pictures, and what was done to it.
+    """A network, read: arrays by our names, what it says of its pictures, and what was done to it.
 
     Attributes:
         own_preprocessing: the preprocessing was a layer of the network.
+        packed, epsilon: the arrays as the file quantised them, if that was asked for, and what folds them.
     """
 
-    network: VGG
+    network: Table
     params: dict[str, dict[str, np.ndarray]]
     preprocessing: Preprocessing | None
     own_preprocessing: bool
     notes: str
+    packed: dict[str, dict[str, Packed]] = field(default_factory=dict)
+    epsilon: float = 0.0
 
 
-def recognise(found: Found, prefix: str | None = None) -> Recognised:
-    """Find the one VGG, and read it. `prefix` chooses by the beginning of its names, where there are several.
+def recognise(found: Found, prefix: str | None = None, last: str | None = None, *, pack: bool = False) -> Recognised:
+    """Find the one network, and read it.
+
+    Args:
+        found: the arrays of a file.
+        prefix: chooses by the beginning of their names, where there are several networks.
+        last: deepest layer to read, of a network that can be cut.
+        pack: keep the 8 bits of a file that is quantised.
 
     Raises:
-        UserError: none, several, layers that a VGG has not, or arrays of another type or with NaN.
+        UserError: none, several, layers that the network has not, or arrays of another type or with NaN.
     """
-    located = find(found, prefix)
-    notes = ["batch normalization folded into kernels and biases"] if located.norms else []
-    preprocessing = found.preprocessing
+    located = find(found, prefix, last)
+    notes = [f"cut behind {last}"] if last else []
+    preprocessing = found.preprocessing or located.preprocessing
     if located.first is not None:
         notes.insert(0, "preprocessing taken from a first convolution of 1x1")
         kernel, bias = _read(located.first, located, found)
         preprocessing = as_preprocessing(kernel[0, 0], bias)
+    own = located.first is not None
+    if pack:
+        packed, epsilon = _pack(located)
+        notes.append("8-bit values of the source with their scales and offsets")
+        if located.norms:
+            notes.append("batch normalization beside its kernels, folded into them as they are read")
+        params = unpacked(packed, epsilon)
+        check_tree(params, located.network)
+        return Recognised(located.network, params, preprocessing, own, "; ".join(notes), packed, epsilon)
+    if located.norms:
+        notes.append("batch normalization folded into kernels and biases")
     params = {}
     norms = located.norms or repeat(None, len(located.convs))
     for name, layer, norm in zip(located.network.convs, located.convs, norms, strict=True):
         conv = _read(layer, located, found)  # one at a time in float64
         if norm is not None:
-            conv = fold_norm(conv, norm, epsilon_of(norm, found.epsilon))
+            conv = fold_norm(conv, norm, epsilon_of(norm, located.epsilon))
         kernel, bias = (array.astype(np.float32) for array in conv)
         params[name] = {"kernel": kernel, "bias": bias}
     check_tree(params, located.network)
-    return Recognised(located.network, params, preprocessing, located.first is not None, "; ".join(notes))
+    return Recognised(located.network, params, preprocessing, own, "; ".join(notes))
 
 
 def _read(layer: Layer, located: Located, found: Found) -> Conv:
-    """Read a kernel as (h, w, c_in, c_out), and its bias; none is 0."""
+    """Read a kernel as (rows, columns, c_in, c_out), and its bias; none is 0."""
     kernel = layer.arrays["kernel"].read()
     if located.order == "OIHW" and found.mirrored:
         kernel = kernel[:, :, ::-1, ::-1]
@@ -82,15 +94,50 @@ def _read(layer: Layer, located: Located, found: Found) -> Conv:
     return kernel, np.zeros(kernel.shape[-1]) if bias is None else bias.read()
 
 
-def find(found: Found, prefix: str | None = None) -> Located:
-    """Find the VGG among the arrays, by names and shapes alone; nothing is read.
+def _pack(located: Located) -> tuple[dict[str, dict[str, Packed]], float]:
+    """Keep the stored values of kernels, biases and batch normalization; its epsilon has to be one for all."""
+    epsilons = {epsilon_of(norm, located.epsilon) for norm in located.norms} or {0.0}
+    if len(epsilons) > 1:
+        raise UserError(f"has {len(epsilons)} epsilons of batch normalization, expected one: use --dtype float32")
+    packed = {}
+    norms = located.norms or repeat(None, len(located.convs))
+    for name, layer, norm in zip(located.network.convs, located.convs, norms, strict=True):
+        arrays = dict(layer.arrays) | (norm.arrays if norm else {})
+        kept = {role: tensor for role, tensor in arrays.items() if role in ("kernel", "bias", *ROLES)}
+        packed[name] = {role: _stored(tensor) for role, tensor in kept.items()}
+        kernel = packed[name]["kernel"]
+        turned = kernel.stored.transpose([located.order.index(axis) for axis in "HWIO"])
+        packed[name]["kernel"] = kernel._replace(stored=turned)
+    return packed, epsilons.pop()
+
+
+def _stored(tensor: Tensor) -> Packed:
+    if tensor.quantised is None or tensor.dtype != "uint8":
+        raise UserError(
+            f"{shown(tensor.name)} holds {shown(tensor.dtype)}: dtype uint8 is for files that are quantised to it; use "
+            "float16 or float32"
+        )
+    return Packed(tensor.stored(), *tensor.quantised)
+
+
+def find(found: Found, prefix: str | None = None, last: str | None = None) -> Located:
+    """Find the network among the arrays, by names and shapes alone; nothing is read.
 
     Raises:
-        UserError: none, several, or layers among the convolutions that a VGG has not.
+        UserError: none, several, or layers among the convolutions that it has not.
     """
     layers = layers_of(found.tensors)
     if prefix is not None:
         layers = _chosen(layers, prefix)
+    spelled = find_spelled(layers, found, last)
+    located = spelled or replace(_find_vgg(layers, found), epsilon=found.epsilon)
+    if last is not None and not isinstance(located.network, Branched):
+        raise UserError(f"is a {located.network.name}, which has no layer to cut behind: leave last out")
+    return located
+
+
+def _find_vgg(layers: list[Layer], found: Found) -> Located:
+    """Find the VGG by the shapes of its kernels, whatever its layers are called."""
     families: dict[str, list[Layer]] = {}
     for layer in layers:
         families.setdefault(layer.prefix, []).append(layer)
@@ -123,17 +170,20 @@ def _count(layers: Sequence[Layer]) -> int:
     return sum(layer.is_conv for layer in layers)
 
 
-def _match(layers: Sequence[Layer], orders: Sequence[str]) -> tuple[VGG, str] | None:
+def _match(layers: Sequence[Layer], orders: Sequence[str]) -> tuple[Table, str] | None:
     """Give the VGG and the layout of kernels in which the convolutions of 3x3 are its own, if there are such.
 
     Raises:
         UserError: several layouts, as where every convolution has three inputs and three outputs.
     """
     shapes = [layer.arrays["kernel"].shape for layer in layers if layer.is_conv]
+    published = BY_COUNT.get(len(shapes))
+    if published is None:
+        return None
     fitting = [
         (network, order)
         for order in orders
-        if (network := _as_wide([_straight(shape, order) for shape in shapes])) is not None
+        if (network := as_wide(published, [straight(shape, order) for shape in shapes])) is not None
     ]
     if len(fitting) > 1:
         raise UserError(
@@ -143,23 +193,7 @@ def _match(layers: Sequence[Layer], orders: Sequence[str]) -> tuple[VGG, str] | 
     return fitting[0] if fitting else None
 
 
-def _as_wide(kernels: Sequence[tuple[int, ...]]) -> VGG | None:
-    """Give the VGG whose kernels (3, 3, c_in, c_out) these are: their number tells its blocks, they their widths."""
-    published = BY_COUNT.get(len(kernels))
-    if published is None:
-        return None
-    firsts = [name.endswith("_1") for name in published.convs]
-    network = replace(published, channels=tuple(kernel[-1] for kernel in compress(kernels, firsts)))
-    wanted = [leaves["kernel"] for leaves in network.param_shapes().values()]
-    return network if min(network.channels) > 0 and list(kernels) == wanted else None
-
-
-def _straight(shape: tuple[int, ...], order: str) -> tuple[int, ...]:
-    """Give the shape of a kernel as (h, w, c_in, c_out)."""
-    return tuple(shape[order.index(axis)] for axis in "HWIO")
-
-
-def _locate(family: list[Layer], layers: list[Layer], network: VGG, order: str) -> Located:
+def _locate(family: list[Layer], layers: list[Layer], network: Table, order: str) -> Located:
     convs = [layer for layer in family if layer.is_conv]
     norms = [layer for layer in family if layer.is_norm and layer not in convs]
     norms += [layer for layer in convs if layer.is_norm]  # a graph's convolution, with its normalization beside
@@ -177,7 +211,7 @@ def _locate(family: list[Layer], layers: list[Layer], network: VGG, order: str) 
         if "bias" not in layer.arrays and not norms:
             raise UserError(f"{shown(layer.name)} has no bias, expected one: export it with one")
         bias = layer.arrays.get("bias")
-        kernel = _straight(layer.arrays["kernel"].shape, order)
+        kernel = straight(layer.arrays["kernel"].shape, order)
         shapes[name] = {"kernel": kernel, "bias": bias.shape if bias else kernel[-1:]}
     check_shapes(shapes, network)
     return Located(network, order, convs, norms, first)
@@ -193,18 +227,18 @@ def _refusal(found: Found, family: list[Layer], layers: list[Layer]) -> UserErro
     """Say what was found in the place of a VGG: another number of convolutions, or other shapes."""
     convs = [layer for layer in family if layer.is_conv]
     if published := BY_COUNT.get(len(convs)):
-        order = next((o for o in found.order if _straight(convs[0].arrays["kernel"].shape, o)[:3] == (3, 3, 3)), "HWIO")
+        order = next((o for o in found.order if straight(convs[0].arrays["kernel"].shape, o)[:3] == (3, 3, 3)), "HWIO")
         shapes = {
             name: {leaf: t.shape for leaf, t in layer.arrays.items() if leaf in ("kernel", "bias")}
             for name, layer in zip(published.convs, convs, strict=True)
         }
         for leaves in shapes.values():
-            leaves["kernel"] = _straight(leaves["kernel"], order)
+            leaves["kernel"] = straight(leaves["kernel"], order)
         try:
             check_shapes(shapes, published)
         except UserError as error:
             return error
-    expected = ", ".join(f"{count} ({vgg.name})" for count, vgg in BY_COUNT.items())
+    expected = ", ".join(f"{len(network.convs)} ({network.name})" for network in NETWORKS.values())
     arrays = [tensor for layer in layers for tensor in layer.arrays.values()]
     listed = ", ".join(map(str, arrays[:SHOWN])) + (", ..." if len(arrays) > SHOWN else "")
     return UserError(f"holds {len(convs)} convolutions, expected {expected}; found {listed or 'no arrays'}")

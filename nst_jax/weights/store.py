@@ -1,14 +1,19 @@
 """Weights on disk: one self-describing .h5 file per network, read and written here and nowhere else.
 
-Layout: `/conv1_1/kernel` (3, 3, c_in, c_out), float16 or float32, and `/conv1_1/bias` (c_out,), float32, for
+Layout: `/conv1_1/kernel` (rows, columns, c_in, c_out), float16 or float32, and `/conv1_1/bias` (c_out,), float32, for
 every convolution of the architecture; root attributes say the rest (see `Weights`), `channels` only where a network
-is not as wide as the published one. The same weights always give the same bytes, so the sha256 of the file names them.
+is not as wide as the published one, `last` only where it is not as deep. The same weights always give the same bytes,
+so the sha256 of the file names them.
+
+Of dtype uint8 an array means `scale stored + offset`, both its own attributes, as the source had quantised it. Beside
+a kernel then lie `mean`, `variance` and, where the source has them, `gamma`, `beta` and `bias`: batch normalization,
+folded with the root's `epsilon` as the file is read.
 """
 
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,18 +21,25 @@ import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, shown, write_whole
-from nst_jax.networks import CAFFE, VGG, VGGS, Preprocessing
+from nst_jax.networks import CAFFE, NETWORKS, VGG, Branched, Network, Preprocessing, Table
+from nst_jax.weights.fold import ROLES
 from nst_jax.weights.foreign import HDF5, head_of, opening
 from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
+from nst_jax.weights.packed import Packed, PackedLayer, unpacked
 
 FORMAT = "nst_jax-encoder"
 VERSION = 1
 CONVERT_FIRST = "convert it first with `nst-jax weights convert SRC DST.h5`"
 
-Dtype = Literal["float16", "float32"]
+Dtype = Literal["float16", "float32", "uint8"]
 Tree = Mapping[str, Mapping[str, np.ndarray]]
-"""`{"conv1_1": {"kernel": (3, 3, c_in, c_out), "bias": (c_out,)}, ...}` as NumPy arrays."""
+"""`{"conv1_1": {"kernel": (rows, columns, c_in, c_out), "bias": (c_out,)}, ...}` as NumPy arrays."""
 
+
+QUANTISATION = (
+    "each array means scale * stored + offset, its own attributes; mean, variance, gamma and beta are batch "
+    "normalization, folded with epsilon into kernel and bias as the file is read"
+)
 
 MOST_FAULTS = 6
 """Faults that one line names."""
@@ -38,22 +50,26 @@ class Weights:
     """What a weights file holds: the arrays and where they come from.
 
     Attributes:
-        params: kernels (3, 3, c_in, c_out) and biases (c_out,).
-        network: one of `VGGS`, or one of other `channels`; how it is applied belongs to a recipe, not to the file.
+        params: kernels (rows, columns, c_in, c_out) and biases (c_out,).
+        network: one of `NETWORKS`, or one of other widths, or cut; how it is applied belongs to a recipe, not here.
         preprocessing: how the weights want to see a picture.
-        dtype: type of the kernels on disk; biases are always float32.
+        dtype: type of the kernels on disk; uint8 keeps `packed`, otherwise biases are float32.
         source, source_sha256: the file these weights were converted from.
         notes: anything done to them since; empty for an exact conversion.
+        packed: by convolution, the arrays as their source quantised them, of which `params` are made; or nothing.
+        epsilon: of the batch normalization among them.
     """
 
     params: Tree
-    network: VGG
+    network: Table
     preprocessing: Preprocessing = CAFFE
     dtype: Dtype = "float32"
     source: str = ""
     source_sha256: str = ""
     licence: str = ""
     notes: str = ""
+    packed: Mapping[str, PackedLayer] = dataclasses.field(default_factory=dict)
+    epsilon: float = 0.0
 
 
 def sha256(path: str | Path) -> str:
@@ -62,27 +78,48 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_network(network: VGG) -> None:
+def check_network(network: Network) -> None:
     """Refuse a network that no weights file can name.
 
     Raises:
-        UserError: no VGG, another name than those of `VGGS`, other blocks, or widths that are no positive whole
-            numbers.
+        UserError: another name than those of `NETWORKS`, other blocks, or widths that are no positive whole numbers.
     """
-    if not isinstance(network, VGG):
-        raise UserError(f"has a network that is a {type(network).__name__}, expected a VGG")
-    if network.name not in VGGS:
-        raise UserError(f"is a '{shown(network.name)}', expected one of {', '.join(VGGS)}")
-    blocks = VGGS[network.name].blocks
-    if network.blocks != blocks:
-        raise UserError(f"is a {network.name} of the blocks {shown(str(network.blocks))}, expected {blocks}")
+    if not isinstance(network, VGG | Branched):
+        raise UserError(f"has a network that is a {type(network).__name__}, expected a VGG or a Branched")
+    if network.name not in NETWORKS:
+        raise UserError(f"is a '{shown(network.name)}', expected one of {', '.join(NETWORKS)}")
+    published = NETWORKS[network.name]
+    if isinstance(network, VGG) and network.blocks != published.blocks:
+        raise UserError(f"is a {network.name} of the blocks {shown(str(network.blocks))}, expected {published.blocks}")
+    count = len(published.channels) if isinstance(network, VGG) else len(network.channels)
     whole = all(isinstance(width, int) and width > 0 for width in network.channels)
-    if not whole or len(network.channels) != len(blocks):
-        found = shown(str(network.channels))
-        raise UserError(f"has the channels {found}, expected {len(blocks)} positive whole numbers, one a block")
+    if not whole or len(network.channels) != count:
+        raise UserError(f"has the channels {shown(str(network.channels))}, expected {count} positive whole numbers")
+    last = network.last if isinstance(network, Branched) else None
+    if network.blocks != named(network.name, network.channels, last).blocks:
+        raise UserError(f"is a {network.name} of other blocks than the published one's")
 
 
-def check_shapes(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], network: VGG) -> None:
+def named(name: str, channels: Sequence[int] | None, last: str | None) -> Table:
+    """Give the network of a name, of these widths and cut behind its layer `last`; None for the published.
+
+    Raises:
+        UserError: no such network or layer, or another number of widths.
+    """
+    if name not in NETWORKS:
+        raise UserError(f"is a '{shown(name)}', expected one of {', '.join(NETWORKS)}")
+    network = NETWORKS[name]
+    if isinstance(network, VGG):
+        return network if channels is None else dataclasses.replace(network, channels=tuple(channels))
+    network = network if last is None else network.cut(last)
+    if channels is None:
+        return network
+    if len(channels) != len(network.channels):
+        raise UserError(f"has {len(channels)} channels, expected {len(network.channels)}: convert it again")
+    return network.widened(channels)
+
+
+def check_shapes(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], network: Table) -> None:
     """Compare shapes with those that the network asks for; the message begins with "is not a complete".
 
     Raises:
@@ -101,7 +138,7 @@ def check_shapes(shapes: Mapping[str, Mapping[str, tuple[int, ...]]], network: V
         raise UserError(f"is not a complete {network.name}: {'; '.join(faults[:MOST_FAULTS])}{more}")
 
 
-def check_tree(params: Tree, network: VGG) -> None:
+def check_tree(params: Tree, network: Table) -> None:
     """Compare arrays with what the network asks for, as `check_shapes` does.
 
     Raises:
@@ -145,11 +182,25 @@ def save_weights(path: str | Path, weights: Weights) -> None:
         raise UserError(f"{where} {error}") from error
     if weights.dtype not in get_args(Dtype):
         raise UserError(f"dtype '{shown(weights.dtype)}' is not one of {', '.join(get_args(Dtype))}")
+    if weights.dtype == "uint8":
+        _check_packed(weights, where)
     for name, leaves in weights.params.items():
-        if np.abs(leaves["kernel"]).max() > np.finfo(weights.dtype).max:
+        if weights.dtype != "uint8" and np.abs(leaves["kernel"]).max() > np.finfo(weights.dtype).max:
             raise UserError(f"{name}/kernel exceeds what {weights.dtype} can hold: save it as float32")
     data = _image(weights)
     write_whole(path, lambda file: file.write(data))
+
+
+def _check_packed(weights: Weights, where: str) -> None:
+    """Refuse 8 bits that are not those of the arrays."""
+    if not weights.packed:
+        raise UserError(f"{where} has no 8-bit values of a source to keep: save it as float16 or float32")
+    made = unpacked(weights.packed, weights.epsilon)
+    same = made.keys() == weights.params.keys() and all(
+        np.array_equal(made[c][k], weights.params[c][k]) for c in made for k in made[c]
+    )
+    if not same:
+        raise UserError(f"{where} was changed since it was quantised: save it as float16 or float32")
 
 
 def _image(weights: Weights) -> bytes:
@@ -158,17 +209,25 @@ def _image(weights: Weights) -> bytes:
 
     with h5py.File("weights.h5", "w", driver="core", backing_store=False) as file:
         for name in weights.network.convs:
-            leaves = weights.params[name]
+            if weights.dtype == "uint8":
+                for leaf, packed in sorted(weights.packed[name].items()):
+                    made = _put(file, f"{name}/{leaf}", packed.stored, "uint8")
+                    made.attrs["scale"], made.attrs["offset"] = packed.scale, packed.offset
+                continue
             for leaf, dtype in (("kernel", weights.dtype), ("bias", "float32")):
-                # without track_times=False the file would carry the time of writing
-                data = np.ascontiguousarray(leaves[leaf], dtype)
-                file.create_dataset(f"{name}/{leaf}", data=data, track_times=False)
+                _put(file, f"{name}/{leaf}", weights.params[name][leaf], dtype)
         how = weights.preprocessing
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = VERSION
         file.attrs["architecture"] = weights.network.name
-        if weights.network.channels != VGGS[weights.network.name].channels:
-            file.attrs["channels"] = np.array(weights.network.channels, np.int64)
+        network, published = weights.network, NETWORKS[weights.network.name]
+        if isinstance(network, Branched) and isinstance(published, Branched) and network.last != published.last:
+            file.attrs["last"], published = network.last, published.cut(network.last)
+        if network.channels != published.channels:
+            file.attrs["channels"] = np.array(network.channels, np.int64)
+        if weights.dtype == "uint8":
+            file.attrs["epsilon"] = weights.epsilon
+            file.attrs["quantisation"] = QUANTISATION
         file.attrs["channel_order"] = how.channel_order
         file.attrs["range"] = how.range
         file.attrs["mean"] = np.array(how.mean, np.float64)
@@ -177,6 +236,11 @@ def _image(weights: Weights) -> bytes:
             file.attrs[field] = escaped(getattr(weights, field))  # as HDF5 can hold and read it
         file.flush()
         return file.id.get_file_image()
+
+
+def _put(file: Any, name: str, array: np.ndarray, dtype: str) -> Any:
+    # without track_times=False the file would carry the time of writing
+    return file.create_dataset(name, data=np.ascontiguousarray(array, dtype), track_times=False)
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -196,7 +260,7 @@ def read_weights(path: str | Path) -> Weights:
         raise error if shown(path) in str(error) else UserError(f"{shown(path)} {error}") from error
 
 
-def read_facts(path: Path) -> tuple[VGG, str]:
+def read_facts(path: Path) -> tuple[Table, str]:
     """Read the network and the type of the kernels alone.
 
     Raises:
@@ -215,6 +279,14 @@ def _read(file: Any) -> Weights:
     for name, dataset in datasets(file):
         conv, _, leaf = name.partition("/")
         held.setdefault(conv, {})[leaf] = dataset
+    text: dict[str, Any] = {key: _text(file, key) for key in ("source", "source_sha256", "licence", "notes")}
+    if dtype == "uint8":
+        (epsilon,) = _numbers(file, "epsilon", 1)
+        packed = _packed(held, network)
+        params = unpacked(packed, epsilon)
+        check_tree(params, network)
+        made = Weights(params, network, how, "uint8", **text)
+        return dataclasses.replace(made, packed=packed, epsilon=epsilon)
     check_shapes({c: {k: tuple(d.shape or ()) for k, d in leaves.items()} for c, leaves in held.items()}, network)
     for leaves in held.values():
         _check_stored(leaves["kernel"], dtype)
@@ -223,8 +295,30 @@ def _read(file: Any) -> Weights:
         c: {k: read_array(leaves[k]).astype(np.float32) for k in ("kernel", "bias")} for c, leaves in held.items()
     }
     check_tree(params, network)
-    text = {key: _text(file, key) for key in ("source", "source_sha256", "licence", "notes")}
     return Weights(params, network, how, "float16" if dtype == "float16" else "float32", **text)
+
+
+def _packed(held: Mapping[str, Mapping[str, Any]], network: Table) -> dict[str, dict[str, Packed]]:
+    """Read arrays of 8 bits, after their shapes are known to be the network's."""
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    for conv, leaves in held.items():
+        # what becomes the bias stands for it; whatever has another shape is named
+        found = {leaf: tuple(dataset.shape or ()) for leaf, dataset in leaves.items()}
+        size = found.get("kernel", ())[-1:]
+        normal = "mean" in found and "variance" in found
+        folded = {leaf for leaf in found if leaf in ROLES and found[leaf] == size and normal}
+        shapes[conv] = {leaf: shape for leaf, shape in found.items() if leaf not in folded}
+        if folded:
+            shapes[conv].setdefault("bias", size)
+    check_shapes(shapes, network)
+    packed: dict[str, dict[str, Packed]] = {}
+    for conv in network.convs:
+        packed[conv] = {}
+        for leaf, dataset in held[conv].items():
+            _check_stored(dataset, "uint8")
+            (scale,), (offset,) = _numbers(dataset, "scale", 1), _numbers(dataset, "offset", 1)
+            packed[conv][leaf] = Packed(read_array(dataset), scale, offset)
+    return packed
 
 
 def _check_stored(dataset: Any, dtype: str) -> None:
@@ -235,17 +329,16 @@ def _check_stored(dataset: Any, dtype: str) -> None:
         )
 
 
-def _network(file: Any) -> VGG:
+def _network(file: Any) -> Table:
     if attribute(file, "format") != FORMAT:
         raise UserError(f"is not an nst_jax weights file: {CONVERT_FIRST}")
     version = attribute(file, "format_version")
     if version != VERSION:
         raise UserError(f"has format {shown(str(version))}, this nst_jax reads {VERSION}: convert it again")
-    name = _text(file, "architecture")
-    network = VGGS.get(name, VGG(name, ()))
-    channels = attribute(file, "channels")
-    if channels is not None:
-        network = dataclasses.replace(network, channels=_widths(channels))
+    channels, last = attribute(file, "channels"), attribute(file, "last")
+    if last is not None:
+        last = _text(file, "last")
+    network = named(_text(file, "architecture"), None if channels is None else _widths(channels), last)
     check_network(network)
     return network
 
