@@ -27,9 +27,12 @@ INSIDE = {
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
-    "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
+    "batch": [
+        "sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "seals", "store", "run", "solving",
+    ],
     "runs": [
-        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "manifest", "tables", "publish", "work",
+        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "manifest", "tables", "publish",
+        "waiting", "work",
         "single",
     ],
     "pages": ["folder", "sheet", "plots", "page", "results"],
