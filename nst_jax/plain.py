@@ -31,14 +31,14 @@ _NOUNS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 _MANY = {int: "whole numbers", float: "numbers", str: "texts", bool: "values of true or false", Any: "values"}
 
 
-def parsed(text: str | bytes, what: str) -> Any:
-    """Read JSON as it is defined: no NaN, no infinity, nothing deeper than DEEPEST.
+def parsed(text: str | bytes, what: str, *, nan: bool = False) -> Any:
+    """Read JSON as it is defined: no NaN and no infinity, unless `nan` are taken; nothing deeper than DEEPEST.
 
     Raises:
         UserError: anything else, in one line that begins with `what`.
     """
     try:
-        found = json.loads(text, parse_constant=_refused)
+        found = json.loads(text, parse_constant=float if nan else _refused)
         _check_depth(found)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else one_line(error)

@@ -50,10 +50,10 @@ class Input(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Weights(msgspec.Struct, forbid_unknown_fields=True):
-    """A network, and the sha256 that tells its weights."""
+    """A network, and the sha256 of its file; of none where a program held it."""
 
     name: str
-    sha256: Digest
+    sha256: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$", description="a sha256 of 64 hexadecimal digits")]
 
 
 class Ending(msgspec.Struct, forbid_unknown_fields=True):

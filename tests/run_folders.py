@@ -48,8 +48,9 @@ def make(
         "command": "nst-jax sweep content.jpg style.jpg",
         "axes": [{"name": name, "values": list(values)} for name, values in axes.items()],
         "lanes": lanes,
-        "config": {"tv": 0.0, "limit": float("nan")},
+        "config": {"tv": 0.0},
         "inputs": {"content.jpg": "ab" * 32},
+        "versions": {},
         "device": "cpu",
         "git": None,
     }

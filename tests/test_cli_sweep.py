@@ -6,7 +6,7 @@ import sys
 import pytest
 from run_files import draw
 
-from nst_jax.cli import axes, batch, running, sweep
+from nst_jax.cli import axes, batch, joining, sweep
 from nst_jax.cli.main import main, parse
 from nst_jax.cli.values import Read, read_settings
 from nst_jax.errors import UserError
@@ -243,7 +243,7 @@ def test_batch_finds_files_folders_and_patterns(tmp_path) -> None:
     ],
 )
 def test_a_cluster_is_recognised_by_its_variables(environment, several) -> None:
-    assert running.in_cluster(environment) == several
+    assert joining.in_cluster(environment) == several
 
 
 def test_the_command_line_waits_for_no_jax() -> None:

@@ -12,7 +12,8 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "value", "recipe", "axis", "presets",
+    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "backend", "value", "recipe", "axis",
+    "presets",
     "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents",
     "gradients", "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch",
     "cache", "runs", "pages", "cli",
@@ -28,16 +29,19 @@ INSIDE = {
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
-    "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
+    "batch": [
+        "sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "seals", "store", "run", "solving",
+    ],
     "runs": [
-        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "manifest", "tables", "publish", "work",
+        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "manifest", "tables", "publish",
+        "waiting", "work",
         "single",
     ],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
         "axes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
-        "dialects", "single", "running", "helps", "stylize", "rerun", "demo", "sweep", "batch", "translate", "units",
-        "weights", "main",
+        "dialects", "single", "joining", "running", "helps", "stylize", "rerun", "demo", "sweep", "batch", "translate",
+        "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

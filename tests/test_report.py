@@ -1,6 +1,7 @@
 """The report of a run folder: what is read, the contact sheet, the plots, and the data inside the page."""
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -94,16 +95,18 @@ def test_an_unfinished_run_is_read_as_far_as_it_is(tmp_path) -> None:
     ("change", "message"),
     [
         (None, "is no run folder"),
-        ("{", "is not JSON"),
+        ("{", "is no JSON that can be read"),
         ({"format": 3}, "has format 3: this version reads format 2"),
         ({"format": 1}, "has format 1: nst_jax 0.1 wrote it, this version reads format 2"),
         ([], "has format None"),
-        ({"format": 2}, "is damaged: KeyError"),
+        ({"format": 2}, "it has no 'axes'"),
         (
             {
                 "format": 2,
                 "axes": [{"name": "a", "values": [1]}],
                 "lanes": [{"lane": 0, "name": "0", "settings": {}, "index": [3], "image": "x"}],
+                "versions": {},
+                "device": "cpu",
             },
             "outside of the axes",
         ),
@@ -188,7 +191,7 @@ def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
     assert found["table"]["columns"] == ["beta", "alpha", "total", "ssim", "stopped"]
     assert found["table"]["rows"][1] == [10.0, 10.0, 99.0, "nan", "steps"]
     assert found["table"]["rows"][5] == [1e5, 10.0, None, None, None]
-    assert found["about"]["config"] == {"tv": 0.0, "limit": "nan"}
+    assert found["about"]["config"] == {"tv": 0.0}
 
 
 def test_small_pictures_are_inside_the_page_and_large_ones_beside_it(tmp_path, monkeypatch) -> None:
@@ -256,3 +259,53 @@ def test_thinning_keeps_the_ends() -> None:
     assert page._thin(1001, 3) == [0, 500, 1000]
     kept = page._thin(1001, 200)
     assert (len(set(kept)), kept[0], kept[-1]) == (200, 0, 1000)
+
+
+def test_only_pictures_inside_the_folder_are_read(tmp_path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (8, 8), "red").save(secret)
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
+    whole = json.loads((run / "manifest.json").read_text())
+    (run / "lanes/link.png").symlink_to(secret)
+    (run / "lanes/loop.png").symlink_to("loop.png")
+    (run / "away").symlink_to(tmp_path)
+    names = (str(secret), "../secret.png", "lanes/../../secret.png", "lanes/link.png", "away/secret.png", "a\0b", "/")
+    for name in names:
+        whole["lanes"][0]["image"] = name
+        (run / "manifest.json").write_text(json.dumps(whole))
+        with pytest.raises(UserError, match="expected a picture in that folder") as refused:
+            pages.write(run)
+        assert str(refused.value).isprintable()
+    for name in ("lanes", "manifest.json", "lanes/loop.png", "x" * 300):  # of the folder, and no picture
+        whole["lanes"][0]["image"] = name
+        (run / "manifest.json").write_text(json.dumps(whole))
+        with contextlib.suppress(UserError):
+            assert _data(pages.write(run))["lanes"][0]["source"] is None
+
+
+@pytest.mark.parametrize("entry", ["format", "axes", "lanes", "versions", "device", "git", "command", "config"])
+@pytest.mark.parametrize("value", [None, 3, [3], {"a": []}, "x", [[]], True], ids=str)
+def test_every_entry_of_a_manifest_is_checked(tmp_path, entry, value) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
+    held = json.loads((run / "manifest.json").read_text())
+    if type(held[entry]) is type(value) or (entry, type(value)) == ("git", dict):
+        return
+    (run / "manifest.json").write_text(json.dumps(held | {entry: value}))
+    with pytest.raises(UserError, match=r"manifest\.json") as refused:
+        pages.write(run)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("entry", ["lane", "name", "settings", "index", "image", "command"])
+@pytest.mark.parametrize("value", [None, -1, 10**400, [3, 4, 5], {"a": []}, "x\0", True, 0.5], ids=str)
+def test_every_entry_of_a_lane_is_checked(tmp_path, entry, value) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
+    held = json.loads((run / "manifest.json").read_text())
+    held["lanes"][1][entry] = value
+    (run / "manifest.json").write_text(json.dumps(held))
+    if (type(value) is str and entry in ("name", "command")) or (entry, type(value)) == ("settings", dict):
+        pages.write(run)
+        return
+    with pytest.raises(UserError) as refused:
+        pages.write(run)
+    assert str(refused.value).isprintable()

@@ -30,6 +30,7 @@ from nst_jax import (
     stylize,
 )
 from nst_jax.axis import Axis
+from nst_jax.batch.seals import sha256
 from nst_jax.batch.store import Finished, Store
 from nst_jax.errors import UserError
 from nst_jax.losses import Variation
@@ -283,10 +284,13 @@ def test_a_state_of_a_version_with_another_optimizer_is_refused(spec, tmp_path, 
     with np.load(path) as file:
         held = {name: file[name] for name in file.files}
     largest = max((name for name in held if name.startswith("leaf-")), key=lambda name: held[name].size)
+    seals = Store(out / "state").seals
     np.savez(path, **{**held, largest: held[largest][..., :-1]})
+    seals.note(path, sha256(path))
     with pytest.raises(UserError, match="the lanes in flight were saved by a version"):
         make(spec, out)
     np.savez(path, **held)
+    seals.note(path, sha256(path))
     make(spec, out)
     assert len(results(out)) > 0
 
@@ -295,7 +299,7 @@ def test_a_folder_of_the_first_version_is_refused_in_one_line(spec, tmp_path, ma
     out = tmp_path / "run"
     out.mkdir()
     (out / "manifest.json").write_text(json.dumps({"format": 1, "config": {}}))
-    with pytest.raises(UserError, match=r"has format 1: nst_jax 0\.1 wrote it, .*; give another --out") as refused:
+    with pytest.raises(UserError, match=r"has format 1: nst_jax 0\.1 wrote it, .*; give another folder") as refused:
         make(spec, out)
     assert "\n" not in str(refused.value)
     assert not list(out.glob("lanes/*"))

@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
+
 from nst_jax import made
 from nst_jax.batch import memory
 from nst_jax.batch.encoders import Encoders
@@ -26,9 +28,12 @@ Say = Callable[[str], object]
 
 
 class Interrupted(KeyboardInterrupt):
-    """A stop that was asked for, after which everything done is kept; `solutions` are those of the lanes in flight."""
+    """A stop that was asked for, after which everything done is kept; `solutions` are those of the lanes in flight.
 
-    def __init__(self, at: Partial, solutions: dict[int, Solution]) -> None:
+    `at` is where those stood; none where a process had nothing to do but wait for others.
+    """
+
+    def __init__(self, at: Partial | None, solutions: dict[int, Solution]) -> None:
         super().__init__("interrupted")
         self.at = at
         self.solutions = solutions
@@ -77,6 +82,7 @@ class Run:
         store: where to keep what a killed run goes on from; none to keep nothing.
         watch: who looks on.
         between: what to do after each chunk but the last; runs beside the next one.
+        whole: tells of a chunk and where it was kept whether what was written on its way there is whole, too.
     """
 
     encoders: Encoders
@@ -87,6 +93,7 @@ class Run:
     store: Store | None = None
     watch: Watch = field(default_factory=Watch)
     between: Callable[[], object] = nothing
+    whole: Callable[[Chunk, Saved], bool] = field(default=lambda *_: True)
 
     def __post_init__(self) -> None:
         self.encoders.check(self.sweep)
@@ -161,7 +168,7 @@ class Run:
             raise UserError(f"lanes is {lanes}: expected at least 1")
         left = {i for i in self.mine if not self.finished(i)}
         kept = self.store.load_chunks() if self.store else None
-        if kept is not None and left <= {i for c in kept for i in c.lanes}:
+        if kept is not None and left <= {i for c in kept for i in c.lanes} and all(map(self._fits, kept)):
             if len(left) < len(self.mine):
                 self.watch.say(f"going on: {len(self.mine) - len(left)} of {len(self.mine)} lanes are finished")
             return [c for c in kept if left & set(c.lanes)]
@@ -172,6 +179,12 @@ class Run:
         if self.store:
             self.store.save_chunks(chunks)
         return chunks
+
+    def _fits(self, chunk: Chunk) -> bool:
+        """Tell whether a kept chunk is one of this sweep."""
+        if not chunk.lanes or len(chunk.lanes) > chunk.size or not set(chunk.lanes) <= set(self.mine):
+            return False
+        return len(chunk.swept) == len(jax.tree.leaves(self.sweep.problems[chunk.lanes[0]]))
 
     def _smaller(self, todo: list[Chunk], error: Exception) -> list[Chunk]:
         """Go on with half the lanes where the memory ran out; raise anything else."""
@@ -189,6 +202,7 @@ class Run:
     def _work(self, chunk: Chunk) -> Partial:
         """Solve one chunk from where it stands, and hand its solutions to the writer."""
         saved = self.store.load_checkpoint(chunk) if self.store else None
+        saved = saved if saved and self.whole(chunk, saved) else None
         before = saved.seconds if saved else 0.0
         began = time.perf_counter() - before
         keep = self._keeper(chunk, began)

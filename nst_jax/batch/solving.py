@@ -74,7 +74,7 @@ def solve_batch(
     if folder is None:
         Run(encoders, sweep, lambda i, x, _: found.update({i: x}), range(len(sweep)), watch=watch).solve(lanes)
         return Results(sweep, tuple(found[lane] for lane in range(len(sweep))))
-    store = Store(Path(folder))
+    store = Store(Path(folder), say=watch.say)
     with store.locked():
         store.settle(digest(sweep))
 

@@ -1,15 +1,16 @@
 """What `sweep` and `batch` share: the options of a run, and the way from a spec to a finished folder."""
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from nst_jax import backend
 from nst_jax.cli import interrupt
+from nst_jax.cli.joining import join
 from nst_jax.cli.lanes_progress import LanesProgress
 from nst_jax.cli.streams import answer, say, tell
 from nst_jax.errors import UserError
@@ -64,7 +65,7 @@ class Running:
         if not self.dry_run:
             check_output(self.out / "manifest.json", inputs, folders=True)
         with interrupt.requested() as asked:
-            self._join()
+            self._join(asked)
             asked.listen()  # again: several processes of jax have a handler of their own for SIGTERM
             return self._make(spec, asked)
 
@@ -91,34 +92,15 @@ class Running:
                 tell(f"the loss became non-finite in lanes {', '.join(map(str, broken))}: kept their best pictures")
         return 0
 
-    def _join(self) -> None:
+    def _join(self, stop: Callable[[], bool]) -> None:
         """Start jax, as one of several processes where there are several."""
-        import jax
-
+        backend.imported()
         if self.cache:
             from nst_jax.cache import enable
 
             enable()
-        given = (self.coordinator, self.processes, self.process)
-        if any(x not in ("", None) for x in given):
-            if any(x in ("", None) for x in given):
-                raise UserError("--coordinator, --processes and --process belong together: give all three, or none")
-            jax.distributed.initialize(self.coordinator, self.processes, self.process)
-        elif self.distributed or in_cluster(os.environ):
-            jax.distributed.initialize()
-        else:
-            return
-        # Each has its number and its devices now, and no lane needs another: connected, one that ends minutes before
-        # the others would take them with it, and one that is told to stop could not leave.
-        jax.devices()
-        jax.distributed.shutdown()
-
-
-def in_cluster(environment: Mapping[str, str]) -> bool:
-    """Tell whether a launcher has started several of us, by the variables it sets."""
-    counts = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-    several = any(environment.get(name, "1").isdigit() and int(environment.get(name, "1")) > 1 for name in counts)
-    return several or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
+        join((self.coordinator, self.processes, self.process), self.distributed, say=say, stop=stop)
+        backend.start()
 
 
 def dry_run(ready: "Ready", lanes: int | None) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst_jax import images
+from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
 from nst_jax.cli.streams import say, tell
@@ -55,6 +55,7 @@ class Single:
         opened = opened or {path: images.read(path) for path in paths}
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
+            backend.start()
             if self.cache:
                 from nst_jax.cache import enable
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from nst_jax import backend
 from nst_jax.cli.streams import answer, say, tell
 from nst_jax.files import shown
 from nst_jax.recipe import Pooling
@@ -147,6 +148,7 @@ class Normalize:
 
     def run(self) -> int:
         """Normalize; return the exit code."""
+        backend.start()
         from nst_jax.weights.normalize import normalize_file
 
         count = normalize_file(self.src, self.dst, self.images, size=self.size, pooling=self.pooling, dtype=self.dtype)

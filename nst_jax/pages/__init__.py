@@ -19,7 +19,7 @@ def write(folder: Path) -> Path:
         UserError: no manifest in the folder, or one that this version cannot read.
     """
     run = read(Path(folder))
-    pictures = {lane.lane: picture for lane in run.lanes if (picture := shrink(run.folder / lane.image))}
+    pictures = {lane.lane: picture for lane in run.lanes if (picture := shrink(run.folder, lane.image))}
     write_sheet(run, pictures)
     write_plots(run)
     return write_page(run, pictures)

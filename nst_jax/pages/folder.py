@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Any
 from PIL import Image
 
 from nst_jax.errors import UserError
-from nst_jax.files import escaped
-
-FORMAT = 2
-"""The `format` of the manifests this module reads."""
+from nst_jax.files import escaped, regular, shown
+from nst_jax.runs import reading
 
 
 @dataclass(frozen=True)
@@ -64,30 +61,21 @@ def read(folder: Path) -> Run:
     Raises:
         UserError: no manifest, or one that this version cannot read.
     """
-    manifest = _manifest(folder / "manifest.json")
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError(f"'{shown(folder)}' is no run folder, it has no manifest.json: give another")
+    manifest = reading.read(path)
     try:
         axes = tuple(Axis(escaped(str(a["name"])), labels(a["values"])) for a in manifest["axes"])
         lanes = tuple(_lane(entry, axes) for entry in manifest["lanes"])
         columns, rows = _table(folder / "summary.csv")
         summary = {int(row["lane"]): row for row in rows}
         terms, history = _history(folder / "history.csv")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"run folder '{folder}' is damaged: {error!r}; run the command again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, csv.Error) as error:
+        raise UserError(
+            f"run folder '{shown(folder)}' is damaged: {shown(repr(error))}; run the command again"
+        ) from error
     return Run(folder, manifest, axes, lanes, terms, history, tuple(c for c in columns if c != "lane"), summary)
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"'{path.parent}' is no run folder, it has no readable manifest.json: give another") from error
-    except ValueError as error:
-        raise UserError(f"'{path}' is not JSON ({error}): run the command again") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        older = "nst_jax 0.1 wrote it, " if found == 1 else ""
-        raise UserError(f"'{path}' has format {found}: {older}this version reads format {FORMAT}")
-    return manifest
 
 
 def _lane(entry: dict[str, Any], axes: Sequence[Axis]) -> Lane:
@@ -156,12 +144,17 @@ def main_axes(run: Run) -> tuple[int | None, int | None]:
     return (second, first) if longer else (first, second)
 
 
-def shrink(path: Path, side: int = 256) -> Image.Image | None:
-    """Load a picture no larger than `side`; none if it is not there or not whole."""
+def shrink(folder: Path, name: str, side: int = 256) -> Image.Image | None:
+    """Load a lane's picture no larger than `side`; none if it is not there or not whole.
+
+    Raises:
+        UserError: it lies outside of the folder.
+    """
+    path = reading.within(folder, name)
     try:
-        with Image.open(path) as image:
+        with Image.open(regular(path, "a PNG picture"), formats=("PNG",)) as image:
             small = image.convert("RGB")
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
             return small
-    except (OSError, SyntaxError):  # Pillow raises SyntaxError for some broken PNG files
-        return None
+    except (UserError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None  # Pillow raises SyntaxError for some broken PNG files

@@ -15,7 +15,7 @@ from nst_jax.metrics import held_out, style_side
 from nst_jax.networks import Encoder
 from nst_jax.pages import write
 from nst_jax.recipe import DEFAULT
-from nst_jax.runs import folder, manifest, tables
+from nst_jax.runs import folder, manifest, reading, tables
 from nst_jax.runs.finish import rounded, row
 from nst_jax.runs.spec import Lane
 from nst_jax.types import ImageLike
@@ -57,7 +57,7 @@ def report(
                 metrics = rounded(jax.device_get(held_out(encoder, solution.image, content, side)))
             finished[lane.number] = Finished(solution.history, row(lane.settings, solution, metrics), 0.0, {})
         described: dict[str, Any] = {
-            "format": manifest.FORMAT,
+            "format": reading.FORMAT,
             "versions": record.versions(),
             "device": record.device_name(),
             "git": manifest.git_state(),

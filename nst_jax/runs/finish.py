@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from nst_jax import images, record
+from nst_jax.batch.seals import sha256
 from nst_jax.batch.store import Finished, Store
 from nst_jax.metrics import held_out, least_side
 from nst_jax.optimize import Solution
@@ -51,15 +52,21 @@ def row(settings: Mapping[str, Any], solution: Solution, metrics: Mapping[str, A
     return found
 
 
-def mark(store: Store, lane: int, solution: Solution, row: Mapping[str, Any], seconds: float) -> None:
-    """Say that a lane is done; after its picture is written."""
-    store.save_finished(lane, Finished(solution.history, dict(row), seconds, {}))
+def mark(
+    store: Store, lane: int, solution: Solution, row: Mapping[str, Any], seconds: float, files: Mapping[str, Path]
+) -> Finished:
+    """Say that a lane is done, after its `files` are written, by what they are called; give what is kept."""
+    digests = {name: sha256(path) for name, path in files.items()}
+    finished = Finished(solution.history, dict(row), seconds, {}, digests)
+    store.save_finished(lane, finished)
+    return finished
 
 
-def make_animation(ready: Ready, lane: Lane, folder: Path) -> None:
-    """Make the animation of a lane, where one is asked for."""
-    if ready.spec.animate:
-        animate.animate(folder, lane.number, folder / lane.image, ready.spec.animate)
+def make_animation(ready: Ready, lane: Lane, folder: Path) -> list[Path]:
+    """Make the animation of a lane, where one is asked for; give its file."""
+    if not ready.spec.animate:
+        return []
+    return [animate.animate(folder, lane.number, folder / lane.image, ready.spec.animate)]
 
 
 def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """`manifest.json`: everything a run is made from; and whether a folder belongs to the same run."""
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from typing import Any
 
 from nst_jax import record
 from nst_jax.axis import plain
+from nst_jax.batch.seals import Verdict
+from nst_jax.batch.store import Store
 from nst_jax.errors import UserError
-from nst_jax.files import quoted, write_whole
+from nst_jax.files import quoted, shown
 from nst_jax.recipe import DEFAULT
+from nst_jax.runs.reading import FORMAT, read
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
-
-FORMAT = 2
 
 DEFINING = ("config", "inputs", "weights", "axes")
 """What must be equal for a folder to be gone on with."""
@@ -77,24 +79,40 @@ def _git(*words: str) -> str:
     return done.stdout.decode(errors="replace").strip()
 
 
-def settle(folder: Path, manifest: dict[str, Any]) -> list[str]:
+def settle(folder: Path, manifest: dict[str, Any], store: Store) -> list[str]:
     """Write the manifest into a new folder; in that of the same run leave it, and tell what the machine changed.
+
+    The state holds the digest of the manifest, and one of what defines the run, so that a damaged manifest is written
+    again if it was that of this run.
 
     Raises:
         UserError: the folder holds another run, with the difference.
     """
-    path = folder / "manifest.json"
-    fresh = _plain(manifest)
-    old = _existing(path)
-    if old is None:
-        write_whole(path, lambda file: file.write((json.dumps(fresh, indent=1) + "\n").encode()))
-        return []
+    path, fresh, changed = folder / "manifest.json", _plain(manifest), []
+    defining = json.dumps({key: _known(fresh[key]) for key in DEFINING}, sort_keys=True)
+    same = hashlib.sha256(defining.encode()).hexdigest()
+    verdict, known = store.seals.verdict(path), store.holds(same)
+    if path.exists() and not (known and verdict == Verdict.DAMAGED):
+        changed = _compared(folder, read(path), fresh)
+    elif known is False:
+        raise UserError(f"'{shown(folder)}' holds another run, without its manifest: {_ANOTHER}")
+    if verdict in (Verdict.GONE, Verdict.DAMAGED):
+        store.say(f"{shown(path)} is {verdict.value}: written again")
+    if verdict != Verdict.INTACT:
+        store.seals.write(path, lambda file: file.write((json.dumps(fresh, indent=1) + "\n").encode()))
+    if not known:
+        store.claim(same)
+    return changed
+
+
+_ANOTHER = "give another --out, or remove the folder to start over"
+
+
+def _compared(folder: Path, old: dict[str, Any], fresh: dict[str, Any]) -> list[str]:
+    old = _completed(old)
     if found := [line for key in DEFINING for line in differences(key, _known(old.get(key)), _known(fresh[key]))]:
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-        raise UserError(
-            f"'{folder}' holds another run: {'; '.join(found[:4])}{more}; "
-            "give another --out, or remove the folder to start over"
-        )
+        raise UserError(f"'{shown(folder)}' holds another run: {'; '.join(found[:4])}{more}; {_ANOTHER}")
     return [line for key in ("versions", "device") for line in differences(key, old.get(key), fresh[key])]
 
 
@@ -105,22 +123,6 @@ def _known(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _known(v) for k, v in value.items() if not (k == "path" and "sha256" in value)}
     return value
-
-
-def _existing(path: Path) -> dict[str, Any] | None:
-    try:
-        old = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"'{path}' is not readable ({error}): give another --out") from error
-    found = old.get("format") if isinstance(old, dict) else None
-    if found != FORMAT:
-        older = "nst_jax 0.1 wrote it, " if found == 1 else ""
-        raise UserError(
-            f"'{path}' has format {found}: {older}this version goes on with format {FORMAT}; give another --out"
-        )
-    return _completed(old)
 
 
 def _completed(old: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The tables and the page of a run, written as lanes finish and not only at the end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nst_jax.batch.store import Finished, Store
@@ -18,10 +18,18 @@ class Publisher:
     Args:
         ready, out, store: the run.
         page: what draws the folder.
+        kept: this process' own lanes, as they finish.
     """
 
-    def __init__(self, ready: Ready, out: Path, store: Store, page: Callable[[Path], object]) -> None:
-        self._ready, self._out, self._store, self._page = ready, out, store, page
+    def __init__(
+        self,
+        ready: Ready,
+        out: Path,
+        store: Store,
+        page: Callable[[Path], object],
+        kept: Mapping[int, Finished],
+    ) -> None:
+        self._ready, self._out, self._store, self._page, self._kept = ready, out, store, page, kept
         self._shown: tuple[int, ...] = ()
         self._due = 0.0
 
@@ -37,10 +45,14 @@ class Publisher:
         """Show what is there, if there is more than before."""
         if self._ready.process:
             return
-        lanes = (lane.number for lane in self._ready.lanes)
-        finished = {i: found for i in lanes if (found := self._store.load_finished(i)) is not None}
+        finished = {i: found for i in range(len(self._ready.lanes)) if (found := self._finished(i)) is not None}
         if tuple(finished) != self._shown:
             self.write(finished)
+
+    def _finished(self, lane: int) -> Finished | None:
+        if lane % self._ready.processes == self._ready.process:
+            return self._kept.get(lane)
+        return self._store.load_finished(lane, quietly=True)
 
     def write(self, finished: dict[int, Finished]) -> None:
         """Write the tables of these lanes, and the page."""

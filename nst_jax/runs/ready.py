@@ -29,6 +29,7 @@ class Ready:
         style_side: what the metrics know of a style (its number) at a size, or none if it is too small for them.
         mine: the lanes of this process.
         process: its number.
+        processes: how many there are; lane i is that of process i modulo this.
         snapshots: steps from one picture of a lane on its way to the next; 0 for none.
     """
 
@@ -42,6 +43,7 @@ class Ready:
     mine: tuple[int, ...]
     process: int = 0
     snapshots: int = 0
+    processes: int = 1
 
 
 def prepare(
@@ -66,7 +68,8 @@ def prepare(
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
     sides = _sides(encoder, inputs, spec.recipe.bucket)
-    return Ready(spec, lanes, inputs, encoders, encoder, sweep, sides, mine, jax.process_index(), snapshots)
+    process, processes = jax.process_index(), jax.process_count()
+    return Ready(spec, lanes, inputs, encoders, encoder, sweep, sides, mine, process, snapshots, processes)
 
 
 def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, images.Sizing], Any]:

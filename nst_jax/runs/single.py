@@ -74,7 +74,7 @@ def paint(
     """
     ready = prepare(spec, opened, encoder)
     check_weights(ready.encoder, spec.recipe.weights, expected)
-    store = Store(beside(output))
+    store = Store(beside(output), say=watch.say)
     with store.locked():
         try:
             return _paint(ready, output, store, watch, until)
@@ -106,6 +106,7 @@ def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place 
         Run(gathered(ready.encoder), ready.sweep, finish, (0,), store=store, watch=_stopping(watch, until)).solve()
     except Interrupted as stopped:
         at = stopped.at
+        assert at is not None
         solution = replace(stopped.solutions[0], stopped="interrupted")
         return write(solution, (at.scale, at.scales), time.perf_counter() - began)
     return found[0]
@@ -130,6 +131,7 @@ def _settle(store: Store, ready: Ready, watch: Watch) -> None:
     """Go on where an interrupted run of this very picture stood, or start over."""
     found = digest(ready.sweep)
     if store.holds(found) is False:
+        watch.say("what an interrupted run kept beside the picture is of other settings, or damaged: starting over")
         store.clear()
     store.settle(found)
     if any(store.folder.glob("chunk-*.npz")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from nst_jax import packaged
+from nst_jax import backend, packaged
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.networks import Encoder
@@ -66,8 +66,9 @@ def load_encoder(weights: str | Path = DEFAULT) -> Encoder:
     Kernels are (rows, columns, c_in, c_out) float32, whatever the file stores.
 
     Raises:
-        UserError: no such weights, or a file that is not a complete network of its architecture.
+        UserError: no such weights, a file that is not a complete network of its architecture, or no device.
     """
+    backend.start()
     path = find_weights(weights)
     held = read_weights(path)
     name = str(weights)
