@@ -73,6 +73,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             continue
         weight = short(getattr(recipe, weights[name]), term.weight)
         recipe = replace(recipe, **{fields[name]: kind, weights[name]: weight})
+        if name == "style" and "c" in term.numbers:
+            recipe = replace(recipe, mmd_c=short(recipe.mmd_c, term.numbers["c"]))
         if name in layers:
             recipe = replace(recipe, **{layers[name]: tuple(term.targets)})
     own |= {f"terms.{name}": "left out" for name in named if name not in problem.terms}

@@ -17,6 +17,7 @@ ALIASES = {
     "beta": "terms.style.weight",
     "tv": "terms.variation.weight",
     "layer_weights": "terms.style.layer_weights",
+    "mmd_c": "terms.style.numbers.c",
     "lr": "descent.lr",
     "ema": "descent.ema",
     "noise": "noise",

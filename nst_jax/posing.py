@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict, Unpack, get_type_hints
@@ -23,7 +23,7 @@ from nst_jax.networks import Encoder, Network, features, fingerprint
 from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.ops import Statistic
-from nst_jax.problem import Origin, Problem, Term, place
+from nst_jax.problem import Origin, Problem, Term, place, read
 from nst_jax.recipe import DEFAULT, Precision, Recipe, check, noise, precisions
 from nst_jax.types import Features, Image, ImageLike
 
@@ -38,6 +38,7 @@ class Compare:
         picture: with which picture: `content` or `style`.
         weight: of the term.
         layer_weights: w_l of each layer, in their order; nothing means 1 / (number of layers) each.
+        numbers: values of the loss's `numbers`, by name, in place of its own.
     """
 
     loss: Loss
@@ -45,6 +46,7 @@ class Compare:
     picture: str = "content"
     weight: float = 1.0
     layer_weights: tuple[float, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Changes(TypedDict, total=False):
@@ -178,10 +180,11 @@ def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     """Give the terms that a checked recipe, and what is handed in beside it, compares."""
     content_loss = values.get("content_loss", losses.CONTENT[recipe.content_loss])
     style_loss = values.get("style_loss", losses.STYLE[recipe.style_loss])
+    numbers = {} if "style_loss" in values or recipe.style_loss != "mmd-poly" else {"c": recipe.mmd_c}
     of_content = tuple(1.0 for _ in recipe.content_layers)
     compared: dict[str, Compare | None] = {
         "content": Compare(content_loss, recipe.content_layers, "content", recipe.alpha, of_content),
-        "style": Compare(style_loss, recipe.style_layers, "style", recipe.beta, recipe.layer_weights),
+        "style": Compare(style_loss, recipe.style_layers, "style", recipe.beta, recipe.layer_weights, numbers),
         "variation": Compare(losses.VARIATION[recipe.tv_loss], (PICTURE.name,), "content", recipe.tv),
         **values.get("terms", {}),
     }
@@ -249,10 +252,10 @@ def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
     network = encoder.network
     known = {layer.name for layer in network.layers}
     own = {}
-    for field, kind in (("style_layers", "style"), ("content_layers", "content")):
-        names = getattr(recipe, field)
-        if names == getattr(DEFAULT, field) and not set(names) <= known:
-            own[field] = network.chosen(kind)
+    for setting, kind in (("style_layers", "style"), ("content_layers", "content")):
+        names = getattr(recipe, setting)
+        if names == getattr(DEFAULT, setting) and not set(names) <= known:
+            own[setting] = network.chosen(kind)
     if recipe.weights != DEFAULT.weights and encoder.source and recipe.weights != encoder.source:
         raise UserError(
             f"the recipe's weights are '{recipe.weights}' and the encoder is '{encoder.source}': hand in the encoder "
@@ -278,6 +281,9 @@ def _check_compare(name: str, compare: Compare) -> None:
         raise UserError(f"{what}, {type(compare.loss).__name__}, has no statistic: expected a nst_jax.Statistic")
     if compare.picture not in ("content", "style"):
         raise UserError(f"the term '{name}' is compared with '{compare.picture}': expected content or style")
+    if unknown := set(compare.numbers) - set(compare.loss.numbers):
+        known = ", ".join(compare.loss.numbers) or "it has none"
+        raise UserError(f"{what}, {type(compare.loss).__name__}, has no number '{min(unknown)}': {known}")
     if compare.layer_weights and len(compare.layer_weights) != len(compare.layers):
         raise UserError(
             f"the term '{name}' has {len(compare.layer_weights)} layer weights for {len(compare.layers)} layers: "
@@ -411,6 +417,7 @@ def _terms(
             layer_weights={layer: leaf(float(x)) for layer, x in zip(compare.layers, w, strict=True)},
             targets=targets,
             given=given,
+            numbers={name: leaf(float(x)) for name, x in {**compare.loss.numbers, **compare.numbers}.items()},
             loss=compare.loss,
         )
     return found
@@ -421,17 +428,19 @@ def _targets(
     encoder: Encoder, image: Image, asked: tuple[tuple[str, Loss, tuple[str, ...]], ...]
 ) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Compute, in float32, by term: {layer: target} and {layer: what is given}."""
-    found = features(encoder, image, tuple(dict.fromkeys(layer for _, _, layers in asked for layer in layers)))
+    asked = tuple((name, loss, encoder.network.by_depth(layers)) for name, loss, layers in asked)
+    reads = [name for _, loss, layers in asked for layer in layers for name in loss.reads(layer, layers)]
+    found = features(encoder, image, tuple(dict.fromkeys(reads)))
     for layer, x in found.items():
         _check_table(encoder.network, layer, x, image)
     made = {}
     for name, loss, layers in asked:
-        given = {layer: loss.given(found[layer]) for layer in layers}
-        targets = {layer: loss.target(found[layer], None, given[layer]) for layer in layers}
+        own = {layer: read(loss, layer, layers, found) for layer in layers}
+        given = {layer: loss.given(own[layer]) for layer in layers}
+        targets = {layer: loss.target(own[layer], None, given[layer]) for layer in layers}
         for layer in layers:
-            _check_distance(
-                name, loss, found[layer], targets[layer], place(encoder.network, layer, image, given[layer])
-            )
+            at = place(encoder.network, layer, image, given[layer], loss.numbers)
+            _check_distance(name, loss, own[layer], targets[layer], at)
         made[name] = targets, given
     return made
 

@@ -18,7 +18,7 @@ from nst_jax.losses import Loss, Place
 from nst_jax.networks import Encoder, Network, summarise
 from nst_jax.ops import FEATURES, Summaries, Summary
 from nst_jax.recipe import Precision, Recipe
-from nst_jax.types import Image, Mask, Scalar
+from nst_jax.types import Features, Image, Mask, Scalar
 
 Terms = dict[str, Scalar]
 """Unweighted losses by term and layer: `content/relu4_2`, `style/relu1_1`, ..., `variation/image`."""
@@ -35,6 +35,7 @@ class Term:
         targets: by layer, what `loss.target` made.
         given: by layer, what `loss.given` made.
         masks: (h_l, w_l) by layer, how much each position of the picture counts; none for a layer without.
+        numbers: those of the loss's formula, by name.
         loss: what is compared.
     """
 
@@ -44,6 +45,7 @@ class Term:
     targets: dict[str, Any]
     given: dict[str, Any]
     masks: dict[str, Mask] = struct.field(default_factory=dict)
+    numbers: dict[str, Scalar] = struct.field(default_factory=dict)
     loss: Loss = struct.field(pytree_node=False, kw_only=True)
 
 
@@ -152,10 +154,11 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     places: dict[tuple[str, str], int] = {}
     for name, term in problem.terms.items():
         for layer in term.targets:
-            if term.loss.statistic == FEATURES:
-                if layer in term.masks:
-                    raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
-                whole[layer] = None
+            reads = term.loss.reads(layer, problem.network.by_depth(term.targets))
+            if term.loss.statistic == FEATURES and layer in term.masks:
+                raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
+            if term.loss.statistic == FEATURES or reads != (layer,):
+                whole |= dict.fromkeys(reads)
                 continue
             before = asked.get(layer, ())
             places[name, layer] = len(before)
@@ -164,19 +167,30 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     features, made = summarise(encoder, image, tuple(whole), asked)
 
     def distance(name: str, term: Term, layer: str) -> Scalar:
-        found = made[layer][places[name, layer]] if (name, layer) in places else features[layer]
-        return term.loss.distance(found, term.targets[layer], place(problem.network, layer, image, term.given[layer]))
+        if (name, layer) in places:
+            found = made[layer][places[name, layer]]
+        else:
+            x = read(term.loss, layer, problem.network.by_depth(term.targets), features)
+            found = term.loss.statistic(x, term.masks.get(layer), term.given[layer])
+        at = place(problem.network, layer, image, term.given[layer], term.numbers)
+        return term.loss.distance(found, term.targets[layer], at)
 
     return {
         f"{name}/{layer}": distance(name, term, layer) for name, term in problem.terms.items() for layer in term.targets
     }
 
 
-def place(network: Network, layer: str, image: Image, given: Any) -> Place:
+def read(loss: Loss, layer: str, layers: tuple[str, ...], features: Mapping[str, Features]) -> Any:
+    """Give what a loss sums up at one of its term's layers: features (h, w, c), or a tuple of several layers'."""
+    reads = loss.reads(layer, layers)
+    return features[layer] if reads == (layer,) else tuple(features[name] for name in reads)
+
+
+def place(network: Network, layer: str, image: Image, given: Any, numbers: Mapping[str, Any]) -> Place:
     """Say where a layer's features of an image (h, w, 3) lie."""
     at, (h, w, _) = network.layer(layer), image.shape
     rows, columns = at.positions((h, w))
-    return Place(rows * columns, at.channels, h * w, given)
+    return Place(rows * columns, at.channels, h * w, given, numbers)
 
 
 @in_float32()

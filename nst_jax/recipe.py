@@ -16,7 +16,10 @@ LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 ContentLoss = Literal["half-sum", "sum", "mean"]
-StyleLoss = Literal["gatys", "mean", "johnson", "keras", "w2"]
+StyleLoss = Literal[
+    "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
+    "mmd-gauss", "shifted", "cross-layer", "long-range",
+]  # fmt: skip
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
@@ -67,9 +70,12 @@ class Recipe:
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
     content_loss: ContentLoss = "half-sum"
     """Formula of the content loss: half the sum of squares, the sum, or the mean."""
-    style_loss: StyleLoss = "gatys"
+    style_loss: StyleLoss = "gram"
     """Formula of a layer's style loss, with m the mean of (Gram_S / M_S - Gram_G / M_G)^2 over the N^2 entries:
-    gatys m/4; mean m; johnson m/N^2; keras as in keras.io's example; w2 compares means and covariances."""
+    gram m/4; gram-mean m; gram-johnson m/N^2; gram-keras as in keras.io's example; the others stand in docs/losses.md.
+    """
+    mmd_c: Weight = 1.0
+    """The c of mmd-poly: at 0 it compares Gram matrices, the larger the more the means alone."""
     tv_loss: TvLoss = "squares"
     """Formula of the total variation: squares (of pixels in [0, 1]), or as neural-style (johnson), neural-style-pt
     (absolute), anishathalye (mean-squares), style-transfer-pytorch (nine-point) and keras.io (keras) have it."""
@@ -192,6 +198,7 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
             "it belongs to several scales",
         ),
         (one or given, ("min_scale",), "scales", "it is for scales auto"),
+        (recipe.style_loss != "mmd-poly", ("mmd_c",), "style_loss", "it belongs to mmd-poly"),
         (not noisy, ("seed",), "init", "a seed belongs to a start with noise, such as noise or blend:0.3"),
     )
     return [

@@ -14,7 +14,7 @@ from nst_jax.recipe import DEFAULT, Recipe, check, tidied, unread
 MOST = 100_000
 """Lanes of one run."""
 
-DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights")
+DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights", "mmd_c")
 """Settings that lanes of one compiled program can differ in."""
 
 NAMES = tuple(f.name for f in fields(Recipe))
@@ -103,7 +103,7 @@ def _places(axes: Sequence[Axis], index: Sequence[int]) -> tuple[int, ...]:
 
 PROBES = {
     "lr": 1.0, "ema": 0.5, "lr_schedule": "cosine", "coarse_steps": 1, "first_steps": 1, "scale_ratio": 3.0,
-    "style_scaling": "fixed", "min_scale": 1, "seed": 1,
+    "style_scaling": "fixed", "min_scale": 1, "seed": 1, "mmd_c": 2.0,
 }  # fmt: skip
 """For each setting that some recipes do not read, a value that is not its default."""
 

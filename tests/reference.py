@@ -79,13 +79,71 @@ def root(a: Array) -> Array:
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-def w2(generated: Array, target: Array, eps: float = 1e-4) -> float:
-    """Compute 1/N (|m - n|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2)) of means m, n and covariances A, B raised by eps."""
-    x, s = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
-    eye = eps * np.eye(x.shape[-1])
-    a, b = np.cov(x.T, bias=True) + eye, np.cov(s.T, bias=True) + eye
+def moments(features: Array) -> tuple[Array, Array]:
+    """Compute mean (c,) and covariance (c, c) over the positions of (h, w, c)."""
+    x = np.asarray(features, float).reshape(-1, features.shape[-1])
+    return x.mean(0), np.atleast_2d(np.cov(x.T, bias=True))
+
+
+def w2(generated: Array, target: Array, eps: float = 1e-6) -> float:
+    """Compute 1/N (|m - n|^2 + tr(A + B - 2 (B^1/2 A B^1/2)^1/2)) of means m, n and covariances A, B.
+
+    Each covariance is raised by eps of the Frobenius norm of the second moments about the target's mean.
+    """
+    (m, a), (n, b) = moments(generated), moments(target)
+    a, b = (c + eps * np.linalg.norm(c + np.outer(d, d)) * np.eye(len(c)) for c, d in ((a, m - n), (b, 0 * n)))
     cross = root(root(b) @ a @ root(b))
-    return float(np.mean((x.mean(0) - s.mean(0)) ** 2) + np.diag(b + a - 2 * cross).mean())
+    return float(((m - n) ** 2).mean() + np.diag(b + a - 2 * cross).mean())
+
+
+def spread(features: Array, least: float = 0.0) -> tuple[Array, Array]:
+    """Compute mean (c,) and standard deviation (c,), `least` added to each variance."""
+    x = np.asarray(features, float).reshape(-1, features.shape[-1])
+    return x.mean(0), np.sqrt(x.var(0) + least)
+
+
+def spread_distance(generated: Array, target: Array) -> float:
+    """Compute |m - n|^2 + |s - t|^2 of means and deviations, 1e-5 of the target's mean square added to variances."""
+    least = 1e-5 * (np.asarray(target, float) ** 2).mean()
+    return float(
+        sum(((a - b) ** 2).sum() for a, b in zip(spread(generated, least), spread(target, least), strict=True))
+    )
+
+
+def mmd_poly(generated: Array, target: Array, c: float = 1.0) -> float:
+    """Compute 1/(4 N^2) MMD^2 pair by pair with the kernel (x . y + c q)^2, q the target's mean of |y|^2."""
+    x, y = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
+    shift = c * (y**2).sum(1).mean()
+
+    def kernel(a: Array, b: Array) -> float:
+        return float(((a @ b.T + shift) ** 2).mean())
+
+    return (kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)) / (4 * x.shape[-1] ** 2)
+
+
+def waves(features: Array, frequencies: Array, phases: Array) -> Array:
+    """Compute the mean over positions of sqrt(2/D) cos(W^T F + b)."""
+    x = np.asarray(features, float).reshape(-1, features.shape[-1])
+    return np.sqrt(2 / len(phases)) * np.cos(x @ np.asarray(frequencies, float) + np.asarray(phases, float)).mean(0)
+
+
+def long_range(generated: Array, target: Array) -> float:
+    """Average the squared differences of products of features some way apart, over the ways that both have."""
+
+    def products(f: Array) -> dict[tuple[int, int], Array]:
+        f, (h, w, _) = np.asarray(f, float), f.shape
+        found = {(0, 0): gram(f)}
+        for k in range(20):
+            d = 2**k
+            if d <= h // 2:
+                found[d, 0] = np.einsum("hwi,hwj->ij", f[:-d], f[d:]) / ((h - d) * w)
+            if d <= w // 2:
+                found[0, d] = np.einsum("hwi,hwj->ij", f[:, :-d], f[:, d:]) / (h * (w - d))
+        return found
+
+    a, b = products(generated), products(target)
+    gaps = [((a[d] - b[d]) ** 2).sum() for d in a.keys() & b.keys()]
+    return float(np.mean(gaps) / (4 * generated.shape[-1] ** 2))
 
 
 def total_variation(image: Array) -> float:

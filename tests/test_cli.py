@@ -470,14 +470,17 @@ def test_a_picture_that_no_recipe_makes_says_so(folder):
     encoder = nst_jax.load_encoder()
     content, style = (images.resize(images.read(name).rgb, 24) for name in ("content.png", "style.png"))
     recipe = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1",), steps=1)
-    doubled = nst_jax.Compare(nst_jax.losses.GramMatrix("mean"), ("relu1_1", "relu2_1"), "style", 3.0)
+    doubled = nst_jax.Compare(nst_jax.losses.GramMatrix("gram-mean"), ("relu1_1", "relu2_1"), "style", 3.0)
     problem = nst_jax.pose(encoder, content, style, recipe=recipe, terms={"more": doubled})
     nst_jax.save("own.png", nst_jax.solve(encoder, problem))
     by_hand = dataclasses.replace(
         problem, init=problem.init * 0.5, terms={**problem.terms, "more": problem.terms["style"]}
     )
     nst_jax.save("hand.png", nst_jax.solve(encoder, by_hand))
-    for name, reason in (("own", "terms.more is GramMatrix(scale='mean')"), ("hand", "changed after it was posed")):
+    for name, reason in (
+        ("own", "terms.more is GramMatrix(scale='gram-mean')"),
+        ("hand", "changed after it was posed"),
+    ):
         code, _, err = run("rerun", f"{name}.png", "--content", "content.png", "--style", "style.png")
         assert (code, reason in err, len(err.splitlines())) == (2, True, 1)
 

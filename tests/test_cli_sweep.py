@@ -69,7 +69,7 @@ def test_single_values_are_the_recipe_and_several_are_axes() -> None:
 
 STRUCTURAL = {
     "--pooling max,avg": {"pooling": ("max", "avg")},
-    "--style-loss gatys,w2": {"style_loss": ("gatys", "w2")},
+    "--style-loss gram,w2": {"style_loss": ("gram", "w2")},
     "--content-loss sum,mean": {"content_loss": ("sum", "mean")},
     "--optimizer adam,lbfgs": {"optimizer": ("adam", "lbfgs")},
     "--init content,noise": {"init": ("content", "noise")},

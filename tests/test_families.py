@@ -47,7 +47,6 @@ class Compared:
     best: np.ndarray
 
 
-# Correlated, with no covariance so flat that the twelve iterations of W2's root would fall short.
 FEATURES, OTHERS = RNG.normal(1, 1, (5, 7, 4)), RNG.normal(0, 1, (5, 7, 4)) @ (np.eye(4) + 0.3 * RNG.random((4, 4)))
 SMALLER, PICTURE = OTHERS[:4, :6], RNG.random((6, 5, 3))
 FLAT = np.broadcast_to([0.25, 0.5, 1.0], PICTURE.shape)
@@ -62,6 +61,16 @@ ADDITIVE = [name for name, case in LOSSES.items() if case.loss.statistic.additiv
 
 def grams(x, y):
     return ((reference.gram(x) - reference.gram(y)) ** 2).sum()
+
+
+def covariance(x, y):
+    (m, a), (n, b) = reference.moments(x), reference.moments(y)
+    return ((a - b) ** 2).sum() / (4 * x.shape[-1] ** 2) + ((m - n) ** 2).sum()
+
+
+def mmd_gauss(x, y):
+    given = losses.STYLE["mmd-gauss"].given(f32(y))
+    return ((reference.waves(x, *given) - reference.waves(y, *given)) ** 2).sum()
 
 
 def steps(x):
@@ -86,11 +95,21 @@ JUDGES: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
     "content/half-sum": reference.content_loss,
     "content/sum": lambda x, y: ((x - y) ** 2).sum(),
     "content/mean": lambda x, y: ((x - y) ** 2).mean(),
-    "style/gatys": reference.style_loss,
-    "style/mean": lambda x, y: grams(x, y) / x.shape[-1] ** 2,
-    "style/johnson": lambda x, y: grams(x, y) / x.shape[-1] ** 4,
-    "style/keras": lambda x, y: grams(x, y) * (x.shape[0] * x.shape[1]) ** 2 / (4 * 3**2 * PIXELS**2),
+    "style/gram": reference.style_loss,
+    "style/gram-mean": lambda x, y: grams(x, y) / x.shape[-1] ** 2,
+    "style/gram-johnson": lambda x, y: grams(x, y) / x.shape[-1] ** 4,
+    "style/gram-keras": lambda x, y: grams(x, y) * (x.shape[0] * x.shape[1]) ** 2 / (4 * 3**2 * PIXELS**2),
+    "style/covariance": covariance,
+    "style/mean-std": lambda x, y: reference.spread_distance(x, y) / x.shape[-1],
+    "style/gram-mean-std": lambda x, y: (
+        grams(x, y) / x.shape[-1] ** 2 + 10 * reference.spread_distance(x, y) / x.shape[-1]
+    ),
     "style/w2": reference.w2,
+    "style/mmd-poly": reference.mmd_poly,
+    "style/mmd-gauss": mmd_gauss,
+    "style/shifted": lambda x, y: reference.style_loss(x - y.mean(), y - y.mean()),
+    "style/cross-layer": reference.style_loss,  # of the first layer; of two: test_losses.py
+    "style/long-range": reference.long_range,
     "variation/squares": lambda x, _: reference.total_variation(x),
     "variation/johnson": lambda x, _: 0.5 * corners(x).sum(),
     "variation/absolute": lambda x, _: sum(np.abs(d).sum() for d in steps(x)),
@@ -100,8 +119,8 @@ JUDGES: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
 }
 """Each loss in NumPy float64, of features and the target's features."""
 
-ROUNDING = {"style/w2": 1e-3}
-"""Relative error in float32; 1e-5 where nothing stands: W2 is a difference of traces with a matrix' root between."""
+ROUNDING = {"style/w2": 1e-4}
+"""Relative error in float32; 1e-5 where nothing stands: W2 has a matrix' root between."""
 
 
 def value(name: str, x: Any, y: Any, mask: Any = None) -> jax.Array:
@@ -213,7 +232,11 @@ def test_sums_of_parts_add_up_and_their_order_does_not_matter(name, masked, run)
     close(statistic(moved(x), mask if mask is None else moved(mask), given), statistic.finish(whole))
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith("variation/")])
+FRAMED = ("style/long-range",)
+"""Losses that see how a picture goes on beyond its border: four of it are another picture."""
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith("variation/") and name not in FRAMED])
 def test_an_extensive_loss_grows_with_the_picture_and_no_other_does(name):
     case = LOSSES[name]
     small = [f32(x) for x in (case.found, case.target)]

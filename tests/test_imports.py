@@ -21,11 +21,14 @@ ORDER = [
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
     "ops": [
-        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "conv", "remat",
+        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "bures", "conv", "remat",
         "shaped", "windows",
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
-    "losses": ["loss", "content", "gram", "w2", "variation"],
+    "losses": [
+        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss", "shifted",
+        "cross_layer", "long_range", "variation",
+    ],
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],

@@ -233,7 +233,12 @@ def test_several_scales_are_not_posed_by_hand(tiny):
     [
         (
             Recipe(
-                beta=3.0, tv=2.0, layer_weights=(0.3, 0.7), style_loss="mean", content_loss="sum", tv_loss="absolute"
+                beta=3.0,
+                tv=2.0,
+                layer_weights=(0.3, 0.7),
+                style_loss="gram-mean",
+                content_loss="sum",
+                tv_loss="absolute",
             ),
             {},
         ),

@@ -26,7 +26,7 @@ def axes(**values) -> list[Axis]:
 
 
 def test_structural_settings_and_numbers_span_together():
-    spanned = settings.span({"steps": 3}, axes(pooling=["max", "avg"], style_loss=["gatys", "w2"], beta=[1.0, 10.0]))
+    spanned = settings.span({"steps": 3}, axes(pooling=["max", "avg"], style_loss=["gram", "w2"], beta=[1.0, 10.0]))
     assert (len(spanned.lanes), spanned.copies, spanned.say()) == (8, 0, "")
     last = spanned.lanes[-1]
     assert last.index == (1, 1, 1)

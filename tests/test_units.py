@@ -106,7 +106,7 @@ def test_a_total_variation_without_an_equal_keeps_its_formula():
 
 
 def test_w2_has_no_equal():
-    with pytest.raises(UserError, match="no factor turns w2 into gatys"):
+    with pytest.raises(UserError, match="no factor turns w2 into gram"):
         convert(find("crowson"), find("gatys2015"), (512, 512))
     same = convert(find("crowson"), find("crowson"), (512, 512))
     assert same.beta == pytest.approx(1.0)
@@ -140,7 +140,7 @@ def test_units_lists_every_preset(capsys):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--from", "crowson", "--to", "keras"], "no factor turns w2 into keras"),
+        (["--from", "crowson", "--to", "keras"], "no factor turns w2 into gram-keras"),
         (["--from", "jcjohnsen", "--to", "keras"], "did you mean 'jcjohnson'"),
         (["--to", "keras", "--size", "8"], "at least 32 pixels"),
         (["--to", "keras", "--alpha", "-1"], "alpha is -1"),

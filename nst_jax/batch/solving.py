@@ -201,7 +201,7 @@ def sweep(
 ) -> Sweep:
     """Span every combination of settings, whatever a recipe holds, the last fastest; lanes of one program share it.
 
-    sweep(encoder, content, style, pooling=["max", "avg"], style_loss=["gatys", "w2"], beta=[1e3, 1e4, 1e5])
+    sweep(encoder, content, style, pooling=["max", "avg"], style_loss=["gram", "w2"], beta=[1e3, 1e4, 1e5])
 
     A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, which is said.
 

@@ -26,7 +26,7 @@ class Sweep:
     VALUES are a list a,b,c; for numbers also whole numbers 0..3, or LOW:HIGH:COUNT with lin or log:
 
         nst-jax sweep photo.jpg painting.jpg -o runs/beta --beta 1e1:1e5:9log --alpha 1,10
-        nst-jax sweep photo.jpg painting.jpg -o runs/how --pooling max,avg --style-loss gatys,w2 --beta 1e3,1e4
+        nst-jax sweep photo.jpg painting.jpg -o runs/how --pooling max,avg --style-loss gram,w2 --beta 1e3,1e4
         nst-jax sweep photo.jpg painting.jpg -o runs/whose --preset default,jcjohnson,crowson
         nst-jax sweep photo.jpg painting.jpg -o runs/where --style-layers relu1_1+relu2_1,relu3_1+relu4_1
         nst-jax sweep photo.jpg painting.jpg -o runs/w --layer-weights.relu4_1 0,0.1,1

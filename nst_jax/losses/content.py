@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
-from nst_jax.losses.loss import Loss, Place
+from nst_jax.losses.loss import Loss, Place, squares
 from nst_jax.ops import FEATURES
 from nst_jax.recipe import ContentLoss
 from nst_jax.types import Features, Scalar
@@ -32,4 +30,4 @@ class Content(Loss):
 
     def distance(self, found: Features, target: Features, at: Place) -> Scalar:
         """Sum up the squared differences."""
-        return self.factor(at) * jnp.sum(jnp.square(found.astype(jnp.float32) - target))
+        return self.factor(at) * squares(found, target)

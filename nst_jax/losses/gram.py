@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import jax.numpy as jnp
-
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place
+from nst_jax.losses.loss import Loss, Place, squares
 from nst_jax.types import Gram, Scalar
 
-Scale = Literal["gatys", "mean", "johnson", "keras"]
+Scale = Literal["gram", "gram-mean", "gram-johnson", "gram-keras"]
 
 
 @dataclass(frozen=True)
@@ -20,26 +18,26 @@ class GramMatrix(Loss):
     positions M, so that the pictures may differ in size; for equal sizes it is the same number.
     """
 
-    scale: Scale = "gatys"
+    scale: Scale = "gram"
 
     statistic = ops.GRAM
 
     def factor(self, at: Place) -> float:
         """Give what multiplies sum (Gram_S / M_S - Gram_G / M_G)^2, with N channels and M positions.
 
-        gatys    1/(4 N^2)            Gatys et al. (2015), eq. 4
-        mean     1/N^2                m, the mean over the entries: Gatys' own code with weights per layer; gordicaleksa
-        johnson  1/N^4                the Gram divided by N M, then the mean over the entries: neural-style, its ports
-        keras    M^2/(4 3^2 pixels^2) the Gram divided by nothing; channels and size are the IMAGE's for every layer
+        gram          1/(4 N^2)             Gatys et al. (2015), eq. 4
+        gram-mean     1/N^2                 m, the mean over the entries: Gatys' own code with weights per layer
+        gram-johnson  1/N^4                 the Gram divided by N M, then the mean over the entries: neural-style
+        gram-keras    M^2/(4 3^2 pixels^2)  the Gram divided by nothing; channels and size are the IMAGE's
         """
         n = at.channels
         return {
-            "gatys": 1 / (4 * n**2),
-            "mean": 1 / n**2,
-            "johnson": 1 / n**4,
-            "keras": (at.positions / at.pixels) ** 2 / 36,
+            "gram": 1 / (4 * n**2),
+            "gram-mean": 1 / n**2,
+            "gram-johnson": 1 / n**4,
+            "gram-keras": (at.positions / at.pixels) ** 2 / 36,
         }[self.scale]
 
     def distance(self, found: Gram, target: Gram, at: Place) -> Scalar:
         """Sum up the squared differences of two Gram matrices (c, c), each divided by its own number of positions."""
-        return self.factor(at) * jnp.sum(jnp.square(found - target))
+        return self.factor(at) * squares(found, target)

@@ -1,10 +1,17 @@
 """What a loss is: a statistic of features, its target, and the distance between the two."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 from nst_jax.ops import Statistic
 from nst_jax.types import Features, Mask, Scalar
 from nst_jax.value import Value
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -14,12 +21,14 @@ class Place(NamedTuple):
         positions, channels: of the layer.
         pixels: of the picture.
         given: see `Loss.given`.
+        numbers: see `Loss.numbers`; those that are missing have the loss's own values.
     """
 
     positions: int
     channels: int
     pixels: int
     given: Any = ()
+    numbers: Mapping[str, Any] = NOTHING
 
 
 class Loss(Value):
@@ -28,10 +37,20 @@ class Loss(Value):
     Attributes:
         statistic: how the features of either picture are summed up.
         extensive: the distance is a sum over positions, so it grows with the picture.
+        numbers: numbers of the formula that a sweep can vary, by name, with their values: leaves of the problem. On the
+            class, as they are no part of what makes two losses one program.
     """
 
     statistic: Statistic
     extensive: bool = False
+    numbers: Mapping[str, float] = NOTHING
+
+    def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the layers whose features are compared at `layer`, one of the term's `layers` by depth: it by default.
+
+        Where there are several the features that come as (h, w, c) elsewhere come as a tuple of these, in this order.
+        """
+        return (layer,)
 
     def given(self, features: Features) -> Any:
         """Make the arrays that both pictures are summed up with, once, from the target's features (h, w, c).
@@ -47,3 +66,17 @@ class Loss(Value):
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure how far the statistic `found` is from the `target`, in float32; 0 where they are equal."""
         raise NotImplementedError
+
+    def number(self, name: str, at: Place) -> Any:
+        """Give one of the loss's `numbers`."""
+        return at.numbers.get(name, self.numbers[name])
+
+
+def squares(found: Any, target: Any) -> Scalar:
+    """Compute the sum of squared differences of two arrays of one shape, in float32."""
+    return jnp.sum(jnp.square(found.astype(jnp.float32) - target))
+
+
+def centre(features: Features) -> jax.Array:
+    """Give the mean (c,) of features (h, w, c) in float32: what sums of both pictures are taken about."""
+    return jnp.mean(features, (0, 1), dtype=jnp.float32)

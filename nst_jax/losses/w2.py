@@ -3,56 +3,67 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import struct
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place
-from nst_jax.ops.trace_sqrt import product, trace_sqrt
+from nst_jax.losses.loss import Loss, Place, centre, squares
+from nst_jax.ops.bures import bures
 from nst_jax.types import Features, Gram, Mask, Scalar
 
-EPS = 1e-4
-"""Added to every covariance's diagonal, as in style-transfer-pytorch."""
+EPS = 1e-6
+"""What is added to a covariance's diagonal, of the norm of its second moments: what float32 can tell from nothing."""
+FLAT = 1e-3
+"""Part of the target's norm that a flat picture has at least."""
+TINY = 1e-6
+"""Norm that a flat target has at least."""
 
 
 @struct.dataclass
 class Moments:
-    """Style of one layer: mean (c,) less the centre, covariance (c, c) plus EPS on its diagonal, its square root."""
+    """Style of one layer: mean (c,) less the centre, and the covariance's norm and Cholesky factor (c, c)."""
 
     mean: Any
-    covariance: Gram
-    root: Gram
+    norm: Scalar
+    factor: Gram
 
 
 @dataclass(frozen=True)
 class W2(Loss):
     """1/N (|m - m_s|^2 + tr(S + S_s - 2 (S_s^1/2 S S_s^1/2)^1/2)) of means m (c,) and covariances S (c, c).
 
+    To the diagonal of each covariance EPS |S + (m - m_s) (m - m_s)^T| is added, |.| being the Frobenius norm, so that
+    channels that are dead or repeated do no harm. Loss and gradient are those of an exact root within 1e-3 at layers of
+    a VGG with more positions than channels; with fewer what is added shows, in the gradient by some hundredths.
+
     Source: Olkin and Pukelsheim (1982), The distance between two random vectors with given dispersion matrices, as
-    a style loss in crowsonkb's style-transfer-pytorch, which averages over channels.
+    a style loss in crowsonkb's style-transfer-pytorch, which averages over channels. There the root is cut short after
+    twelve iterations, which leaves the loss some 5 % and the gradient some 6 % off.
     """
 
     statistic = ops.MOMENTS
 
     def given(self, features: Features) -> Any:
         """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""
-        return jnp.mean(features.astype(jnp.float32), (0, 1))
+        return centre(features)
 
     def target(self, features: Features, mask: Mask | None, given: Any) -> Moments:
-        """Take the square root of the covariance along."""
+        """Take the factor of the covariance along."""
         mean, covariance = self.statistic(features, mask, given)
-        covariance = _raised(covariance)
-        values, vectors = jnp.linalg.eigh(covariance)
-        half = vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
-        return Moments(mean, covariance, product(half, vectors.T))
+        norm = _norm(mean, covariance, jnp.float32(TINY))
+        return Moments(mean, norm, jnp.linalg.cholesky(_raised(covariance, norm)))
 
     def distance(self, found: tuple[Any, Gram], target: Moments, at: Place) -> Scalar:
         """Measure the squared distance of two Gaussians, divided by the number of channels."""
-        mean, covariance = found[0], _raised(found[1])
-        middle = product(product(target.root, covariance), target.root)
-        spread = jnp.trace(target.covariance) + jnp.trace(covariance) - 2 * trace_sqrt(middle)
-        return (jnp.sum(jnp.square(mean - target.mean)) + spread) / at.channels
+        mean, covariance = found
+        covariance = _raised(covariance, _norm(mean, covariance, FLAT * target.norm))
+        return (squares(mean, target.mean) + bures(covariance, target.factor)) / at.channels
 
 
-def _raised(covariance: Gram) -> Gram:
-    return covariance + EPS * jnp.eye(covariance.shape[-1], dtype=covariance.dtype)
+def _norm(mean: jax.Array, covariance: Gram, least: Scalar) -> Scalar:
+    return jnp.sqrt(jnp.sum(jnp.square(covariance + mean[:, None] * mean[None])) + jnp.square(least))
+
+
+def _raised(covariance: Gram, norm: Scalar) -> Gram:
+    return covariance + EPS * norm * jnp.eye(covariance.shape[-1], dtype=covariance.dtype)

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from nst_jax import ops
@@ -141,6 +141,11 @@ class Network(Value):
             return abs(math.log2(layer.stride / there.stride)), abs(layer.reach - there.reach), -alike
 
         return min(self.layers, key=apart)
+
+    def by_depth(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Sort names of layers by depth, the picture itself first."""
+        order = {layer.name: i for i, layer in enumerate((PICTURE, *self.layers))}
+        return tuple(sorted(names, key=lambda name: order.get(name, -1)))
 
     def least_side(self, names: Sequence[str]) -> int:
         """Give the smallest picture side, in pixels, that leaves each layer at least two positions a side."""

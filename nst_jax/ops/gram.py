@@ -12,8 +12,11 @@ from nst_jax.types import Features, Gram, Mask
 @jax.custom_vjp
 def products(features: Features, mask: Mask | None = None) -> Gram:
     """Compute sum_p m(p) F(p) F(p)^T in float32, F(p) being the c channels at a position: (h, w, c) -> (c, c)."""
-    f = features.reshape(-1, features.shape[-1])
-    g = weighed(features, mask).reshape(f.shape)
+    return _product(features, weighed(features, mask))
+
+
+def _product(f: Features, g: Features) -> Gram:
+    f, g = f.reshape(-1, f.shape[-1]), g.reshape(-1, g.shape[-1])
     return jnp.einsum("mi,mj->ij", f, g, preferred_element_type=jnp.float32, precision=_precision(f))
 
 
@@ -36,13 +39,18 @@ def _backward(saved, g: Gram):
 products.defvjp(_forward, _backward)
 
 
+def total(features: Features, mask: Mask | None = None) -> jax.Array:
+    """Compute sum_p m(p) F(p) in float32: (h, w, c) -> (c,)."""
+    return jnp.sum(weighed(features, mask), (0, 1), dtype=jnp.float32)
+
+
 def _gram_sums(features: Features, mask: Mask | None, given: Any):
     return count(features, mask), products(features, mask)
 
 
 def _gram_finish(sums) -> Gram:
-    m, total = sums
-    return total / m
+    m, second = sums
+    return second / m
 
 
 GRAM = Statistic(_gram_sums, _gram_finish)
@@ -54,9 +62,26 @@ def gram(features: Features) -> Gram:
     return GRAM(features)
 
 
+def _raw_sums(features: Features, mask: Mask | None, given: Any):
+    return count(features, mask), total(features, mask), products(features, mask)
+
+
+def _raw_finish(sums) -> tuple[jax.Array, Gram]:
+    m, first, second = sums
+    return first / m, second / m
+
+
+GRAM_AND_MEAN = Statistic(_raw_sums, _raw_finish)
+"""Mean (c,) and Gram matrix (c, c)."""
+
+
+def _centred(features: Features, given: Any) -> Features:
+    return features.astype(jnp.float32) - given[None, None]
+
+
 def _moment_sums(features: Features, mask: Mask | None, given: Any):
-    x = features.astype(jnp.float32) - given[None, None]
-    return count(features, mask), jnp.sum(weighed(x, mask), (0, 1)), products(x, mask)
+    x = _centred(features, given)
+    return count(features, mask), total(x, mask), products(x, mask)
 
 
 def _moment_finish(sums) -> tuple[jax.Array, Gram]:
@@ -68,3 +93,39 @@ def _moment_finish(sums) -> tuple[jax.Array, Gram]:
 MOMENTS = Statistic(_moment_sums, _moment_finish)
 """Mean (c,) less a fixed centre, and covariance (c, c). The centre (c,) is given, near the mean: sums about 0 would
 lose float32's digits where a channel's mean is far above its deviation."""
+
+
+def _shifted_sums(features: Features, mask: Mask | None, given: Any):
+    return count(features, mask), products(_centred(features, given), mask)
+
+
+SHIFTED_GRAM = Statistic(_shifted_sums, _gram_finish)
+"""(F - a)^T (F - a) / M for a given shift a (c,). -> (c, c)"""
+
+
+def _spread_sums(features: Features, mask: Mask | None, given: Any):
+    x = _centred(features, given)
+    return count(features, mask), total(x, mask), total(jnp.square(x), mask)
+
+
+def _spread_finish(sums) -> tuple[jax.Array, jax.Array]:
+    m, first, second = sums
+    mean = first / m
+    return mean, jnp.maximum(second / m - jnp.square(mean), 0)
+
+
+SPREAD = Statistic(_spread_sums, _spread_finish)
+"""Mean (c,) less a fixed centre, which is given, and variance (c,)."""
+
+
+def _all_sums(features: Features, mask: Mask | None, given: Any):
+    return products(features, mask), _spread_sums(features, mask, given)
+
+
+def _all_finish(sums) -> tuple[Gram, jax.Array, jax.Array]:
+    second, spread = sums
+    return second / spread[0], *_spread_finish(spread)
+
+
+GRAM_AND_SPREAD = Statistic(_all_sums, _all_finish)
+"""Gram matrix (c, c), mean (c,) less a fixed centre, which is given, and variance (c,)."""

@@ -21,7 +21,7 @@ class Statistic(NamedTuple):
             such as sorted values.
     """
 
-    sums: Callable[[Features, Mask | None, Any], Any]
+    sums: Callable[[Any, Mask | None, Any], Any]
     finish: Callable[[Any], Any]
     additive: bool = True
 

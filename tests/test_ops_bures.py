@@ -1,0 +1,50 @@
+"""The Bures distance of two covariances beside singular values in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nst_jax.ops.bures import POLAR, bures, polar
+
+RNG = np.random.default_rng(0)
+
+
+def test_the_polynomials_take_every_singular_value_to_1():
+    x = np.concatenate([np.geomspace(1e-5, 1, 100_000), [1 + 1e-6]])
+    for first, third, fifth in POLAR:
+        x = first * x + third * x**3 + fifth * x**5
+    assert np.abs(x - 1).max() < 5e-7
+
+
+def test_the_orthogonal_factor_is_that_of_singular_values():
+    u, v = (np.linalg.qr(RNG.normal(size=(12, 12)))[0] for _ in range(2))
+    b = u * np.geomspace(1, 1e-4, 12) @ v
+    np.testing.assert_allclose(polar(jnp.asarray(b, jnp.float32)), u @ v, atol=2e-3)
+
+
+def spread(low: float) -> np.ndarray:
+    q = np.linalg.qr(RNG.normal(size=(10, 10)))[0]
+    return 50 * (q * np.geomspace(1, low, 10)) @ q.T
+
+
+@pytest.mark.parametrize("low", [1e-1, 1e-5])
+def test_distance_and_derivative_are_those_in_float64(low):
+    s, t = spread(low), spread(low)
+    factor, own = np.linalg.cholesky(t), np.linalg.cholesky(s)
+    u, values, v = np.linalg.svd(factor.T @ own)
+    want = np.trace(s) + np.trace(t) - 2 * values.sum()
+    slope = np.eye(10) - np.linalg.solve(own.T, (factor @ u @ v).T)
+    found, got = jax.value_and_grad(bures)(jnp.asarray(s, jnp.float32), jnp.asarray(factor, jnp.float32))
+    assert float(found) == pytest.approx(want, rel=1e-5)
+    assert np.linalg.norm(got - (slope + slope.T) / 2) < 1e-3 * np.linalg.norm(slope)
+
+
+def test_it_keeps_its_digits_near_0():
+    s = spread(1e-2)
+    near = s + 1e-3 * np.diag(np.diag(s))
+    factor, own = np.linalg.cholesky(s), np.linalg.cholesky(near)
+    want = np.trace(s) + np.trace(near) - 2 * np.linalg.svd(factor.T @ own, compute_uv=False).sum()
+    assert want < 1e-5 * np.trace(s)
+    found = bures(jnp.asarray(near, jnp.float32), jnp.asarray(factor, jnp.float32))
+    assert float(found) == pytest.approx(want, rel=1e-2)
