@@ -10,8 +10,10 @@ from flax import struct
 
 from nst_jax.arithmetic import in_float32
 from nst_jax.descents import NON_FINITE, RUNNING, STALLED, Point
+from nst_jax.gradients import Terms
 from nst_jax.networks import Encoder
-from nst_jax.problem import Problem, Terms, shown, start, total
+from nst_jax.objective import Objective
+from nst_jax.problem import Problem, shown, start
 from nst_jax.types import Image, Scalar
 
 ENDINGS = {NON_FINITE: "non-finite", STALLED: "stalled"}
@@ -107,14 +109,11 @@ def advance(encoder: Encoder, problem: Problem, state: State, *, length: int) ->
 
 def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Terms]:
     """Evaluate the iterate, keep it if it is the best, and move on; do nothing once past the steps or stopped."""
-    descent, steps, (h, w, _) = problem.descent, problem.steps, problem.init.shape
-
-    def objective(x: Any) -> tuple[Scalar, Terms]:
-        return total(encoder, problem, problem.canvas.draw(x, (h, w)))
-
-    (loss, terms), grad = problem.gradient.value_and_grad(objective, state.x)
+    descent, steps, gradient = problem.descent, problem.steps, problem.gradient
+    objective = Objective(encoder, problem)
+    (loss, terms), grad = gradient.value_and_grad(objective, state.x)
     finite = jnp.isfinite(loss) & jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grad)]).all()
-    at = Point(state.x, loss, grad, state.step, steps, lambda x: objective(x)[0], problem.canvas)
+    at = Point(state.x, loss, grad, state.step, steps, partial(gradient.value, objective), problem.canvas)
     moved, after = descent.update(state.descent, at)
     active = (state.stopped == RUNNING) & (state.step <= steps)
     stopped = descent.ended(after, finite)

@@ -22,6 +22,7 @@ from nst_jax.losses import Loss
 from nst_jax.networks import Encoder, Network, features, fingerprint
 from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
+from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
 from nst_jax.problem import Origin, Problem, Term, place, read
 from nst_jax.recipe import DEFAULT, Precision, Recipe, check, noise, precisions
@@ -332,6 +333,7 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
         )
     if "gradient" in values:
         value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
+        problem.gradient.check(Objective(Encoder({}, network=problem.network), problem))
     if "descent" in values:
         _check_descent(descent, canvas, problem.init)
 

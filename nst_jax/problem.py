@@ -13,15 +13,12 @@ from nst_jax.arithmetic import in_float32
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent
 from nst_jax.errors import UserError
-from nst_jax.gradients import Gradient, Whole
+from nst_jax.gradients import Gradient, Terms, Whole
 from nst_jax.losses import Loss, Place
 from nst_jax.networks import Encoder, Network, summarise
 from nst_jax.ops import FEATURES, Summaries, Summary
 from nst_jax.recipe import Precision, Recipe
 from nst_jax.types import Features, Image, Mask, Scalar
-
-Terms = dict[str, Scalar]
-"""Unweighted losses by term and layer: `content/relu4_2`, `style/relu1_1`, ..., `variation/image`."""
 
 
 @struct.dataclass
@@ -148,7 +145,7 @@ def strong(problem: Problem) -> Problem:
 
 @in_float32()
 def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
-    """Compute every unweighted loss of an image (h, w, 3), layer by layer."""
+    """Compute every unweighted loss of an image (h, w, 3), layer by layer: `content/relu4_2`, `style/relu1_1`, ..."""
     whole: dict[str, None] = {}
     asked: dict[str, Summaries] = {}
     places: dict[tuple[str, str], int] = {}
@@ -200,7 +197,11 @@ def total(encoder: Encoder, problem: Problem, image: Image) -> tuple[Scalar, Ter
     Of the recipe's own terms this is alpha L_content + beta L_style + tv L_tv (Gatys et al. 2015, eq. 7). Beside the
     unweighted losses of each layer there are `total` and, by the name of the term, sum_l w_l distance_l.
     """
-    found = terms(encoder, problem, image)
+    return added(problem, terms(encoder, problem, image))
+
+
+def added(problem: Problem, found: Terms) -> tuple[Scalar, Terms]:
+    """Weigh and add up the losses of terms and layers."""
     loss, sums = jnp.float32(0), {}
     for name, term in problem.terms.items():
         layers = (w * found[f"{name}/{layer}"] for layer, w in term.layer_weights.items())

@@ -1,6 +1,7 @@
 """Gradient strategies as values: how the derivative of the objective comes about."""
 
-from nst_jax.gradients.gradient import Gradient
+from nst_jax.gradients.gradient import Gradient, Objective, Terms, Window
+from nst_jax.gradients.tiles import Tiles
 from nst_jax.gradients.whole import Whole
 
-__all__ = ["Gradient", "Whole"]
+__all__ = ["Gradient", "Objective", "Terms", "Tiles", "Whole", "Window"]

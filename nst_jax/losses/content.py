@@ -18,6 +18,7 @@ class Content(Loss):
     kind: ContentLoss = "half-sum"
 
     statistic = FEATURES
+    positional = True
 
     @property
     def extensive(self) -> bool:  # type: ignore[override]

@@ -37,12 +37,15 @@ class Loss(Value):
     Attributes:
         statistic: how the features of either picture are summed up.
         extensive: the distance is a sum over positions, so it grows with the picture.
+        positional: the distance is a sum of what each position adds by itself, or a mean of it; so it can be taken part
+            by part.
         numbers: numbers of the formula that a sweep can vary, by name, with their values: leaves of the problem. On the
             class, as they are no part of what makes two losses one program.
     """
 
     statistic: Statistic
     extensive: bool = False
+    positional: bool = False
     numbers: Mapping[str, float] = NOTHING
 
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,113 @@
+"""The objective of a problem, as a function of what moves: whole, and as a sum over windows of the picture."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nst_jax.gradients.gradient import Terms, Window
+from nst_jax.networks import Encoder, Layer, summarise
+from nst_jax.networks.network import PICTURE
+from nst_jax.ops import Summary
+from nst_jax.problem import Problem, Term, added, place, total
+from nst_jax.types import Features, Image, Mask, Scalar
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A problem with the network that looks on; see `gradients.gradient.Objective`."""
+
+    encoder: Encoder
+    problem: Problem
+
+    def draw(self, x: Any) -> Image:
+        """Draw the picture (h, w, 3) from x."""
+        h, w, _ = self.problem.init.shape
+        return self.problem.canvas.draw(x, (h, w))
+
+    def total(self, image: Image) -> tuple[Scalar, Terms]:
+        """Give the loss of a picture, and its terms."""
+        return total(self.encoder, self.problem, image)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """List the layers of the network whose features are compared."""
+        names = dict.fromkeys(layer for _, layer, _ in self._deep())
+        return tuple(self.problem.network.layer(name) for name in names)
+
+    def divisible(self) -> str:
+        """Say why the objective is no function of sums over windows; empty where it is."""
+        if self.problem.sides is not None:
+            return "a picture with the margin of a bucket cannot be divided"
+        for name, layer, term in self._deep():
+            if not (term.loss.statistic.additive or term.loss.positional):
+                return f"the loss of '{name}' at {layer}, {term.loss!r}, needs the whole layer at once"
+        return ""
+
+    def part(self, pixels: Image, window: Window) -> dict[str, Any]:
+        """Give by term and layer what the positions that a window owns add up to.
+
+        Of a statistic these are its sums; of a loss that compares position by position its distance there.
+        """
+        asked: dict[str, tuple[Summary, ...]] = {}
+        whole: dict[str, None] = {}
+        for _, layer, term in self._deep():
+            if term.loss.positional:
+                whole[layer] = None
+                continue
+            mask = self._owned(layer, pixels, window, term)
+            sums = term.loss.statistic._replace(finish=_sums)
+            asked[layer] = (*asked.get(layer, ()), Summary(sums, mask, term.given[layer]))
+        encoder = replace(self.encoder, network=self.problem.network)
+        features, made = summarise(encoder, pixels, tuple(whole), asked)
+        left = {layer: list(summaries) for layer, summaries in made.items()}
+        return {
+            f"{name}/{layer}": self._near(features[layer], layer, pixels, window, term)
+            if term.loss.positional
+            else left[layer].pop(0)
+            for name, layer, term in self._deep()
+        }
+
+    def joined(self, image: Image, sums: dict[str, Any]) -> tuple[Scalar, Terms]:
+        """Give the loss of a picture (h, w, 3) whose windows add up to these sums, and its terms."""
+        found = {}
+        for name, term in self.problem.terms.items():
+            for layer in term.targets:
+                key, at = f"{name}/{layer}", place(self.problem.network, layer, image, term.given[layer])
+                if layer == PICTURE.name:
+                    seen = term.loss.statistic(image, term.masks.get(layer), term.given[layer])
+                    found[key] = term.loss.distance(seen, term.targets[layer], at)
+                elif term.loss.positional:
+                    found[key] = sums[key]
+                else:
+                    found[key] = term.loss.distance(term.loss.statistic.finish(sums[key]), term.targets[layer], at)
+        return added(self.problem, found)
+
+    def _deep(self) -> list[tuple[str, str, Term]]:
+        terms = self.problem.terms.items()
+        return [(name, layer, term) for name, term in terms for layer in term.targets if layer != PICTURE.name]
+
+    def _owned(self, layer: str, pixels: Image, window: Window, term: Term) -> Mask:
+        """Say how much each position of a window's layer counts: the term's mask, and 0 for what others own."""
+        at = self.problem.network.layer(layer)
+        (rows, columns), s = at.positions(pixels.shape[:2]), at.stride
+        y, x = window.top + s * jnp.arange(rows), window.left + s * jnp.arange(columns)
+        mine = [(first <= at) & (at < end) for at, (first, end) in ((y, window.rows), (x, window.columns))]
+        owned = (mine[0][:, None] & mine[1][None]).astype(jnp.float32)
+        if layer in term.masks:
+            owned *= jax.lax.dynamic_slice(term.masks[layer], (window.top // s, window.left // s), owned.shape)
+        return owned
+
+    def _near(self, found: Features, layer: str, pixels: Image, window: Window, term: Term) -> Scalar:
+        """Measure a distance over what a window owns; elsewhere the target stands in for what is found."""
+        s = self.problem.network.layer(layer).stride
+        target = jax.lax.dynamic_slice(term.targets[layer], (window.top // s, window.left // s, 0), found.shape)
+        owned = self._owned(layer, pixels, window, term)[..., None] > 0
+        seen = jnp.where(owned, found.astype(jnp.float32), target)
+        return term.loss.distance(
+            seen, target, place(self.problem.network, layer, self.problem.init, term.given[layer])
+        )
+
+
+def _sums(sums: Any) -> Any:
+    return sums
