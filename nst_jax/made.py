@@ -8,7 +8,7 @@ import numpy as np
 from nst_jax import losses, record
 from nst_jax.canvases import Pixels
 from nst_jax.errors import UserError
-from nst_jax.gradients import Whole
+from nst_jax.gradients import Tiles, Whole
 from nst_jax.networks import Encoder
 from nst_jax.posing import arrays
 from nst_jax.problem import Problem
@@ -37,7 +37,9 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
     recipe = _with_start(recipe, problem, own)
     if problem.canvas != Pixels():
         own["canvas"] = repr(problem.canvas)
-    if problem.gradient != Whole():
+    if type(problem.gradient) in (Whole, Tiles):
+        recipe = replace(recipe, tile=getattr(problem.gradient, "side", 0))
+    else:
         own["gradient"] = repr(problem.gradient)
     if not _same(arrays(problem), problem.origin.arrays):
         own["problem"] = "changed after it was posed"

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import descents, images, losses, value
+from nst_jax import descents, gradients, images, losses, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import Descent, Point
 from nst_jax.errors import UserError
-from nst_jax.gradients import Gradient, Whole
+from nst_jax.gradients import Gradient
 from nst_jax.losses import Loss
 from nst_jax.networks import Encoder, Network, features, fingerprint
 from nst_jax.networks.network import PICTURE
@@ -168,7 +168,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         descent=descent,
         sides=sides,
         canvas=canvas,
-        gradient=values.get("gradient", Whole()),
+        gradient=values.get("gradient", gradients.chosen(recipe)),
         network=network,
         fingerprint=fingerprint(encoder),
         precision=recipe.precision,
@@ -333,7 +333,7 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
         )
     if "gradient" in values:
         value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
-        problem.gradient.check(Objective(Encoder({}, network=problem.network), problem))
+    problem.gradient.check(Objective(Encoder({}, network=problem.network), problem))
     if "descent" in values:
         _check_descent(descent, canvas, problem.init)
 

@@ -12,11 +12,10 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "backend", "value", "recipe", "axis",
-    "presets",
-    "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents",
-    "gradients", "problem", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch",
-    "cache", "runs", "pages", "cli",
+    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "backend", "value", "recipe",
+    "axis", "presets", "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics",
+    "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units", "compiler",
+    "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
@@ -31,7 +30,7 @@ INSIDE = {
     ],
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
-    "gradients": ["gradient", "whole"],
+    "gradients": ["gradient", "whole", "tiles"],
     "batch": [
         "sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "seals", "store", "run", "solving",
     ],

@@ -9,6 +9,7 @@ from nst_jax.batch.encoders import Encoders, gathered
 from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
 from nst_jax.errors import UserError
+from nst_jax.gradients import Tiles
 from nst_jax.networks import Encoder
 from nst_jax.problem import Problem
 
@@ -89,9 +90,10 @@ def _too_large(problem: Problem, need: int) -> str:
     h, w, _ = problem.init.shape
     free = memory.free_bytes()
     side = int(0.95 * max(h, w) * (free / need) ** 0.5)
+    less = "--remat" if isinstance(problem.gradient, Tiles) else "--tile 512, --remat"
     return (
-        f"one picture of {w}x{h} needs {need / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: use a --size of at "
-        f"most {side}, --remat or --precision bfloat16"
+        f"one picture of {w}x{h} needs {need / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: use {less}, "
+        f"--precision bfloat16, or a --size of at most {side}"
     )
 
 

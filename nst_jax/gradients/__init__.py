@@ -3,5 +3,11 @@
 from nst_jax.gradients.gradient import Gradient, Objective, Terms, Window
 from nst_jax.gradients.tiles import Tiles
 from nst_jax.gradients.whole import Whole
+from nst_jax.recipe import Recipe
 
-__all__ = ["Gradient", "Objective", "Terms", "Tiles", "Whole", "Window"]
+__all__ = ["Gradient", "Objective", "Terms", "Tiles", "Whole", "Window", "chosen"]
+
+
+def chosen(recipe: Recipe) -> Gradient:
+    """Give the strategy that a recipe names."""
+    return Tiles(recipe.tile) if recipe.tile else Whole()

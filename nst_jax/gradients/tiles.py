@@ -92,8 +92,8 @@ class Span:
 def spans(side: int, tile: int, halo: int, align: int) -> list[Span]:
     """Divide a side into tiles of `tile` pixels, rounded up to `align`, each with `halo` more around it.
 
-    All windows begin on multiples of `align`. Between the first and the last they have one length; the last ends with
-    the side, whose length may be odd. Where one window would see nearly all, it is the side itself.
+    All windows begin on multiples of `align` and have one length, save for those that end with the side, which may be
+    odd. Where one window would see nearly all, it is the side itself.
     """
     tile = math.ceil(tile / align) * align
     if side <= tile + halo:
@@ -103,13 +103,14 @@ def spans(side: int, tile: int, halo: int, align: int) -> list[Span]:
         firsts = firsts[:-1]
     found = []
     for first in firsts:
-        last = first == firsts[-1]
-        end = side if last else first + tile
-        length = tile + (halo if len(firsts) == 2 else 2 * halo)
         start = max(0, first - halo)
-        if last or start + length >= side:
+        length = tile + (halo if len(firsts) == 2 else 2 * halo)
+        if first == firsts[-1]:
+            length = side - start
+        elif start + length > side:  # tiles smaller than what is around them
             start = max(0, (side - length) // align * align)
             length = side - start
+        end = side if first == firsts[-1] else first + tile
         found.append(Span(start, length, first, end))
     return found
 

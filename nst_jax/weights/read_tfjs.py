@@ -51,7 +51,9 @@ def read_tfjs(path: Path) -> Iterator[Found]:
     config = layer_configs(topology)
     epsilon = {name: float(c["epsilon"]) for name, c in config.items() if isinstance(c.get("epsilon"), int | float)}
     tensors = [tensor for group in held["weightsManifest"] for tensor in _group(group, path)]
-    yield Found(tensors, "TensorFlow.js layers model", KERAS, epsilon={"": EPSILON, **epsilon}, config=config)
+    files = tuple(path.parent / name for group in held["weightsManifest"] for name in group["paths"])
+    epsilon = {"": EPSILON, **epsilon}
+    yield Found(tensors, "TensorFlow.js layers model", KERAS, epsilon=epsilon, config=config, files=files)
 
 
 def _group(group: Any, path: Path) -> Iterator[Tensor]:

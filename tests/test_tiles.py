@@ -1,0 +1,135 @@
+"""The gradient by tiles is the gradient of the whole picture."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import TINY_CHANNELS
+
+import nst_jax
+from nst_jax.errors import UserError
+from nst_jax.gradients import Tiles, Whole
+from nst_jax.gradients.tiles import spans
+from nst_jax.networks import VGG, VGGS, Encoder, Preprocessing
+from nst_jax.objective import Objective
+from nst_jax.recipe import Recipe
+
+RNG = np.random.default_rng(11)
+RECIPE = Recipe(beta=1e3, tv=0.5, style_layers=("relu1_1", "relu2_1", "relu3_1"), content_layers=("relu3_1",))
+
+
+def narrow(name: str, **settings) -> Encoder:
+    network = VGG(name, VGGS[name].blocks, TINY_CHANNELS, **settings)
+    params = {
+        key: {part: RNG.normal(0, 0.3, shape).astype(np.float32) for part, shape in shapes.items()}
+        for key, shapes in network.param_shapes().items()
+    }
+    return Encoder(params=params, network=network, preprocessing=Preprocessing(range=2.0, mean=(1.0, 0.9, 1.1)))
+
+
+def posed(encoder: Encoder, size: tuple[int, int], recipe: Recipe, **values):
+    network = encoder.network
+    recipe = replace(recipe, padding=network.padding, pooling=network.pooling)
+    content, style = (RNG.random((*shape, 3), np.float32) for shape in (size, (50, 61)))
+    return nst_jax.pose(encoder, content, style, recipe=recipe, **values)
+
+
+def gradients(encoder, problem, strategy, x):
+    objective = Objective(encoder, problem)
+    (loss, terms), grad = jax.jit(lambda x: strategy.value_and_grad(objective, x))(x)
+    return loss, terms, grad
+
+
+def assert_equal(encoder, problem, side):
+    x = jax.tree.map(lambda a: a + 0.1 * RNG.random(a.shape, np.float32), problem.canvas.encode(problem.init))
+    (loss, terms, grad), (tiled, tiled_terms, tiled_grad) = (
+        gradients(encoder, problem, strategy, x) for strategy in (Whole(), Tiles(side))
+    )
+    np.testing.assert_allclose(tiled, loss, rtol=1e-5)
+    for name, value in terms.items():
+        np.testing.assert_allclose(tiled_terms[name], value, rtol=1e-4, err_msg=name)
+    for a, b in zip(jax.tree.leaves(tiled_grad), jax.tree.leaves(grad), strict=True):
+        assert float(jnp.linalg.norm(a - b) / jnp.linalg.norm(b)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "size", "side"),
+    [
+        ("vgg16", {"padding": "reflect"}, (97, 131), 32),
+        ("vgg19", {"padding": "replicate", "pooling": "avg"}, (83, 150), 48),
+        ("vgg13", {}, (33, 121), 30),
+    ],
+)
+def test_tiles_give_the_gradient_of_the_whole(name, settings, size, side):
+    encoder = narrow(name, **settings)
+    assert_equal(encoder, posed(encoder, size, RECIPE), side)
+
+
+def test_deep_layers_have_their_whole_reach():
+    encoder = narrow("vgg16")
+    recipe = replace(RECIPE, style_layers=("relu1_1", "relu5_1"), content_layers=("relu4_2",), layer_weights=(0.0, 1.0))
+    assert_equal(encoder, posed(encoder, (240, 176), recipe), 64)
+
+
+def test_masks_and_other_losses_of_sums_are_taken_by_tiles():
+    encoder = narrow("vgg11")
+    problem = posed(encoder, (70, 90), replace(RECIPE, style_loss="w2"))
+    style = problem.terms["style"]
+    masks = {layer: jnp.asarray(RNG.random(shape, np.float32)) for layer, shape in (("relu1_1", (70, 90)),)}
+    problem = replace(problem, terms={**problem.terms, "style": replace(style, masks=masks)})
+    assert_equal(encoder, problem, 32)
+
+
+@pytest.mark.parametrize("side", [1, 15, 16, 63, 64, 65, 200, 1023, 1024, 1025, 5000])
+@pytest.mark.parametrize("tile", [16, 100, 512])
+def test_each_pixel_belongs_to_one_window_that_sees_what_is_around(side, tile):
+    halo, align = 64, 16
+    found = spans(side, tile, halo, align)
+    assert [span.first for span in found] == [0, *(span.end for span in found[:-1])]
+    assert found[-1].end == side
+    for span in found:
+        assert span.start % align == 0
+        assert 0 <= span.start <= span.first < span.end <= span.start + span.length <= side
+        assert span.start == 0 or span.first - span.start >= halo
+        assert span.start + span.length == side or span.start + span.length - span.end >= halo
+    assert len({span.length for span in found}) <= 3
+
+
+def test_windows_cover_little_more_than_the_picture():
+    for side in (1024, 2048, 6048):
+        area = sum(span.length for span in spans(side, 512, 64, 16)) ** 2 / side**2
+        assert area <= 1.6
+
+
+def test_a_solve_by_tiles_ends_where_the_whole_does():
+    encoder = narrow("vgg11")
+    recipe = replace(RECIPE, steps=20)
+    problem = posed(encoder, (64, 48), recipe)
+    whole, tiled = (
+        nst_jax.solve(encoder, problem, gradient=strategy).history["total"][-1] for strategy in (Whole(), Tiles(16))
+    )
+    np.testing.assert_allclose(tiled, whole, rtol=5e-3)
+
+
+def test_the_recipe_names_the_side_and_the_record_keeps_it():
+    encoder = narrow("vgg11")
+    problem = posed(encoder, (40, 40), replace(RECIPE, tile=24, steps=1))
+    assert problem.gradient == Tiles(24)
+    assert nst_jax.solve(encoder, problem).record["recipe"]["tile"] == 24
+
+
+class Wide(nst_jax.Loss):
+    statistic = nst_jax.ops.FEATURES
+
+    def distance(self, found, target, at):
+        return jnp.max(jnp.abs(found - target))
+
+
+def test_what_needs_a_whole_layer_is_refused():
+    encoder = narrow("vgg11")
+    with pytest.raises(UserError, match=r"tile is 24: the loss of 'style' at relu1_1, .*needs the whole layer"):
+        posed(encoder, (40, 40), replace(RECIPE, tile=24), style_loss=Wide())
+    with pytest.raises(UserError, match="margin of a bucket"):
+        posed(encoder, (40, 40), replace(RECIPE, tile=24, bucket=16))
