@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nst_jax.gradients.gradient import Terms, Window
+from nst_jax.gradients import Terms, Window
+from nst_jax.losses import Place
 from nst_jax.networks import Encoder, Layer, summarise
 from nst_jax.networks.network import PICTURE
 from nst_jax.ops import Summary
@@ -40,6 +41,8 @@ class Objective:
         if self.problem.sides is not None:
             return "a picture with the margin of a bucket cannot be divided"
         for name, layer, term in self._deep():
+            if term.loss.reads(layer, self.problem.network.by_depth(term.targets)) != (layer,):
+                return f"the loss of '{name}', {term.loss!r}, compares several layers at once"
             if not (term.loss.statistic.additive or term.loss.positional):
                 return f"the loss of '{name}' at {layer}, {term.loss!r}, needs the whole layer at once"
         return ""
@@ -73,7 +76,7 @@ class Objective:
         found = {}
         for name, term in self.problem.terms.items():
             for layer in term.targets:
-                key, at = f"{name}/{layer}", place(self.problem.network, layer, image, term.given[layer])
+                key, at = f"{name}/{layer}", self._place(layer, term)
                 if layer == PICTURE.name:
                     seen = term.loss.statistic(image, term.masks.get(layer), term.given[layer])
                     found[key] = term.loss.distance(seen, term.targets[layer], at)
@@ -104,9 +107,10 @@ class Objective:
         target = jax.lax.dynamic_slice(term.targets[layer], (window.top // s, window.left // s, 0), found.shape)
         owned = self._owned(layer, pixels, window, term)[..., None] > 0
         seen = jnp.where(owned, found.astype(jnp.float32), target)
-        return term.loss.distance(
-            seen, target, place(self.problem.network, layer, self.problem.init, term.given[layer])
-        )
+        return term.loss.distance(seen, target, self._place(layer, term))
+
+    def _place(self, layer: str, term: Term) -> Place:
+        return place(self.problem.network, layer, self.problem.init, term.given[layer], term.numbers)
 
 
 def _sums(sums: Any) -> Any:
