@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import descents, gradients, images, losses, value
+from nst_jax import colour, descents, gradients, images, losses, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import Canvas, Pixels
@@ -151,12 +151,15 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     names = tuple(dict.fromkeys(layer for compare in compared.values() for layer in compare.layers))
     for what, image in (("content", content), ("style", style)):
         _check_image(what, image, network, names)
+    content, style, chroma = colour.prepared(content, style, recipe.colour)
+    init = init if init is None or chroma is None else colour.luminance(init)
     content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
     base, fraction = _starting_point(recipe.init, content, style, init)
     sides = None
     if recipe.bucket > 1:  # also where there is nothing to pad: the lanes of a bucket have one structure
         sides = np.array(content.shape[:2], np.int32)
         content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
+        chroma = None if chroma is None else images.pad(chroma, recipe.bucket)
     canvas = values.get("canvas", Pixels())
     descent = _typed(values.get("descent", descents.chosen(recipe)))
     problem = Problem(
@@ -167,6 +170,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         terms=_terms(encoder, compared, {"content": content, "style": style}, at.share),
         descent=descent,
         sides=sides,
+        chroma=None if chroma is None else np.asarray(chroma, np.float32),
         canvas=canvas,
         gradient=values.get("gradient", gradients.chosen(recipe)),
         network=network,
@@ -200,7 +204,7 @@ def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
     """List the leaves of a problem that are no numbers."""
-    return tuple(x for x in jax.tree.leaves((problem.init, problem.terms, problem.sides)) if np.ndim(x))
+    return tuple(x for x in jax.tree.leaves((problem.init, problem.terms, problem.sides, problem.chroma)) if np.ndim(x))
 
 
 def changed(problem: Problem, changes: Changes) -> Problem:

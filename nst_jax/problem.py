@@ -11,6 +11,7 @@ from flax import struct
 
 from nst_jax.arithmetic import in_float32
 from nst_jax.canvases import Canvas, Pixels
+from nst_jax.colour import with_chroma
 from nst_jax.descents import Descent
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient, Terms, Whole
@@ -83,6 +84,7 @@ class Problem:
         terms: the objective, by name.
         descent: the optimizer; its numbers are leaves.
         sides: (height, width) of the picture, which the recipe's `bucket` made `init` larger than; none without one.
+        chroma: picture (h, w, 3) whose colours the result takes, where the recipe's `colour` paints luminance alone.
         canvas: what moves.
         gradient: how the derivative comes about.
         network: the table of layers, with the pooling and padding of this problem.
@@ -98,6 +100,7 @@ class Problem:
     terms: dict[str, Term]
     descent: Descent
     sides: np.ndarray | None = None
+    chroma: np.ndarray | None = None
     canvas: Canvas = struct.field(pytree_node=False, default=Pixels())
     gradient: Gradient = struct.field(pytree_node=False, default=Whole())
     network: Network = struct.field(pytree_node=False, kw_only=True)
@@ -120,11 +123,17 @@ def start(problem: Problem) -> Image:
 
 
 def shown(problem: Problem, image: Image | np.ndarray) -> Any:
-    """Cut the margin that the recipe's `bucket` added off an image (H, W, 3): (h, w, 3)."""
-    if problem.sides is None:
-        return image
-    height, width = np.asarray(problem.sides)
-    return image[:height, :width]
+    """Make of an image (H, W, 3) that was painted the picture (h, w, 3) that is shown.
+
+    The margin that the recipe's `bucket` added is cut off; where luminance alone was painted, chroma is put back.
+    """
+
+    def cut(picture: Any) -> Any:
+        return picture if problem.sides is None else picture[: int(problem.sides[0]), : int(problem.sides[1])]
+
+    return (
+        cut(image) if problem.chroma is None else with_chroma(np.asarray(cut(image)), np.asarray(cut(problem.chroma)))
+    )
 
 
 def strong(problem: Problem) -> Problem:

@@ -20,6 +20,7 @@ StyleLoss = Literal[
     "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
     "mmd-gauss", "shifted", "cross-layer", "long-range",
 ]  # fmt: skip
+Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
@@ -94,6 +95,10 @@ class Recipe:
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     style_size: Side = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
+    colour: Colour = "none"
+    """Whose colours the result has: the style's (none), or the content's, by painting luminance alone
+    (keep-luminance), by giving the style its mean and covariance first (match-mk, match-cholesky, match-root), its
+    distribution (histogram), or the mean and deviation of its cone responses (reinhard)."""
     resample: Resample = "lanczos"
     """Filter that brings pictures to their sizes; those called plain do not widen with the reduction."""
     rounding: Rounding = "nearest"

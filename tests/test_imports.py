@@ -13,7 +13,7 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "backend", "value", "recipe",
-    "axis", "presets", "settings", "images", "ops", "networks", "weights", "losses", "pixels", "metrics",
+    "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses", "pixels", "metrics",
     "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units", "compiler",
     "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip

@@ -96,7 +96,7 @@ def poser(
     compared = objective(recipe, values)
     of_style = {name for name, compare in compared.items() if compare.picture == "style"}
     by_content: dict[tuple[int, tuple[int, int]], Problem] = {}
-    by_style: dict[tuple[int, tuple[int, int]], Problem] = {}
+    by_style: dict[tuple[int, tuple[int, int], int], Problem] = {}
 
     def posed(i: int, j: int) -> tuple[Problem, ...]:
         (h, w, _), (style_h, style_w, _) = np.shape(pictures.contents[i]), np.shape(pictures.styles[j])
@@ -104,12 +104,13 @@ def poser(
 
     def at(i: int, j: int, scale: Scale) -> Problem:
         inputs = pictures.named(i, j)
-        kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style))
+        of_pair = i if recipe.colour != "none" else -1  # the style's colours, too, can depend on both pictures
+        kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style, of_pair))
         if kept and first and recipe.init != "style":
             return _joined(kept, first, kept, of_style, inputs)
         pair = Pair(pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None)
         new = pose_at(encoder, pair, recipe, scale, values)
-        first = by_style.setdefault((j, scale.style), new)
+        first = by_style.setdefault((j, scale.style, of_pair), new)
         kept = by_content.setdefault((i, scale.content), new)
         # Only the starting image can depend on both pictures.
         return _joined(kept, first, new if recipe.init == "style" else kept, of_style, inputs)
