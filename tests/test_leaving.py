@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -186,7 +187,7 @@ def test_no_work_depends_on_being_able_to_print(place, monkeypatch, command, wha
     assert Path(output).exists()
 
 
-PRINT = "from nst_jax.cli.streams import *; steady(); import sys\n"
+PRINT = "from nst_jax.cli.streams import *; from nst_jax.printing import *; steady(); import sys\n"
 SHELLS: dict[str, tuple[str, str, int]] = {
     "stdout closed": ("say('a'); tell('b'); open('f', 'w').write('c')", ">&-", 0),
     "stderr closed": ("say('a'); tell('b'); open('f', 'w').write('c')", "2>&-", 0),
@@ -229,6 +230,48 @@ def test_a_line_a_minute(monkeypatch, capsys) -> None:
     with minutes.Minutes(lambda: "at step 3", on=False):
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_a_picture_says_where_it_stands_once_a_minute(place, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(minutes, "EVERY", 0.01)
+    slowly = road.advance_chunk
+
+    def slow(*args, **kwargs):
+        for at in slowly(*args, **kwargs):
+            yield at
+            time.sleep(0.05)
+
+    monkeypatch.setattr(road, "advance_chunk", slow)
+    argv, _ = COMMANDS["stylize"]
+    assert main(argv) == 0
+    said = capsys.readouterr().err
+    assert "compiling\n" in said
+    assert "nan" not in said
+    assert re.search(r"^step 3 of 6, .* it/s, total \S+ content \S+ style \S+$", said, re.MULTILINE)
+    assert main(COMMANDS["sweep"][0]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"^0 of 2 lanes are done, lanes 0 to 1 at step \d of 6$", said, re.MULTILINE)
+    assert main([*argv, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_without_a_picture_leaves_nothing_half_done(place, monkeypatch, capsys, signum) -> None:
+    def exits(code: int) -> None:
+        raise SystemExit(code)
+
+    def signalled(file, *_) -> None:
+        os.kill(os.getpid(), signum)
+
+    monkeypatch.setattr(os, "_exit", exits)  # nothing is torn down: a compiled program may be running
+    monkeypatch.setattr("nst_jax.weights.store._image", lambda _: b"x")
+    monkeypatch.setattr(os, "replace", signalled)
+    with pytest.raises(SystemExit) as left:
+        main(["weights", "normalize", "narrow.h5", "out.h5", "--images", ".", "--size", "32"])
+    assert left.value.code == SIGNALS[signum]
+    assert "interrupted" in capsys.readouterr().err
+    assert not Path("out.h5").exists()
+    assert not list(place.glob(".nst_jax-*"))
 
 
 def test_off_a_terminal_each_lane_is_a_line_and_quiet_is_quiet(place, capsys) -> None:
