@@ -69,10 +69,15 @@ COMMANDS = {
     "sweep": (["sweep", *PAIR, *QUICK, "--beta", "1,10", "--no-metrics", "-o", "run"], "run/manifest.json"),
     "batch": (["batch", *PAIR, "--styles", "style.png", *QUICK, "--no-metrics", "-o", "all"], "all/manifest.json"),
 }
-CASES = [("stylize", s) for s in SIGNALS] + [(c, s) for c in COMMANDS for s in (signal.SIGTERM,) if c != "stylize"]
+QUICKLY = [("stylize", signal.SIGTERM), ("rerun", signal.SIGTERM), ("sweep", signal.SIGHUP)]
+CASES = [
+    pytest.param(command, signum, marks=[] if (command, signum) in QUICKLY else pytest.mark.slow)
+    for command in COMMANDS
+    for signum in SIGNALS
+]
 
 
-@pytest.mark.parametrize(("command", "signum"), [*CASES, ("sweep", signal.SIGHUP)])
+@pytest.mark.parametrize(("command", "signum"), CASES)
 def test_every_signal_that_ends_a_process_is_a_request(place, monkeypatch, capsys, command, signum) -> None:
     argv, output = COMMANDS[command]
     if command == "rerun":
@@ -175,8 +180,14 @@ def nobody(monkeypatch, what: str) -> None:
         monkeypatch.setattr(sys, name, None if what == "closed" else Broken())
 
 
-@pytest.mark.parametrize("what", ["closed", "broken"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        pytest.param(c, w, marks=[] if (c, w) in [("stylize", "closed"), ("sweep", "broken")] else pytest.mark.slow)
+        for c in COMMANDS
+        for w in ("closed", "broken")
+    ],
+)
 def test_no_work_depends_on_being_able_to_print(place, monkeypatch, command, what) -> None:
     argv, output = COMMANDS[command]
     assert command != "rerun" or main(["stylize", *PAIR, *QUICK, "-o", "made.png"]) == 0

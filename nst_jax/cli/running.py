@@ -66,7 +66,10 @@ class Running:
         if not self.dry_run:
             check_output(self.out / "manifest.json", inputs, folders=True)
         with interrupt.requested() as asked:
-            self._join(asked)
+            try:
+                self._join(asked)
+            except KeyboardInterrupt as stop:
+                raise interrupt.Stopped(asked.signum) from stop
             asked.listen()  # again: several processes of jax have a handler of their own for SIGTERM
             return self._make(spec, asked)
 
