@@ -420,6 +420,18 @@ def test_the_command_line_has_the_recipes_defaults(folder):
     assert parsed.recipe == DEFAULT
 
 
+def test_the_version_is_told_and_the_types_are_marked(folder):
+    for flag in ("--version", "-V"):
+        assert run(flag) == (0, f"nst-jax {nst_jax.__version__}\n", "")
+    assert Path(nst_jax.__file__).with_name("py.typed").exists()
+
+
+def test_a_picture_whose_name_looks_like_an_option_is_hinted_at(folder):
+    (folder / "content.png").rename("-c.png")
+    code, _, err = run("stylize", "-c.png", "style.png", "-o", "out.png")
+    assert (code, "a file of that name is ./-c.png" in err, len(err.splitlines())) == (2, True, 1)
+
+
 def test_no_command_is_explained(folder):
     code, _, err = run()
     assert code == 2

@@ -12,10 +12,10 @@ import nst_jax
 
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
-    "errors", "temporary", "files", "plain", "packaged", "types", "arithmetic", "backend", "value", "recipe",
-    "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses", "pixels", "metrics",
-    "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units", "compiler",
-    "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
+    "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
+    "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses", "pixels",
+    "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
+    "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],

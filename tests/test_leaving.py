@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,10 +69,15 @@ COMMANDS = {
     "sweep": (["sweep", *PAIR, *QUICK, "--beta", "1,10", "--no-metrics", "-o", "run"], "run/manifest.json"),
     "batch": (["batch", *PAIR, "--styles", "style.png", *QUICK, "--no-metrics", "-o", "all"], "all/manifest.json"),
 }
-CASES = [("stylize", s) for s in SIGNALS] + [(c, s) for c in COMMANDS for s in (signal.SIGTERM,) if c != "stylize"]
+QUICKLY = [("stylize", signal.SIGTERM), ("rerun", signal.SIGTERM), ("sweep", signal.SIGHUP)]
+CASES = [
+    pytest.param(command, signum, marks=[] if (command, signum) in QUICKLY else pytest.mark.slow)
+    for command in COMMANDS
+    for signum in SIGNALS
+]
 
 
-@pytest.mark.parametrize(("command", "signum"), [*CASES, ("sweep", signal.SIGHUP)])
+@pytest.mark.parametrize(("command", "signum"), CASES)
 def test_every_signal_that_ends_a_process_is_a_request(place, monkeypatch, capsys, command, signum) -> None:
     argv, output = COMMANDS[command]
     if command == "rerun":
@@ -174,8 +180,14 @@ def nobody(monkeypatch, what: str) -> None:
         monkeypatch.setattr(sys, name, None if what == "closed" else Broken())
 
 
-@pytest.mark.parametrize("what", ["closed", "broken"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        pytest.param(c, w, marks=[] if (c, w) in [("stylize", "closed"), ("sweep", "broken")] else pytest.mark.slow)
+        for c in COMMANDS
+        for w in ("closed", "broken")
+    ],
+)
 def test_no_work_depends_on_being_able_to_print(place, monkeypatch, command, what) -> None:
     argv, output = COMMANDS[command]
     assert command != "rerun" or main(["stylize", *PAIR, *QUICK, "-o", "made.png"]) == 0
@@ -186,7 +198,7 @@ def test_no_work_depends_on_being_able_to_print(place, monkeypatch, command, wha
     assert Path(output).exists()
 
 
-PRINT = "from nst_jax.cli.streams import *; steady(); import sys\n"
+PRINT = "from nst_jax.cli.streams import *; from nst_jax.printing import *; steady(); import sys\n"
 SHELLS: dict[str, tuple[str, str, int]] = {
     "stdout closed": ("say('a'); tell('b'); open('f', 'w').write('c')", ">&-", 0),
     "stderr closed": ("say('a'); tell('b'); open('f', 'w').write('c')", "2>&-", 0),
@@ -229,6 +241,48 @@ def test_a_line_a_minute(monkeypatch, capsys) -> None:
     with minutes.Minutes(lambda: "at step 3", on=False):
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_a_picture_says_where_it_stands_once_a_minute(place, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(minutes, "EVERY", 0.01)
+    slowly = road.advance_chunk
+
+    def slow(*args, **kwargs):
+        for at in slowly(*args, **kwargs):
+            yield at
+            time.sleep(0.05)
+
+    monkeypatch.setattr(road, "advance_chunk", slow)
+    argv, _ = COMMANDS["stylize"]
+    assert main(argv) == 0
+    said = capsys.readouterr().err
+    assert "compiling\n" in said
+    assert "nan" not in said
+    assert re.search(r"^step 3 of 6, .* it/s, total \S+ content \S+ style \S+$", said, re.MULTILINE)
+    assert main(COMMANDS["sweep"][0]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"^0 of 2 lanes are done, lanes 0 to 1 at step \d of 6$", said, re.MULTILINE)
+    assert main([*argv, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_without_a_picture_leaves_nothing_half_done(place, monkeypatch, capsys, signum) -> None:
+    def exits(code: int) -> None:
+        raise SystemExit(code)
+
+    def signalled(file, *_) -> None:
+        os.kill(os.getpid(), signum)
+
+    monkeypatch.setattr(os, "_exit", exits)  # nothing is torn down: a compiled program may be running
+    monkeypatch.setattr("nst_jax.weights.store._image", lambda _: b"x")
+    monkeypatch.setattr(os, "replace", signalled)
+    with pytest.raises(SystemExit) as left:
+        main(["weights", "normalize", "narrow.h5", "out.h5", "--images", ".", "--size", "32"])
+    assert left.value.code == SIGNALS[signum]
+    assert "interrupted" in capsys.readouterr().err
+    assert not Path("out.h5").exists()
+    assert not list(place.glob(".nst_jax-*"))
 
 
 def test_off_a_terminal_each_lane_is_a_line_and_quiet_is_quiet(place, capsys) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,11 @@ NAMES = {
     "dots": b"a..b..",
     "spaces": b"  a  ",
 }
+
+
+def some(*kinds: str) -> list[Any]:
+    """Give every kind of name; those that are not listed only where there is time."""
+    return [kind if kind in kinds else pytest.param(kind, marks=pytest.mark.slow) for kind in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +129,7 @@ def test_the_command_of_every_lane_names_its_picture(place) -> None:
     assert {word for word in told if word.startswith(b"in/")} == {b"in/" + name + b".png" for name in NAMES.values()}
 
 
-@pytest.mark.parametrize("what", ["latin-1", "line ends", "escape codes", "a dash", "letters beyond", "255 bytes"])
+@pytest.mark.parametrize("what", some("latin-1", "255 bytes"))
 def test_a_picture_of_any_name_is_made_and_made_again(place, tmp_path, capsys, what) -> None:
     name = named(what)
     style, init, output, again = (tmp_path / folder / name for folder in ("style", "init", "out", "again"))
@@ -144,7 +150,7 @@ def test_a_picture_of_any_name_is_made_and_made_again(place, tmp_path, capsys, w
     assert len(list(output.parent.iterdir())) == 2
 
 
-@pytest.mark.parametrize("what", NAMES)
+@pytest.mark.parametrize("what", some("latin-1", "escape codes", "two dashes", "255 bytes"))
 def test_what_is_refused_is_one_line_for_every_name(place, tmp_path, monkeypatch, capsys, what) -> None:
     monkeypatch.chdir(tmp_path)
     name, weights = named(what), named(what, ".h5")
@@ -182,7 +188,7 @@ def test_what_is_refused_is_one_line_for_every_name(place, tmp_path, monkeypatch
         assert len(said.err) < 1500
 
 
-@pytest.mark.parametrize("what", ["latin-1", "escape codes", "255 bytes"])
+@pytest.mark.parametrize("what", some("latin-1"))
 def test_weights_of_any_name_are_converted_listed_and_normalized(place, tmp_path, monkeypatch, capsys, what) -> None:
     from weights_files import params_of, safetensors
 
@@ -223,7 +229,9 @@ def test_labels_print() -> None:
     assert labels(["a\x07", "b"]) == (r"a\x07", "b")
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(e, marks=pytest.mark.slow) for e in ("latin-1", "utf-8"))]
+)
 def test_printing_never_fails_in_any_encoding(place, encoding) -> None:
     environment = {"LC_ALL": "C", "PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[1])}
     code = "from nst_jax.__main__ import start; start()"

@@ -4,9 +4,11 @@ import csv
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import jax
 import numpy as np
@@ -38,7 +40,7 @@ from nst_jax.networks import Encoder
 from nst_jax.pages import write
 from nst_jax.pages.folder import read as read_run
 from nst_jax.recipe import Recipe
-from nst_jax.runs import animate, manifest, ready, work
+from nst_jax.runs import animate, manifest, publish, ready, work
 from nst_jax.runs.spec import Spec, command, lanes
 from nst_jax.settings import applied, chosen
 
@@ -226,6 +228,57 @@ def test_a_kill_between_the_pictures_of_a_chunk_loses_nothing(spec, tmp_path, mo
     monkeypatch.setattr(work, "finish_lane", real)
     make(spec, out)
     assert_same(out, tmp_path / "whole/run")
+
+
+def test_the_page_and_the_tables_show_lanes_as_they_finish(spec, tmp_path, monkeypatch, make) -> None:
+    out, drawn, seen = tmp_path / "run", [], []
+    real = publish.Publisher.write
+    monkeypatch.setattr(
+        publish.Publisher, "write", lambda self, found: drawn.append(sorted(found)) or real(self, found)
+    )
+    short = replace(spec, recipe=replace(RECIPE, steps=2))  # one piece a chunk
+
+    def look(chunk, *_) -> None:
+        for _ in range(200):  # what is shown of a chunk is written beside the next one
+            if len(drawn) >= min(1, chunk.lanes[0]) and (not chunk.lanes[0] or (out / "index.html").exists()):
+                break
+            time.sleep(0.05)
+        seen.append([row["lane"] for row in rows(out / "summary.csv")] if (out / "summary.csv").exists() else [])
+
+    make(short, out, lanes=1, show=look)
+    assert seen[:2] == [[], ["0"]]
+    assert drawn == [[0], [0, 1, 2]]  # the second is too soon after the first
+    assert len(read_run(out).summary) == 3
+
+
+def test_what_is_shown_takes_a_small_part_of_the_time(tmp_path, monkeypatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(publish.time, "perf_counter", lambda: clock[0])
+    kept, shown = {}, []
+    ready = Mock(process=0, processes=1, lanes=range(1000))
+    publisher = publish.Publisher(ready, tmp_path, Mock(), lambda _: None, kept)
+
+    def write(finished) -> None:
+        shown.append(len(finished))
+        clock[0] += 0.01 * len(finished)
+
+    monkeypatch.setattr(publisher, "write", write)
+    for done in range(1, 1001):
+        clock[0] += 1.0
+        kept[done - 1] = Mock()
+        publisher.between()
+    assert sum(0.01 * n for n in shown) <= 0.05 * clock[0] + 0.01 * 1000
+    assert 5 <= len(shown) <= 60
+
+
+def test_a_stopped_run_shows_what_is_there(spec, tmp_path, make) -> None:
+    out = tmp_path / "run"
+    asked = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        make(spec, out, lanes=1, stop=lambda: next(asked))
+    assert [row["lane"] for row in rows(out / "summary.csv")] == ["0"]
+    assert (out / "index.html").exists()
+    assert (out / "sheet.jpg").exists()
 
 
 def test_a_removed_picture_is_made_again(spec, tmp_path, make) -> None:

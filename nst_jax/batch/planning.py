@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 
+from nst_jax import printing
 from nst_jax.batch import memory
 from nst_jax.batch.encoders import Encoders, gathered
 from nst_jax.batch.program import Chunk, compile_chunk
@@ -35,7 +36,7 @@ def plan(
     lanes: int | None = None,
     only: Sequence[int] | None = None,
     snapshots: int = 0,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = printing.say,
 ) -> list[Chunk]:
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
 

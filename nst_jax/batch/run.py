@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from nst_jax import made
+from nst_jax import made, printing
 from nst_jax.batch import memory
 from nst_jax.batch.encoders import Encoders
 from nst_jax.batch.planning import halve, plan
@@ -61,7 +61,7 @@ class Watch:
         snapshots: 0 for none.
     """
 
-    say: Say = print
+    say: Say = printing.say
     show: Callable[[Chunk, Partial, int], object] = nothing
     lane: Callable[[int, Solution, float], object] = nothing
     stop: Callable[[], bool] = _never

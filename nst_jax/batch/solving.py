@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import jax
 import numpy as np
 
-from nst_jax import images, made
+from nst_jax import images, made, printing
 from nst_jax.axis import Axis
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.pairing import Pictures, pose_lanes
@@ -196,7 +196,7 @@ def sweep(
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = printing.say,
     **axes: Any,
 ) -> Sweep:
     """Span every combination of settings, whatever a recipe holds, the last fastest; lanes of one program share it.

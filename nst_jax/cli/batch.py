@@ -10,11 +10,11 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
-from nst_jax.cli.streams import say, tell
 from nst_jax.cli.sweep import zipped
 from nst_jax.cli.values import UNSET, Read, Settings, read_settings
 from nst_jax.errors import UserError
 from nst_jax.files import shown
+from nst_jax.printing import say, tell
 from nst_jax.runs.spec import Spec
 
 SHAPES = 4

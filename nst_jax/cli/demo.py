@@ -9,8 +9,8 @@ import tyro
 
 from nst_jax import images, packaged
 from nst_jax.cli.single import SINGLE, Single
-from nst_jax.cli.streams import say
 from nst_jax.files import quoted, shown
+from nst_jax.printing import say
 from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80

@@ -12,9 +12,9 @@ ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 class Stopped(KeyboardInterrupt):
     """An interruption at once, by a signal."""
 
-    def __init__(self, signum: int = signal.SIGINT) -> None:
+    def __init__(self, signum: int) -> None:
         super().__init__("interrupted")
-        self.code = 128 + signum
+        self.code = 128 + (signum or signal.SIGINT)
 
 
 class Request:

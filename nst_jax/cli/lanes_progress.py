@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nst_jax.cli.minutes import Minutes
 from nst_jax.cli.progress import watched
-from nst_jax.cli.streams import say, tell
+from nst_jax.printing import say, tell
 
 if TYPE_CHECKING:
     from nst_jax.batch.program import Chunk, Partial

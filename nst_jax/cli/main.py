@@ -21,7 +21,7 @@ from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.running import Running
 from nst_jax.cli.single import Single
-from nst_jax.cli.streams import Unread, answer, delivered, tell
+from nst_jax.cli.streams import Unread, answer, delivered
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand, options_files
 from nst_jax.cli.translate import Translate
@@ -29,6 +29,7 @@ from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, shown
+from nst_jax.printing import tell
 from nst_jax.recipe import Recipe
 
 Command = (
@@ -68,7 +69,7 @@ def parse(argv: list[str]) -> Command:
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise UserError(_one_line(said.getvalue())) from None
+        raise UserError(_one_line(said.getvalue(), argv)) from None
     return replace(found, read_from=options_files(argv)) if isinstance(found, Sweep) else found
 
 
@@ -84,7 +85,7 @@ def _explain(argv: Sequence[str], asked: str) -> NoReturn:
     raise SystemExit(0)
 
 
-def _one_line(message: str) -> str:
+def _one_line(message: str, argv: Sequence[str]) -> str:
     """Take the first paragraph below the title of a parser's message, be it drawn in a box or in plain ASCII."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
     paragraphs: list[list[str]] = [[]]
@@ -95,19 +96,17 @@ def _one_line(message: str) -> str:
         elif text:
             paragraphs[-1].append(text)
     said = " ".join(next((p for p in paragraphs[1:] if p), ["the command line could not be read"])).rstrip(".")
-    return f"{said}{_nearest(said)}; see nst-jax --help"
+    return f"{said}{_nearest(said, argv)}; see nst-jax --help"
 
 
-def _nearest(said: str) -> str:
-    """Name the option that is most like one that there is not, or the picture whose name looks like an option."""
-    unknown = re.search(r"Unrecognized options: (-\S+)", said)
-    if not unknown:
-        return ""
-    if os.path.lexists(unknown[1]):
-        return f": a file of that name is ./{unknown[1]}"
+def _nearest(said: str, argv: Sequence[str]) -> str:
+    """Name the file whose name looks like an option, or the option that is most like one that there is not."""
+    if dashed := [word for word in argv if word.startswith("-") and os.path.lexists(word)]:
+        return f": a file of that name is ./{shown(dashed[0])}"
+    unknown = re.search(r"Unrecognized options: (--[\w.-]+)", said)
     known = [f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Single) for field in fields(kind)]
     known.remove("--read-from")  # set here, no option
-    near = difflib.get_close_matches(unknown[1], known, 1)
+    near = difflib.get_close_matches(unknown[1], known, 1) if unknown else []
     return f": did you mean {near[0]}?" if near else ""
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from nst_jax.cli.streams import tell
+from nst_jax.printing import tell
 
 EVERY = 60.0
 """Seconds from one line to the next."""

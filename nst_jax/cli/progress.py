@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from nst_jax.cli.minutes import Minutes
-from nst_jax.cli.streams import tell
 from nst_jax.files import escaped
+from nst_jax.printing import tell
 
 if TYPE_CHECKING:
     from nst_jax.batch.program import Partial
@@ -72,7 +72,8 @@ class Progress:
         since, taken = now - self._began[0], done - self._began[1]
         rate = f"{taken / since:.1f} it/s" if taken else "compiled"
         shown = ("total", "content", "style")
-        terms = " ".join(f"{name} {history[name][-1]:.3g}" for name in shown)
+        last = min(done - 1, steps)  # the last piece may go on, with nothing in it, beyond the steps that are asked for
+        terms = " ".join(f"{name} {history[name][last]:.3g}" for name in shown)
         scale = f"scale {at.scale + 1} of {at.scales}, " if at.scales > 1 else ""
-        self._line = f"{scale}step {min(done, steps)} of {steps}, {rate}, {terms}"
+        self._line = f"{scale}step {last} of {steps}, {rate}, {terms}"
         self._bar.update(self._task, total=steps, completed=min(done, steps), rate=rate, terms=terms)

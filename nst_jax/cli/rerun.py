@@ -11,9 +11,9 @@ import tyro
 
 from nst_jax import images, record
 from nst_jax.cli.single import SINGLE, Single, summary
-from nst_jax.cli.streams import say, tell
 from nst_jax.errors import UserError
 from nst_jax.files import shown
+from nst_jax.printing import say, tell
 from nst_jax.recipe import init_file
 from nst_jax.runs.seek import Seek
 

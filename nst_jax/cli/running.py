@@ -12,9 +12,10 @@ from nst_jax import backend
 from nst_jax.cli import interrupt
 from nst_jax.cli.joining import join
 from nst_jax.cli.lanes_progress import LanesProgress
-from nst_jax.cli.streams import answer, say, tell
+from nst_jax.cli.streams import answer
 from nst_jax.errors import UserError
 from nst_jax.files import check_output, check_outputs, shown
+from nst_jax.printing import say, tell
 from nst_jax.runs.folder import outputs
 from nst_jax.runs.spec import Spec, files, lanes
 
@@ -65,7 +66,10 @@ class Running:
         if not self.dry_run:
             check_output(self.out / "manifest.json", inputs, folders=True)
         with interrupt.requested() as asked:
-            self._join(asked)
+            try:
+                self._join(asked)
+            except KeyboardInterrupt as stop:
+                raise interrupt.Stopped(asked.signum) from stop
             asked.listen()  # again: several processes of jax have a handler of their own for SIGTERM
             return self._make(spec, asked)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
-from nst_jax.cli.streams import say, tell
 from nst_jax.files import check_outputs, shown
+from nst_jax.printing import say, tell
 from nst_jax.recipe import Recipe, check, init_file
 from nst_jax.runs.folder import beside, inside
 from nst_jax.runs.spec import Spec, files

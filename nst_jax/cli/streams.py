@@ -1,4 +1,4 @@
-"""All that is printed: one line stays one line, and no work depends on anybody being there to read it."""
+"""Streams that outlive their readers, and answers: what a command prints because it was asked for."""
 
 import errno
 import io
@@ -7,10 +7,8 @@ import sys
 from typing import Any, TextIO
 
 from nst_jax.errors import UserError
-from nst_jax.files import escaped, one_line
-
-WIDTH = 10_000
-"""Characters of a line, beyond which nobody reads."""
+from nst_jax.files import one_line
+from nst_jax.printing import put
 
 
 class Unread(Exception):
@@ -63,31 +61,10 @@ def steady() -> None:
         sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115
 
 
-def say(line: str = "") -> None:
-    """Print a line about the work on stdout; if it cannot be printed, the work goes on."""
-    _put(sys.stdout, line)
-
-
-def tell(line: str) -> None:
-    """Print a line about the work on stderr; if it cannot be printed, the work goes on."""
-    _put(sys.stderr, line)
-
-
-def _put(stream: TextIO | None, line: str) -> None:
-    text = escaped(line)[:WIDTH]
-    try:
-        try:
-            print(text, file=stream, flush=True)
-        except UnicodeEncodeError:
-            print(text.encode("ascii", "backslashreplace").decode("ascii"), file=stream, flush=True)
-    except (OSError, ValueError):
-        pass  # nobody is there
-
-
 def answer(*lines: str) -> None:
     """Print on stdout what was asked for: here, printing is the work."""
     for line in lines:
-        _put(sys.stdout, line)
+        put(sys.stdout, line)
     delivered()
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import tyro
 
 from nst_jax import backend
-from nst_jax.cli.streams import answer, say, tell
+from nst_jax.cli.streams import answer
 from nst_jax.files import shown
+from nst_jax.printing import say, tell
 from nst_jax.recipe import Pooling
 
 Dtype = Literal["float32", "float16", "uint8"]
