@@ -92,8 +92,12 @@ def validated(data: Any, kind: type[T], what: str = "") -> T:
 def _said(message: str, data: Any, kind: Any) -> str:
     """Put msgspec's message into our words: what was found, what was expected."""
     reason, _, rest = message.partition(" - at `")
-    place = rest.removeprefix("$").rstrip("`").lstrip(".") if rest.startswith("$") else ""
+    of_name = rest.startswith("key` in `$")
+    place = rest.removeprefix("key` in `").removeprefix("$").rstrip("`").lstrip(".")
     here = place or "it"
+    if of_name:
+        names = typing.get_args(_bare(_at(data, kind, place)[1]))[0]
+        return f"{here} has a name of the wrong kind ({shown(reason)}): expected {_words(names)}"
     if match := re.match(r"Object missing required field `(.*)`", reason, re.DOTALL):
         return f"{here} has no '{shown(match[1])}'"
     if match := re.match(r"Object contains unknown field `(.*)`", reason, re.DOTALL):

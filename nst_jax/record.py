@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -72,7 +72,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
 
     format: int
     recipe: dict[str, Any]
-    inputs: dict[str, Input]
+    inputs: dict[Literal["content", "style", "init"], Input]
     weights: Weights
     own: dict[str, str]
     versions: dict[str, str]

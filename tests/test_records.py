@@ -169,6 +169,7 @@ HOSTILE = {
     "as many scales": {"scales": 10**9},
     "scales that hardly differ": {"scales": "auto", "scale_ratio": 1.0000001},
     "layers for ever": {"style_layers": ["relu1_1"] * 10_000},
+    "a size that is not the picture's": {"size": 16000},
 }
 
 

@@ -14,7 +14,7 @@ from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.printing import say, tell
-from nst_jax.recipe import init_file
+from nst_jax.recipe import Recipe, init_file
 from nst_jax.runs.seek import Seek
 
 
@@ -46,6 +46,7 @@ class Rerun:
         """Make the picture again; return the exit code."""
         old = record.from_metadata(images.read_metadata(self.picture), self.picture)
         recipe, until = record.recipe_of(old), record.interrupted_at(old)
+        _check_size(self.picture, recipe, until)
         output = self.output or _other(self.picture)
         inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
@@ -88,6 +89,16 @@ class Rerun:
         then = {**old["versions"], "device": old["device"]}
         changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
         say(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+
+
+def _check_size(picture: Path, recipe: Recipe, until: tuple[int, int] | None) -> None:
+    """Refuse a recipe of another size than the picture: a stranger's small file must not ask for a large one."""
+    height, width = images.shape_of(picture)
+    if until is None and recipe.size and abs(max(height, width) - recipe.size) > 1:
+        raise UserError(
+            f"{shown(picture)} is {width}x{height} and its recipe's size is {recipe.size}: expected the picture as it "
+            "was written, neither scaled nor cut"
+        )
 
 
 def _other(picture: Path) -> Path:

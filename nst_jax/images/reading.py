@@ -15,10 +15,10 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import UserError
 from ..files import one_line, regular, shown
+from .scaling import MAX_PIXELS
 from .transparency import visible
 
 MAX_BYTES = 2**30
-MAX_PIXELS = 150_000_000  # below Pillow's own refusal (179 million), so that ours speaks first
 
 # Only these decoders are tried: an untrusted file must not start another program, as EPS does.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", *(["AVIF"] if features.check("avif") else []))

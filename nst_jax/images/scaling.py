@@ -13,6 +13,9 @@ from .arrays import unit
 from .resampling import filtered
 from .transparency import resampled
 
+MAX_PIXELS = 150_000_000
+"""Pixels of a picture that is read or made: below Pillow's own refusal (179 million), so that ours speaks first."""
+
 
 def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
     """Round an array in [0, 1] of any shape to the nearest of 256 levels: round(255 clip(x, 0, 1)).
@@ -78,13 +81,17 @@ def resize(image: ArrayLike, size: int | Sizing, *, alpha: ArrayLike | None = No
     (h, w) -> `resized((h, w), size)`; `alpha` as for `fit`.
 
     Raises:
-        UserError: `size` is negative.
+        UserError: `size` is negative, or makes more than `MAX_PIXELS`.
     """
     values, to = unit(image), size if isinstance(size, Sizing) else Sizing(size)
     if to.size < 0:
         raise UserError(f"size is {to.size}; expected a number of pixels, or 0 to keep the picture's own size")
     height, width = values.shape[:2]
-    return fit(values, resized((height, width), to), filter=to.filter, alpha=alpha)
+    rows, columns = resized((height, width), to)
+    if rows * columns > MAX_PIXELS:
+        found = f"size {to.size} makes {columns} x {rows} pixels"
+        raise UserError(f"{found}, more than the limit of {MAX_PIXELS}; use a smaller one")
+    return fit(values, (rows, columns), filter=to.filter, alpha=alpha)
 
 
 def resized(shape: tuple[int, int], size: int | Sizing) -> tuple[int, int]:

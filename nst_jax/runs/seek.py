@@ -55,7 +55,7 @@ class Seek:
         """
         if given is not None:
             return given
-        there = [path for path in self._named(Path(str(entry.get("path", "")))) if path.is_file()]
+        there = [path for path in self._named(Path(str(entry.get("path", "")))) if _readable(path)]
         for path in there:
             if _sha256(path) == entry["sha256"]:
                 return path
@@ -79,8 +79,16 @@ class Seek:
             yield packaged.find(f"images/{path.name}", f"examples/images/{path.name}")
 
     def _beside(self) -> list[Path]:
-        found = (path for path in sorted(self.picture.absolute().parent.iterdir()) if path.is_file())
-        return [path for path, _ in zip(found, range(MOST), strict=False) if path.stat().st_size <= images.MAX_BYTES]
+        found = (path for path in sorted(self.picture.absolute().parent.iterdir()) if _readable(path))
+        return [path for path, _ in zip(found, range(MOST), strict=False)]
+
+
+def _readable(path: Path) -> bool:
+    """Tell whether a path is a plain file of a size that a picture or weights may have."""
+    try:
+        return path.is_file() and path.stat().st_size <= images.MAX_BYTES
+    except (OSError, ValueError):
+        return False
 
 
 def _sha256(path: Path) -> str:
