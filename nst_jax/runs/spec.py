@@ -98,7 +98,7 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
     if spec.paired and len(spec.contents) != len(spec.styles):
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
     given = chosen(spec.recipe) if spec.given is None else spec.given
-    spanned = span(given, all_axes(spec), spec.preset)
+    spanned = span(given, all_axes(spec), spec.preset, _own_layers)
     if spanned.copies:
         say(spanned.say())
     found = []
@@ -106,6 +106,12 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
         i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
         found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
     return tuple(found)
+
+
+def _own_layers(recipe: Recipe) -> tuple[str, ...]:
+    from nst_jax.weights import load_encoder  # only where a layer is weighed that the recipe does not name
+
+    return load_encoder(recipe.weights).network.chosen("style")
 
 
 def command(spec: Spec, lane: Lane) -> str:
