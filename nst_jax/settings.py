@@ -2,7 +2,7 @@
 
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -49,7 +49,17 @@ def chosen(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in vars(recipe).items() if value != getattr(DEFAULT, name)}
 
 
-def span(given: Mapping[str, Any], axes: Sequence[Axis], preset: str = "default") -> Spanned:
+def named_layers(recipe: Recipe) -> tuple[str, ...]:
+    """Give the style layers that a recipe names."""
+    return recipe.style_layers
+
+
+def span(
+    given: Mapping[str, Any],
+    axes: Sequence[Axis],
+    preset: str = "default",
+    own: Callable[[Recipe], tuple[str, ...]] = named_layers,
+) -> Spanned:
     """Span every combination of the axes over what is given, the last axis fastest.
 
     A setting that a lane does not read is left out of its settings, and a lane that then is another one's copy is left
@@ -59,6 +69,7 @@ def span(given: Mapping[str, Any], axes: Sequence[Axis], preset: str = "default"
         given: settings by name, for all lanes.
         axes: what varies: settings by name, `preset`, `layer_weights.LAYER`, and the pictures.
         preset: where all lanes begin, unless it is an axis.
+        own: style layers of a recipe's network, asked for where a layer is weighed that the recipe does not name.
 
     Raises:
         UserError: a name that is no setting, a value that no recipe may have, a setting that no lane reads, or more
@@ -76,7 +87,7 @@ def span(given: Mapping[str, Any], axes: Sequence[Axis], preset: str = "default"
     seen: set[Any] = set()
     for index in itertools.product(*(range(len(axis.values)) for axis in axes)):
         settings = at(axes, index)
-        recipe = applied(given, settings, preset)
+        recipe = applied(given, settings, preset, own)
         why = {name: reason for name in {*idle, *settings} if (reason := idle_in(recipe, name))}
         idle = {name: why[name] for name in idle if name in why}
         recipe = tidied(recipe)
@@ -116,18 +127,25 @@ def idle_in(recipe: Recipe, name: str) -> str:
     return next((f"{decider} is {getattr(recipe, decider)}, and {why}" for n, decider, why in found if n == name), "")
 
 
-def applied(given: Mapping[str, Any], settings: Mapping[str, Any], preset: str = "default") -> Recipe:
+def applied(
+    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    preset: str = "default",
+    own: Callable[[Recipe], tuple[str, ...]] = named_layers,
+) -> Recipe:
     """Make the recipe of a lane from a preset, what is given for all, and what varies.
 
     Raises:
         UserError: a layer that is no style layer.
     """
-    own = {name: value for name, value in settings.items() if name in NAMES}
-    recipe = adapted(settings.get("preset", preset), **{**given, **own})
+    varied = {name: value for name, value in settings.items() if name in NAMES}
+    recipe = adapted(settings.get("preset", preset), **{**given, **varied})
     for name, value in settings.items():
         layer = name.removeprefix("layer_weights.")
         if layer == name:
             continue
+        if layer not in recipe.style_layers and recipe.style_layers == DEFAULT.style_layers:
+            recipe = replace(recipe, style_layers=own(recipe))
         if layer not in recipe.style_layers:
             raise UserError(f"'{layer}' is no style layer: use one of {', '.join(recipe.style_layers)}")
         n = len(recipe.style_layers)

@@ -1,5 +1,6 @@
 """Inception V3 and GoogLeNet: their tables, the embedded weights, and what comes with them."""
 
+import csv
 from dataclasses import replace
 
 import inception_judge
@@ -7,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import nst_jax
 from nst_jax import images, networks, ops
+from nst_jax.cli.main import main
 from nst_jax.errors import UserError
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, VGGS, Branched, Encoder
 from nst_jax.packaged import find
@@ -197,3 +200,31 @@ def test_stored_statistics_of_every_layer_are_those_of_photographs():
     names = "astronaut", "chelsea", "temple", "summertime", "great_wave", "village_street_auvers", "composition_viii"
     for name, both in correlations(statistics(pictures(256, *names), "mixed5")).items():
         assert min(both) > 0.9, (name, both)
+
+
+def test_a_recipe_takes_the_layers_of_the_network():
+    encoder = narrow(INCEPTION_V3.cut("mixed2"), 2)
+    content, style = (np.random.default_rng(k).random((75, 80, 3), np.float32) for k in (0, 1))
+    problem = nst_jax.pose(encoder, content, style, recipe=nst_jax.Recipe(beta=1e3))
+    assert tuple(problem.terms["style"].targets) == ("conv3", "conv5", "mixed0", "mixed2")
+    assert tuple(problem.terms["content"].targets) == ("mixed2",)
+    with pytest.raises(UserError, match="layer 'relu4_2' is not in inception_v3 but in vgg16: the nearest here is"):
+        nst_jax.pose(encoder, content, style, recipe=nst_jax.Recipe(style_layers=("relu4_2",)))
+
+
+@pytest.mark.slow
+def test_the_embedded_inception_v3_makes_pictures_again_and_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for k, name in enumerate(("content.png", "style.png")):
+        pixels = np.random.default_rng(k).integers(0, 256, (96, 100, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(name)
+    argv = ["content.png", "style.png", "--size", "0", "--steps", "4", "--weights", "inception_v3", "--beta", "1e6"]
+    assert main(["stylize", *argv, "-o", "a.png"]) == 0
+    assert main(["rerun", "a.png", "-o", "b.png"]) == 0
+    assert (images.read("a.png").rgb == images.read("b.png").rgb).all()
+    assert main(["sweep", *argv, "-o", "run", "--tv", "0,1"]) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "summary.csv").read_text().splitlines()))
+    assert len(rows) == 2
+    for row in rows:
+        assert {"style/conv3", "style/mixed4", "content/mixed2"} <= row.keys()
+        assert np.isfinite(float(row["style_bures"]))

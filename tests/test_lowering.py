@@ -18,10 +18,10 @@ from jax import export
 from jax.sharding import AbstractMesh
 
 import nst_jax
-from nst_jax import compiler, losses, metrics, networks, optimize, posing
+from nst_jax import compiler, losses, metrics, networks, ops, optimize, posing
 from nst_jax.batch import lanes
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
-from nst_jax.networks import Encoder
+from nst_jax.networks import GOOGLENET, INCEPTION_V3, Encoder
 from nst_jax.problem import Problem
 from nst_jax.recipe import Precision, Recipe
 
@@ -250,3 +250,31 @@ def test_a_program_of_float32_is_lowered(name, platform, make):
     found = lowered(EXACT[name](make("float32")), platform)
     assert found.platforms == (platform,)
     assert types(found) == {"f32"}
+
+
+BRANCHED = {"inception_v3": INCEPTION_V3.cut("mixed4"), "googlenet": GOOGLENET.cut("mixed4c")}
+
+
+@pytest.mark.parametrize("precision", TYPES)
+@pytest.mark.parametrize("name", BRANCHED)
+def test_networks_of_branches_are_lowered(name, precision, platform):
+    published = BRANCHED[name]
+    network = published.widened([3] * len(published.convs))
+    size = (SIZE[0] + 64, SIZE[1] + 64)
+    ones = jax.tree.map(
+        lambda s: np.ones(s, np.float32), network.param_shapes(), is_leaf=lambda s: isinstance(s, tuple)
+    )
+    encoder = Encoder(params=ones, network=network)
+    wanted = {layer: (ops.Summary(ops.GRAM),) for layer in network.chosen("style")}
+
+    def slope(encoder: Encoder, image: jax.Array) -> jax.Array:
+        def loss(image: jax.Array) -> jax.Array:
+            features, made = networks.summarise(encoder, image, network.chosen("content"), wanted)
+            return sum((jnp.sum(x.astype(jnp.float32)) for x in jax.tree.leaves((features, made))), jnp.float32(0))
+
+        return jax.grad(loss)(image)
+
+    prepared = jax.eval_shape(lambda encoder: networks.prepare(encoder, precision, size), encoder)
+    found = lowered((slope, (prepared, jax.ShapeDtypeStruct((*size, 3), jnp.float32))), platform)
+    assert convolved(found) == {TYPES[precision]}
+    assert types(found) == {"f32", TYPES[precision]}

@@ -248,3 +248,21 @@ def test_two_processes_share_the_programs(place):
     for picture in sorted((place / "whole/run").glob("lanes/*.png")):
         a, b = (images.read(place / where / "run/lanes" / picture.name).rgb for where in ("whole", "two"))
         np.testing.assert_allclose(a, b, atol=2.01 / 255)
+
+
+def test_a_layer_of_the_recipes_network_can_be_weighed_without_naming_all():
+    asked = []
+
+    def own(recipe):
+        asked.append(recipe.weights)
+        return ("conv3", "mixed2")
+
+    axis = Axis(("layer_weights.mixed2",), ((0.0,), (1.0,)))
+    lanes = settings.span({"weights": "inception_v3"}, [axis], own=own).lanes
+    assert [lane.recipe.style_layers for lane in lanes] == [("conv3", "mixed2")] * 2
+    assert [lane.recipe.layer_weights for lane in lanes] == [(0.5, 0.0), (0.5, 1.0)]
+    assert asked == ["inception_v3"] * 2
+    with pytest.raises(UserError, match="'mixed3' is no style layer: use one of conv3, mixed2"):
+        settings.span({}, [Axis(("layer_weights.mixed3",), ((1.0,),))], own=own)
+    with pytest.raises(UserError, match="no style layer: use one of conv5"):  # those that the recipe names stay
+        settings.span({"style_layers": ("conv5",)}, [axis], own=own)

@@ -18,7 +18,7 @@ from nst_jax.batch.run import Run, Watch, nothing
 from nst_jax.batch.store import Finished, Store, digest
 from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
-from nst_jax.networks import Encoder
+from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Values, changed, named
 from nst_jax.problem import Problem
@@ -221,7 +221,7 @@ def sweep(
     if not isinstance(encoder, Encoder) and "weights" not in axes:
         axes = {"weights": tuple(encoders), **axes}
     varied = tuple(Axis((name,), tuple((v,) for v in values)) for name, values in axes.items())
-    spanned = span(chosen(recipe), varied)
+    spanned = span(chosen(recipe), varied, own=lambda own: _network(encoders, own).chosen("style"))
     if spanned.copies:
         say(spanned.say())
     names = named(content=content, style=style, init=init)
@@ -232,8 +232,13 @@ def sweep(
         return Pictures([sized[0]], [sized[1]], [names["content"]], [names["style"]], starts)
 
     for lane in spanned.lanes:
-        if lane.recipe.weights not in encoders:
-            known = ", ".join(encoders)
-            raise UserError(f"weights is '{lane.recipe.weights}': expected one of the encoders given, {known}")
+        _network(encoders, lane.recipe)
     problems = pose_lanes(encoders, pictures, [(lane.recipe, 0, 0) for lane in spanned.lanes])
     return of_scales(problems, varied, tuple(lane.index for lane in spanned.lanes))
+
+
+def _network(encoders: Mapping[str, Encoder], recipe: Recipe) -> Network:
+    if recipe.weights not in encoders:
+        known = ", ".join(encoders)
+        raise UserError(f"weights is '{recipe.weights}': expected one of the encoders given, {known}")
+    return encoders[recipe.weights].network

@@ -28,7 +28,7 @@ def _max_windows(x: Features, side: int, stride: int, borders: Borders, size: tu
 
 
 def _max_forward(x: Features, side: int, stride: int, borders: Borders, size: tuple[int, int]):
-    y = _max_windows(x, side, stride, borders, size)
+    y: jax.Array = _max_windows(x, side, stride, borders, size)
     taken = jnp.full(y.shape, side**2 - 1, jnp.uint8)
     for place, other in reversed(list(enumerate(_shifted(x, side, stride, borders)))):
         taken = jnp.where(other == y, jnp.uint8(place), taken)

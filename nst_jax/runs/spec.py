@@ -110,7 +110,7 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
     if spec.paired and len(spec.contents) != len(spec.styles):
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
     given = chosen(spec.recipe) if spec.given is None else spec.given
-    spanned = span(given, all_axes(spec), spec.preset)
+    spanned = span(given, all_axes(spec), spec.preset, _own_layers)
     if spanned.copies:
         say(spanned.say())
     found = []
@@ -130,6 +130,12 @@ def files(spec: Spec, recipes: Iterable[Recipe]) -> list[Path]:
             if Path(recipe.weights).is_file():
                 found[Path(recipe.weights)] = None
     return list(found)
+
+
+def _own_layers(recipe: Recipe) -> tuple[str, ...]:
+    from nst_jax.weights import load_encoder  # only where a layer is weighed that the recipe does not name
+
+    return load_encoder(recipe.weights).network.chosen("style")
 
 
 def command(spec: Spec, lane: Lane) -> str:
