@@ -103,10 +103,10 @@ def test_pictures_are_found():
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("th neural_style.lua -original_colors 1", "original_colors 1: colours are not kept"),
+        ("th neural_style.lua -original_colors 1", "luminance alone is painted here"),
         ("th neural_style.lua -normalize_gradients 1", "gradients are not normalized"),
         ("neural_style.py -style_image a.jpg,b.jpg", "only the first of 2 style pictures"),
-        ("neural_style.py --content a --styles b --preserve-colors --width 400", "colours are not kept"),
+        ("neural_style.py --content a --styles b --preserve-colors --width 400", "luminance alone is painted here"),
         ("neural_style.py --content a --styles b --preserve-colors --width 400", "not the width"),
         ("neural_style.py --content a --styles b --beta2 0.99", "beta2 0.99: no equivalent"),
         ("neural_style_transfer.py", "its height is --size"),
@@ -175,6 +175,6 @@ def test_refuses(command, said):
 def test_the_command_prints_the_line_and_comments(capsys):
     assert main(["translate", "neural_style.py -content_weight 5 -style_weight 100 -original_colors 1"]) == 0
     line, *comments = capsys.readouterr().out.splitlines()
-    assert line == "nst-jax stylize CONTENT STYLE -o out.png --preset neural-style-pt"
+    assert line == "nst-jax stylize CONTENT STYLE -o out.png --preset neural-style-pt --colour keep-luminance"
     assert all(comment.startswith("# ") for comment in comments)
     assert len(comments) == 3

@@ -55,6 +55,7 @@ def johnson(given: Options, recipe: Recipe) -> Recipe:
     init = picture if take(given, "init", "random") == "image" else recipe.init
     return replace(
         recipe,
+        colour="keep-luminance" if _number(given, "original_colors", 0) else "none",
         content_layers=content,
         style_layers=style,
         layer_weights=(1.0,) * len(style),
@@ -74,9 +75,11 @@ def anishathalye(given: Options, recipe: Recipe) -> Recipe:
     powers = [growth**i for i in range(len(recipe.style_layers))]
     start = take(given, "initial", "")
     noise = _number(given, "initial_noiseblend", 0.0 if start else 1.0)
+    kept = "preserve_colors" in given and take(given, "preserve_colors", "1") != "0"
     blend = "content" if noise == 0 else f"blend:{noise:g}"
     return replace(
         recipe,
+        colour="keep-luminance" if kept else "none",
         layer_weights=() if growth == 1 else tuple(p / sum(powers) for p in powers),
         init=start or (recipe.init if noise == 1 else blend),
         pooling=take(given, "pooling", recipe.pooling),  # type: ignore[arg-type]

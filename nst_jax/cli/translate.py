@@ -27,8 +27,6 @@ REASONS = {
     "style_weights": "styles are not blended",
     "normalize_weights": "weights are not divided by the sizes of layers",
     "style_scales": "the style keeps its own size",
-    "original_colors": "colours are not kept",
-    "preserve_colors": "colours are not kept",
     "normalize_gradients": "gradients are not normalized",
     "lbfgs_num_correction": "L-BFGS keeps its own number of corrections",
     "content_weight_blend": "content layers share one weight",
@@ -99,6 +97,8 @@ def translate(command: str) -> Translation:
     notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
     if preset in ("jcjohnson", "anishathalye"):
         notes.append("there pooling rounds odd sides up; sides that are multiples of 16 make no difference")
+    if recipe.colour != "none":
+        notes.append("luminance alone is painted here; there the content's colours replace painted ones at the end")
     if len(styles) > 1:
         notes.append(f"only the first of {len(styles)} style pictures is used")
     if not any("16" in name for name in network):
