@@ -438,6 +438,15 @@ def test_snapshots_and_an_animation(spec, tmp_path, make) -> None:
     np.testing.assert_allclose(first, images.resize(images.read(spec.contents[0]).rgb, 20), atol=1 / 255)
 
 
+def test_a_run_with_snapshots_that_is_stopped_at_its_start_goes_on(spec, tmp_path, make) -> None:
+    out, short = tmp_path / "run", replace(spec, snapshots=3, axes=())
+    with pytest.raises(Interrupted):
+        make(short, out, stop=lambda: True)
+    assert list(out.glob("state/chunk-*.npz"))
+    make(short, out)
+    assert len(list(out.glob("snapshots/0000/*.png"))) == 4
+
+
 def test_an_mp4_without_ffmpeg_is_refused_before_anything(spec, tmp_path, monkeypatch, make) -> None:
     monkeypatch.setattr(animate, "ffmpeg", lambda: None)
     with pytest.raises(UserError, match="no ffmpeg here"):

@@ -149,7 +149,7 @@ class _Work:
 
     def whole(self, chunk: Chunk, saved: Saved) -> bool:
         """Tell whether the snapshots that a chunk in flight has left so far are there as they were written."""
-        done = next(iter(saved.history.values())).shape[1] - 1
+        done = next((x.shape[1] for x in saved.history.values()), 1) - 1  # no history yet at the start
         last = saved.scale == len(self.ready.sweep.scales(chunk.lanes[0])) - 1
         for lane in chunk.lanes:
             for step in range(0, done + 1, self.ready.snapshots) if self.ready.snapshots and last else ():
