@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from nst_jax.errors import UserError
-from nst_jax.files import one_line, shown
+from nst_jax.files import escaped, one_line, shown
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def _refused(word: str) -> Any:
 
 
 def _check_depth(data: Any) -> None:
-    level = [data]
+    level = [data] if _holds(data) else []
     for _ in range(DEEPEST):
         level = [x for one in level for x in (one.values() if isinstance(one, dict) else one) if _holds(x)]
         if not level:
@@ -85,8 +85,18 @@ def validated(data: Any, kind: type[T], what: str = "") -> T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise UserError(lead + _said(str(error), data, kind)) from None
+    except UnicodeEncodeError:  # a text that stands for bytes (PEP 383), where no text is expected
+        return validated(_printing(data), kind, what)
     except (RecursionError, OverflowError) as error:
-        raise UserError(f"{lead}cannot be read ({one_line(error)})") from None
+        raise UserError(f"{lead}it cannot be read ({one_line(error)})") from None
+
+
+def _printing(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {_printing(name): _printing(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_printing(value) for value in data]
+    return escaped(data) if isinstance(data, str) else data
 
 
 def _said(message: str, data: Any, kind: Any) -> str:

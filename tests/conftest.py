@@ -3,12 +3,14 @@
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import compiling
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 # A broadcast between arrays of different ranks is written out, or it is a mistake.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples every time, no clock, and nothing left in the tree.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("same")
+hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nst_jax-hypothesis")
 
 STORE = pytest.StashKey[Path | None]()
 """Where the session keeps compiled programs, if it is to be removed at the end."""

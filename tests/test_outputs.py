@@ -80,7 +80,7 @@ def test_a_command_that_writes_one_file_spares_its_inputs(place, capsys, command
         ended = {"stopped": "steps", "steps": 1, "best_step": 1, "terms": {}}
         digest = sha256("narrow.h5")
         made = {**record.describe(recipe, sources, digest), "result": ended}
-        images.save("made.png", np.zeros((8, 8, 3), np.float32), metadata=record.as_metadata(made))
+        images.save("made.png", np.zeros((32, 32, 3), np.float32), metadata=record.as_metadata(made))
     if command == "convert":
         onnx = pytest.importorskip("onnx")
         weights_files.onnx(Path("whole.onnx"), weights_files.params_of("vgg16"))

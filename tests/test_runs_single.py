@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import test_runs_integrity
 from run_files import draw
 
 from nst_jax import UserError, Watch, images, optimize, record
@@ -121,4 +122,20 @@ def test_a_long_name_has_a_folder_too(paint, tmp_path) -> None:
     assert made.place == (0, 1)
     assert len(beside(output).name) < 100
     paint(RECIPE, output)
+    assert not beside(output).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("chunk-0000-of-1.npz", "these lanes begin again"), ("digest", "starting over"), ("chunks-0.json", "cut anew")],
+)
+@pytest.mark.parametrize("kind", ["cut", "emptied", "flipped", "removed"])
+def test_a_damaged_state_is_said_and_begun_again(paint, tmp_path, name, said, kind) -> None:
+    whole, output, lines = paint(RECIPE, tmp_path / "whole.png"), tmp_path / "out.png", []
+    pieces = iter([False, True])
+    paint(RECIPE, output, stop=lambda: next(pieces))
+    test_runs_integrity.DAMAGE[kind](beside(output) / name, output)
+    paint(RECIPE, output, say=lines.append)
+    assert any(said in line for line in lines) or (name, kind) == ("digest", "removed")
+    assert output.read_bytes() == whole.output.read_bytes()
     assert not beside(output).exists()
