@@ -13,7 +13,7 @@ import numpy as np
 
 from nst_jax import descents, images, losses, value
 from nst_jax.axis import COLUMNS, PICTURES
-from nst_jax.canvases import Canvas, Pixels
+from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import Descent, Point
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient, Whole
@@ -151,7 +151,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     if recipe.bucket > 1:  # also where there is nothing to pad: the lanes of a bucket have one structure
         sides = np.array(content.shape[:2], np.int32)
         content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
-    canvas = values.get("canvas", Pixels())
+    canvas = values.get("canvas", CANVASES[recipe.canvas])
     descent = _typed(values.get("descent", descents.chosen(recipe)))
     problem = Problem(
         init=base,

@@ -8,6 +8,7 @@ from nst_jax.errors import UserError
 
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
+CanvasName = Literal["pixels", "fourier", "pyramid"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
@@ -72,10 +73,13 @@ class Recipe:
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
     first_steps: int = 0
     """Steps at the first, coarsest of several scales; 0 means as many as at the other coarse ones."""
+    canvas: CanvasName = "pixels"
+    """What moves: pixels; fourier, frequencies by 1/f in uncorrelated colours; or pyramid, details by octave. The last
+    two draw through a sigmoid: a picture begins within [0.01, 0.99]."""
     optimizer: Optimizer = "lbfgs"
-    """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
+    """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: float = 0.02
-    """Adam's step in units of the image's range [0, 1]."""
+    """Adam's step in units of what moves: of the range [0, 1] for pixels."""
     lr_schedule: LrSchedule = "constant"
     """Adam's step stays as it is, or falls to 0 along half a cosine over the steps of each scale."""
     ema: float = 0.0
@@ -143,6 +147,7 @@ def check(recipe: Recipe) -> None:
         ("content_loss", ContentLoss),
         ("style_loss", StyleLoss),
         ("tv_loss", TvLoss),
+        ("canvas", CanvasName),
         ("optimizer", Optimizer),
         ("lr_schedule", LrSchedule),
         ("style_scaling", StyleScaling),

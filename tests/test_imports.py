@@ -24,7 +24,7 @@ INSIDE = {
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": ["loss", "content", "gram", "w2", "variation"],
-    "canvases": ["canvas", "pixels"],
+    "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
     "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
