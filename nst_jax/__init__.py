@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         zipped,
     )
     from nst_jax.batch.solving import sweep
-    from nst_jax.canvases import Canvas
+    from nst_jax.canvases import Canvas, Fourier, Pixels, Pyramid
     from nst_jax.descents import LBFGS, Adam, Descent, Point, Transformation, Zoom
     from nst_jax.errors import UserError
     from nst_jax.gradients import Gradient
@@ -53,7 +53,7 @@ _HOMES = {
     "networks": ("VGG", "Branched", "Encoder", "Layer", "Network", "Preprocessing", "features"),
     "weights": ("load_encoder",),
     "losses": ("Loss", "Place"),
-    "canvases": ("Canvas",),
+    "canvases": ("Canvas", "Fourier", "Pixels", "Pyramid"),
     "descents": ("LBFGS", "Adam", "Descent", "Point", "Transformation", "Zoom"),
     "gradients": ("Gradient",),
     "problem": ("Problem", "Term", "terms", "total"),
@@ -71,10 +71,11 @@ _HOMES = {
 
 __all__ = [
     "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Branched", "Canvas", "Compare",
-    "Descent", "Encoder", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Place", "Point", "Preprocessing",
-    "Problem", "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch",
-    "Zoom", "features", "grid", "iterate", "load_encoder", "pose", "product", "report", "save", "solve",
-    "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary", "zipped",
+    "Descent", "Encoder", "Fourier", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Pixels", "Place",
+    "Point", "Preprocessing", "Problem", "Pyramid", "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term",
+    "Transformation", "UserError", "Watch", "Zoom", "features", "grid", "iterate", "load_encoder", "pose", "product",
+    "report", "save", "solve", "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary",
+    "zipped",
 ]  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

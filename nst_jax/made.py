@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax import losses, record
-from nst_jax.canvases import Pixels
+from nst_jax.canvases import CANVASES
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.networks import Encoder
@@ -35,8 +35,10 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
     recipe = _with_terms(replace(recipe, **choices), problem, own)
     recipe = _with_descent(recipe, problem, own)
     recipe = _with_start(recipe, problem, own)
-    if problem.canvas != Pixels():
+    canvas = next((name for name, known in CANVASES.items() if known == problem.canvas), None)
+    if canvas is None:
         own["canvas"] = repr(problem.canvas)
+    recipe = replace(recipe, canvas=canvas or DEFAULT.canvas)
     if type(problem.gradient) in (Whole, Tiles):
         recipe = replace(recipe, tile=getattr(problem.gradient, "side", 0))
     else:

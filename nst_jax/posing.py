@@ -14,7 +14,7 @@ import numpy as np
 from nst_jax import colour, descents, gradients, images, losses, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
-from nst_jax.canvases import Canvas, Pixels
+from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import Descent, Point
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient
@@ -160,7 +160,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         sides = np.array(content.shape[:2], np.int32)
         content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
         chroma = None if chroma is None else images.pad(chroma, recipe.bucket)
-    canvas = values.get("canvas", Pixels())
+    canvas = values.get("canvas", CANVASES[recipe.canvas])
     descent = _typed(values.get("descent", descents.chosen(recipe)))
     problem = Problem(
         init=base,

@@ -11,6 +11,7 @@ from nst_jax.plain import validated
 
 Pooling = Literal["max", "avg"]
 Padding = Literal["zero", "reflect", "replicate"]
+CanvasName = Literal["pixels", "fourier", "pyramid"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
@@ -120,10 +121,13 @@ class Recipe:
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
     first_steps: Steps = 0
     """Steps at the first, coarsest of several scales; 0 means as many as at the other coarse ones."""
+    canvas: CanvasName = "pixels"
+    """What moves: pixels; fourier, frequencies by 1/f in uncorrelated colours; or pyramid, details by octave. The last
+    two draw through a sigmoid: a picture begins within [0.01, 0.99]."""
     optimizer: Optimizer = "lbfgs"
-    """How the pixels move: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
+    """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: Rate = 0.02
-    """Adam's step in units of the image's range [0, 1]."""
+    """Adam's step in units of what moves: of the range [0, 1] for pixels."""
     lr_schedule: LrSchedule = "constant"
     """Adam's step stays as it is, or falls to 0 along half a cosine over the steps of each scale."""
     ema: Decay = 0.0
@@ -191,6 +195,9 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
+    """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
+    lr: Rate = 0.02
+    """Adam's step in units of what moves: of the range [0, 1] for pixels."""
     _check_init(recipe.init)
     _check_read(recipe)
 

@@ -25,10 +25,12 @@ INSIDE = {
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
-        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss", "shifted",
-        "cross_layer", "long_range", "variation",
+        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss",
+        "shifted", "cross_layer", "long_range", "variation",
     ],
-    "canvases": ["canvas", "pixels"],
+    "canvases": [
+        "canvas", "logits", "pixels", "fourier", "pyramid",
+    ],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],
     "batch": [

@@ -20,6 +20,7 @@ from jax.sharding import AbstractMesh
 import nst_jax
 from nst_jax import compiler, losses, metrics, networks, ops, optimize, posing
 from nst_jax.batch import lanes
+from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, Encoder
 from nst_jax.problem import Problem
@@ -86,6 +87,11 @@ def step(descent: Descent) -> Callable[[Case], Program]:
 def remat(case: Case) -> Program:
     network = case.problem.network.configured(pooling="max", padding="zero", remat=True)
     return step(DESCENTS["adam"])(replace(case, problem=replace(case.problem, network=network)))
+
+
+def drawn_by(canvas: Canvas) -> Callable[[Case], Program]:
+    """List the solver's loop over what another canvas draws."""
+    return lambda case: step(LBFGS())(replace(case, problem=replace(case.problem, canvas=canvas)))
 
 
 def swept(problem: Problem) -> tuple[bool, ...]:
@@ -166,6 +172,7 @@ def held_out(*sides: Any) -> Callable[[Case], Program]:
 PREPARED: dict[str, Callable[[Case], Program]] = {
     **{f"step, {name}": step(descent) for name, descent in DESCENTS.items()},
     "step, remat": remat,
+    **{f"step, {name}": drawn_by(canvas) for name, canvas in CANVASES.items() if name != "pixels"},
     **{f"lanes, {name}": batch(descent, 1) for name, descent in DESCENTS.items()},
     "lanes over two devices": batch(LBFGS(), 2),
     "one lane a device": batch(LBFGS(), LANES),

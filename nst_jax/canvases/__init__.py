@@ -1,6 +1,11 @@
 """Canvases as values: what moves, and the picture that it draws."""
 
 from nst_jax.canvases.canvas import Canvas
+from nst_jax.canvases.fourier import Fourier
 from nst_jax.canvases.pixels import Pixels
+from nst_jax.canvases.pyramid import Pyramid
 
-__all__ = ["Canvas", "Pixels"]
+CANVASES: dict[str, Canvas] = {"pixels": Pixels(), "fourier": Fourier(), "pyramid": Pyramid()}
+"""By the names that recipes know."""
+
+__all__ = ["CANVASES", "Canvas", "Fourier", "Pixels", "Pyramid"]
