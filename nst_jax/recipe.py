@@ -195,9 +195,6 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
-    """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
-    lr: Rate = 0.02
-    """Adam's step in units of what moves: of the range [0, 1] for pixels."""
     _check_init(recipe.init)
     _check_read(recipe)
 

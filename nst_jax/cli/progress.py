@@ -24,7 +24,7 @@ def watched() -> bool:
 
 
 class Progress:
-    """Show steps, iterations a second, time left and the loss terms."""
+    """Show steps, iterations a second, time left and the loss."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet, self._watched = quiet, watched()
@@ -33,12 +33,12 @@ class Progress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[terms]}"),
+            TextColumn("{task.fields[loss]}"),
             console=Console(stderr=True),
             transient=True,
             disable=quiet or not self._watched,
         )
-        self._task = self._bar.add_task("", total=None, rate="compiling", terms="")
+        self._task = self._bar.add_task("", total=None, rate="compiling", loss="")
         self._began = (0.0, 0)
         self._line = "compiling"
         self._around = contextlib.ExitStack()
@@ -71,9 +71,8 @@ class Progress:
             self._began = (now, done)
         since, taken = now - self._began[0], done - self._began[1]
         rate = f"{taken / since:.1f} it/s" if taken else "compiled"
-        shown = ("total", "content", "style")
         last = min(done - 1, steps)  # the last piece may go on, with nothing in it, beyond the steps that are asked for
-        terms = " ".join(f"{name} {history[name][last]:.3g}" for name in shown)
+        loss = f"loss {history['total'][last]:.4g}"
         scale = f"scale {at.scale + 1} of {at.scales}, " if at.scales > 1 else ""
-        self._line = f"{scale}step {last} of {steps}, {rate}, {terms}"
-        self._bar.update(self._task, total=steps, completed=min(done, steps), rate=rate, terms=terms)
+        self._line = f"{scale}step {last} of {steps}, {rate}, {loss}"
+        self._bar.update(self._task, total=steps, completed=min(done, steps), rate=rate, loss=loss)
