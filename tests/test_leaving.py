@@ -258,7 +258,7 @@ def test_a_picture_says_where_it_stands_once_a_minute(place, monkeypatch, capsys
     said = capsys.readouterr().err
     assert "compiling\n" in said
     assert "nan" not in said
-    assert re.search(r"^step 3 of 6, .* it/s, total \S+ content \S+ style \S+$", said, re.MULTILINE)
+    assert re.search(r"^step 3 of 6, .* it/s, loss \S+$", said, re.MULTILINE)
     assert main(COMMANDS["sweep"][0]) == 0
     said = capsys.readouterr().err
     assert re.search(r"^0 of 2 lanes are done, lanes 0 to 1 at step \d of 6$", said, re.MULTILINE)
