@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-not-found]
 
-with atheris.instrument_imports(include=["nst_jax", "pyfive", "msgspec"]):
+instrumented = atheris.instrument_imports(include=["nst_jax", "pyfive", "msgspec"])  # type: ignore[attr-defined]
+with instrumented:
     from nst_jax import record
     from nst_jax.errors import UserError
     from nst_jax.plain import parsed, validated

@@ -21,7 +21,7 @@ ENVIRONMENTS = [
     ("JAX_PLATFORMS=cuda", "jax finds no device"),
     pytest.param("JAX_PLATFORMS=nonsense", "Unable to initialize backend 'nonsense'", marks=slow),
     pytest.param("JAX_PLATFORMS=cpu,nonsense", "JAX_PLATFORMS being 'cpu,nonsense'", marks=slow),
-    ("XLA_FLAGS=--xla_no_such_flag=1", "Unknown flag in XLA_FLAGS: --xla_no_such_flag=1"),
+    pytest.param("XLA_FLAGS=--xla_no_such_flag=1", "Unknown flag in XLA_FLAGS: --xla_no_such_flag=1", marks=slow),
     pytest.param("XLA_FLAGS=--xla_cpu_enable_fast_math=maybe", "Couldn't interpret value maybe", marks=slow),
     pytest.param("JAX_ENABLE_X64=maybe", "invalid truth value 'maybe'", marks=slow),
     pytest.param("JAX_NUM_CPU_DEVICES=x", "jax does not start", marks=slow),
