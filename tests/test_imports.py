@@ -13,8 +13,8 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
-    "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses", "pixels",
-    "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
+    "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
+    "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
     "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {

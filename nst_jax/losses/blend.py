@@ -57,6 +57,11 @@ class Blend(Loss):
         return any(loss.extensive for _, loss in self.parts)
 
     @property
+    def positional(self) -> bool:  # type: ignore[override]
+        """Say whether all parts can be taken part by part."""
+        return all(loss.positional for _, loss in self.parts)
+
+    @property
     def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
         """Give the weights, 1 each, and the parts' own numbers."""
         found = {name: 1.0 for name, _ in self.parts}
@@ -97,9 +102,24 @@ class Blend(Loss):
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Add up the parts, each by its weight."""
+        return self._added([loss.distance(*own) for loss, own in self._each(found, target, at)], at)
+
+    def part(self, found: Any, target: Any, at: Place) -> Any:
+        """Measure the parts, which share the features where they are positional."""
+        shared = tuple(found for _ in self.parts)
+        return tuple(loss.part(*own) for loss, own in self._each(shared, target, at))
+
+    def whole(self, parts: Any, target: Any, at: Place) -> Scalar:
+        """Add up what the parts' parts make."""
+        return self._added([loss.whole(*own) for loss, own in self._each(parts, target, at)], at)
+
+    def _each(self, found: Any, target: Any, at: Place) -> list[tuple[Loss, tuple[Any, Any, Place]]]:
+        rows = zip(self.parts, found, target, at.given, strict=True)
+        return [(loss, (own, other, at._replace(given=given))) for (_, loss), own, other, given in rows]
+
+    def _added(self, distances: list[Scalar], at: Place) -> Scalar:
         total = jnp.float32(0)
-        for (name, loss), own, other, given in zip(self.parts, found, target, at.given, strict=True):
-            one = loss.distance(own, other, at._replace(given=given))
+        for (name, loss), one in zip(self.parts, distances, strict=True):
             share = 1.0 if loss.extensive or not self.extensive else at.share
             total += self.number(name, at) * one / share
         return total

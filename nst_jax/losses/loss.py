@@ -86,15 +86,19 @@ class Loss(Value):
         """Measure how far the statistic `found` is from the `target`, in float32; 0 where they are equal."""
         raise NotImplementedError
 
+    def part(self, found: Any, target: Any, at: Place) -> Any:
+        """Measure what some positions of a `positional` loss add: parts add up, and `whole` makes the distance."""
+        return self.distance(found, target, at)
+
+    def whole(self, parts: Any, target: Any, at: Place) -> Scalar:
+        """Give the distance whose parts add up to `parts`."""
+        return parts
+
     def unit(self, target: Any, at: Place) -> Scalar:
         """Measure how far blank features are from the target: the loss's unit where units are relative."""
-        blank = jnp.zeros((2, 2, at.channels))
-        found = (
-            jax.tree.map(jnp.zeros_like, target)
-            if self.statistic == FEATURES
-            else self.statistic(blank, None, at.given)
-        )
-        return self.distance(found, target, at)
+        if self.statistic == FEATURES:
+            return self.distance(jax.tree.map(jnp.zeros_like, target), target, at)
+        return self.distance(self.statistic(jnp.zeros((2, 2, at.channels)), None, at.given), target, at)
 
     def number(self, name: str, at: Place) -> Any:
         """Give one of the loss's `numbers`."""

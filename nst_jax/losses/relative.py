@@ -32,6 +32,11 @@ class Relative(Loss):
         return self.loss.statistic
 
     @property
+    def positional(self) -> bool:  # type: ignore[override]
+        """Give the loss's own."""
+        return self.loss.positional
+
+    @property
     def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
         """Give the loss's own."""
         return self.loss.numbers
@@ -62,5 +67,16 @@ class Relative(Loss):
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure the distance in units of that of a blank picture."""
+        return self.loss.distance(found, target, at) / self._unit(target, at)
+
+    def part(self, found: Any, target: Any, at: Place) -> Any:
+        """Measure the loss's own."""
+        return self.loss.part(found, target, at)
+
+    def whole(self, parts: Any, target: Any, at: Place) -> Scalar:
+        """Give the distance in units of that of a blank picture."""
+        return self.loss.whole(parts, target, at) / self._unit(target, at)
+
+    def _unit(self, target: Any, at: Place) -> Scalar:
         unit = self.loss.unit(target, at)
-        return self.loss.distance(found, target, at) / jnp.where(unit > 0, unit, 1)
+        return jnp.where(unit > 0, unit, 1)
