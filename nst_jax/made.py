@@ -65,23 +65,31 @@ def short(old: float, found: Any) -> float:
     return old if np.float32(old) == np.float32(found) else float(str(np.float32(found)))
 
 
+def _number(recipe: Recipe, term: str, name: str, found: Any) -> float:
+    """Give a number of a term's loss as the recipe had it; as it is found where the recipe had none."""
+    chosen = {"content": losses.content_of, "style": losses.style_of}
+    return chosen[term](recipe)[1].get(name, float(found)) if term in chosen else float(found)
+
+
 def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
-    named = {"content": losses.CONTENT, "style": losses.STYLE, "variation": losses.VARIATION}
-    fields = {"content": "content_loss", "style": "style_loss", "variation": "tv_loss"}
     weights = {"content": "alpha", "style": "beta", "variation": "tv"}
     layers = {"content": "content_layers", "style": "style_layers"}
+    units = set()
     for name, term in problem.terms.items():
-        kind = next((k for k, loss in named.get(name, {}).items() if loss == term.loss), None)
-        if kind is None:
+        numbers = {key: short(_number(recipe, name, key, x), x) for key, x in term.numbers.items()}
+        said = losses.named(name, term.loss, numbers) if name in weights else None
+        if said is None:
             own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"
             continue
-        weight = short(getattr(recipe, weights[name]), term.weight)
-        recipe = replace(recipe, **{fields[name]: kind, weights[name]: weight})
-        if name == "style" and "c" in term.numbers:
-            recipe = replace(recipe, mmd_c=short(recipe.mmd_c, term.numbers["c"]))
-        if name in layers:
+        units.add(said["units"])
+        recipe = replace(recipe, **said, **{weights[name]: short(getattr(recipe, weights[name]), term.weight)})
+        asked = getattr(recipe, layers.get(name, "")) if name in layers else ()
+        drawn = term.loss.layers(asked) != asked and set(term.loss.layers(asked)) == set(term.targets)
+        if name in layers and not drawn:
             recipe = replace(recipe, **{layers[name]: tuple(term.targets)})
-    own |= {f"terms.{name}": "left out" for name in named if name not in problem.terms}
+    if len(units) > 1:
+        own["units"] = "relative for some terms, the paper's for others"
+    own |= {f"terms.{name}": "left out" for name in weights if name not in problem.terms}
     if "style" not in problem.terms or "terms.style" in own:
         return recipe
     found = tuple(problem.terms["style"].layer_weights.values())

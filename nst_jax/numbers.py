@@ -30,16 +30,22 @@ WHOLE = {"seed": 2**32 - 1, "steps": 2**31 - 2}
 """Numbers that are whole, and the most they can be."""
 
 
+PARTS = {"style_loss": "terms.style.numbers", "content_loss": "terms.content.numbers"}
+"""Where the weights of several losses stand: `style_loss.gram` is one of them."""
+
+
 def path(name: str) -> str:
     """Give the path to a number that is called by its path or by its name."""
     head, dot, rest = name.partition(".")
+    if rest and head in PARTS:
+        return f"{PARTS[head]}.{rest}"
     return ALIASES.get(head, head) + dot + rest
 
 
 def called(name: str) -> str:
     """Give the one name of a number: a recipe's where it has one, else its path."""
     whole = path(name)
-    for alias, place in ALIASES.items():
+    for alias, place in (*ALIASES.items(), *PARTS.items()):
         if whole == place or whole.startswith(f"{place}."):
             return alias + whole.removeprefix(place)
     return whole

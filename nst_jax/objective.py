@@ -41,9 +41,10 @@ class Objective:
         if self.problem.sides is not None:
             return "a picture with the margin of a bucket cannot be divided"
         for name, layer, term in self._deep():
-            if term.loss.reads(layer, self.problem.network.by_depth(term.targets)) != (layer,):
+            loss = term.loss.at(layer)
+            if loss.reads(layer, self.problem.network.by_depth(term.targets)) != (layer,):
                 return f"the loss of '{name}', {term.loss!r}, compares several layers at once"
-            if not (term.loss.statistic.additive or term.loss.positional):
+            if not (loss.statistic.additive or loss.positional):
                 return f"the loss of '{name}' at {layer}, {term.loss!r}, needs the whole layer at once"
         return ""
 
@@ -55,18 +56,19 @@ class Objective:
         asked: dict[str, tuple[Summary, ...]] = {}
         whole: dict[str, None] = {}
         for _, layer, term in self._deep():
-            if term.loss.positional:
+            loss = term.loss.at(layer)
+            if loss.positional:
                 whole[layer] = None
                 continue
             mask = self._owned(layer, pixels, window, term)
-            sums = term.loss.statistic._replace(finish=_sums)
+            sums = loss.statistic._replace(finish=_sums)
             asked[layer] = (*asked.get(layer, ()), Summary(sums, mask, term.given[layer]))
         encoder = replace(self.encoder, network=self.problem.network)
         features, made = summarise(encoder, pixels, tuple(whole), asked)
         left = {layer: list(summaries) for layer, summaries in made.items()}
         return {
             f"{name}/{layer}": self._near(features[layer], layer, pixels, window, term)
-            if term.loss.positional
+            if term.loss.at(layer).positional
             else left[layer].pop(0)
             for name, layer, term in self._deep()
         }
@@ -77,13 +79,14 @@ class Objective:
         for name, term in self.problem.terms.items():
             for layer in term.targets:
                 key, at = f"{name}/{layer}", self._place(layer, term)
+                loss, target = term.loss.at(layer), term.targets[layer]
                 if layer == PICTURE.name:
-                    seen = term.loss.statistic(image, term.masks.get(layer), term.given[layer])
-                    found[key] = term.loss.distance(seen, term.targets[layer], at)
-                elif term.loss.positional:
-                    found[key] = sums[key]
+                    seen = loss.statistic(image, term.masks.get(layer), term.given[layer])
+                    found[key] = loss.distance(seen, target, at)
+                elif loss.positional:
+                    found[key] = loss.whole(sums[key], target, at)
                 else:
-                    found[key] = term.loss.distance(term.loss.statistic.finish(sums[key]), term.targets[layer], at)
+                    found[key] = loss.distance(loss.statistic.finish(sums[key]), target, at)
         return added(self.problem, found)
 
     def _deep(self) -> list[tuple[str, str, Term]]:
@@ -101,16 +104,22 @@ class Objective:
             owned *= jax.lax.dynamic_slice(term.masks[layer], (window.top // s, window.left // s), owned.shape)
         return owned
 
-    def _near(self, found: Features, layer: str, pixels: Image, window: Window, term: Term) -> Scalar:
+    def _near(self, found: Features, layer: str, pixels: Image, window: Window, term: Term) -> Any:
         """Measure a distance over what a window owns; elsewhere the target stands in for what is found."""
         s = self.problem.network.layer(layer).stride
-        target = jax.lax.dynamic_slice(term.targets[layer], (window.top // s, window.left // s, 0), found.shape)
+
+        def cut(whole: Features) -> Features:
+            return jax.lax.dynamic_slice(whole, (window.top // s, window.left // s, 0), found.shape)
+
+        # Several losses at once have a target each, all of them the features.
+        target = jax.tree.map(cut, term.targets[layer])
         owned = self._owned(layer, pixels, window, term)[..., None] > 0
-        seen = jnp.where(owned, found.astype(jnp.float32), target)
-        return term.loss.distance(seen, target, self._place(layer, term))
+        seen = jnp.where(owned, found.astype(jnp.float32), jax.tree.leaves(target)[0])
+        return term.loss.at(layer).part(seen, target, self._place(layer, term))
 
     def _place(self, layer: str, term: Term) -> Place:
-        return place(self.problem.network, layer, self.problem.init, term.given[layer], term.numbers)
+        at = place(self.problem.network, layer, self.problem.init)
+        return at._replace(given=term.given[layer], numbers=term.numbers, share=term.share)
 
 
 def _sums(sums: Any) -> Any:

@@ -183,14 +183,15 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
 
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     """Give the terms that a checked recipe, and what is handed in beside it, compares."""
-    content_loss = values.get("content_loss", losses.CONTENT[recipe.content_loss])
-    style_loss = values.get("style_loss", losses.STYLE[recipe.style_loss])
-    numbers = {} if "style_loss" in values or recipe.style_loss != "mmd-poly" else {"c": recipe.mmd_c}
-    of_content = tuple(1.0 for _ in recipe.content_layers)
+    (content, of_content), (style, of_style) = losses.content_of(recipe), losses.style_of(recipe)
+    content = (values["content_loss"], {}) if "content_loss" in values else (content, of_content)
+    style = (values["style_loss"], {}) if "style_loss" in values else (style, of_style)
+    each = 1.0 if recipe.units == "paper" else 1 / max(1, len(recipe.content_layers))
+    w = tuple(each for _ in recipe.content_layers)
     compared: dict[str, Compare | None] = {
-        "content": Compare(content_loss, recipe.content_layers, "content", recipe.alpha, of_content),
-        "style": Compare(style_loss, recipe.style_layers, "style", recipe.beta, recipe.layer_weights, numbers),
-        "variation": Compare(losses.VARIATION[recipe.tv_loss], (PICTURE.name,), "content", recipe.tv),
+        "content": Compare(content[0], recipe.content_layers, "content", recipe.alpha, w, content[1]),
+        "style": Compare(style[0], recipe.style_layers, "style", recipe.beta, recipe.layer_weights, style[1]),
+        "variation": Compare(losses.variation_of(recipe), (PICTURE.name,), "content", recipe.tv),
         **values.get("terms", {}),
     }
     found = {name: compare for name, compare in compared.items() if compare is not None}
@@ -199,7 +200,17 @@ def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     for name in values.get("terms", {}):
         if name in found and not found[name].layers:
             raise UserError(f"the term '{name}' names no layers: expected at least one")
-    return found
+    return {name: _placed(compare) for name, compare in found.items()}
+
+
+def _placed(compare: Compare) -> Compare:
+    """Put a term at the layers of its loss, where these are not those asked for: such as the picture itself."""
+    layers = compare.loss.layers(compare.layers)
+    if layers == compare.layers:
+        return compare
+    w = compare.layer_weights or tuple(1 / len(compare.layers) for _ in compare.layers)
+    known = dict(zip(compare.layers, w, strict=True))
+    return replace(compare, layers=layers, layer_weights=tuple(known.get(layer, 1.0) for layer in layers))
 
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
@@ -435,18 +446,18 @@ def _targets(
 ) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Compute, in float32, by term: {layer: target} and {layer: what is given}."""
     asked = tuple((name, loss, encoder.network.by_depth(layers)) for name, loss, layers in asked)
-    reads = [name for _, loss, layers in asked for layer in layers for name in loss.reads(layer, layers)]
+    reads = [name for _, loss, layers in asked for layer in layers for name in loss.at(layer).reads(layer, layers)]
     found = features(encoder, image, tuple(dict.fromkeys(reads)))
     for layer, x in found.items():
         _check_table(encoder.network, layer, x, image)
     made = {}
     for name, loss, layers in asked:
-        own = {layer: read(loss, layer, layers, found) for layer in layers}
-        given = {layer: loss.given(own[layer]) for layer in layers}
-        targets = {layer: loss.target(own[layer], None, given[layer]) for layer in layers}
+        own = {layer: read(loss.at(layer), layer, layers, found) for layer in layers}
+        given = {layer: loss.at(layer).given(own[layer]) for layer in layers}
+        targets = {layer: loss.at(layer).target(own[layer], None, given[layer]) for layer in layers}
         for layer in layers:
-            at = place(encoder.network, layer, image, given[layer], loss.numbers)
-            _check_distance(name, loss, own[layer], targets[layer], at)
+            at = place(encoder.network, layer, image)._replace(given=given[layer], numbers=loss.numbers)
+            _check_distance(name, loss.at(layer), own[layer], targets[layer], at)
         made[name] = targets, given
     return made
 

@@ -169,6 +169,9 @@ PRESETS: dict[str, Recipe] = {
 RATES = {"jcjohnson": 10 / 255, "neural-style-pt": 1 / 255, "gordic": 10 / 255}
 """Adam's step in the sources of presets that use L-BFGS."""
 
+BALANCE = 3.0
+"""Beta of relative units where none is given: between the photograph (0.3) and the painting (30)."""
+
 
 def adapted(name: str, **settings: Any) -> Recipe:
     """Give a preset with other settings, and without what of the preset's own would then not be read.
@@ -179,6 +182,8 @@ def adapted(name: str, **settings: Any) -> Recipe:
     recipe = find(name)
     if settings.get("optimizer", recipe.optimizer) == "adam" and recipe.optimizer != "adam":
         recipe = replace(recipe, lr=RATES.get(name, DEFAULT.lr))
+    if settings.get("units", recipe.units) == "relative" and recipe.units != "relative":
+        recipe = replace(recipe, alpha=1.0, beta=BALANCE, tv=0.0, layer_weights=())
     deciders = {name: settings[name] for name in ("optimizer", "scales", "init") if name in settings}
     return replace(tidied(replace(recipe, **deciders)), **settings)
 

@@ -1,6 +1,6 @@
 """A style transfer as one pytree: the starting image, what to match, every number that weighs it, and how it moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from nst_jax.types import Features, Image, Mask, Scalar
 @struct.dataclass
 class Term:
     """One part of the objective: weight share sum_l w_l distance(statistic of layer l, target_l).
+
+    Where the loss `shares`, the w_l are divided by their sum.
 
     Attributes:
         weight: of the whole term; `alpha`, `beta` and `tv` are names of these.
@@ -158,32 +160,36 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     whole: dict[str, None] = {}
     asked: dict[str, Summaries] = {}
     places: dict[tuple[str, str], int] = {}
-    for name, term in problem.terms.items():
-        for layer in term.targets:
-            reads = term.loss.reads(layer, problem.network.by_depth(term.targets))
-            if term.loss.statistic == FEATURES and layer in term.masks:
-                raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
-            if term.loss.statistic == FEATURES or reads != (layer,):
-                whole |= dict.fromkeys(reads)
-                continue
-            before = asked.get(layer, ())
-            places[name, layer] = len(before)
-            asked[layer] = (*before, Summary(term.loss.statistic, term.masks.get(layer), term.given[layer]))
+    for name, term, layer, loss, layers in _compared(problem):
+        reads = loss.reads(layer, layers)
+        if loss.statistic == FEATURES and layer in term.masks:
+            raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
+        if loss.statistic == FEATURES or reads != (layer,):
+            whole |= dict.fromkeys(reads)
+            continue
+        before = asked.get(layer, ())
+        places[name, layer] = len(before)
+        asked[layer] = (*before, Summary(loss.statistic, term.masks.get(layer), term.given[layer]))
     encoder = replace(encoder, network=problem.network)
     features, made = summarise(encoder, image, tuple(whole), asked)
 
-    def distance(name: str, term: Term, layer: str) -> Scalar:
+    distances = {}
+    for name, term, layer, loss, layers in _compared(problem):
         if (name, layer) in places:
             found = made[layer][places[name, layer]]
         else:
-            x = read(term.loss, layer, problem.network.by_depth(term.targets), features)
-            found = term.loss.statistic(x, term.masks.get(layer), term.given[layer])
-        at = place(problem.network, layer, image, term.given[layer], term.numbers)
-        return term.loss.distance(found, term.targets[layer], at)
+            found = loss.statistic(read(loss, layer, layers, features), term.masks.get(layer), term.given[layer])
+        at = place(problem.network, layer, image)
+        at = at._replace(given=term.given[layer], numbers=term.numbers, share=term.share)
+        distances[f"{name}/{layer}"] = loss.distance(found, term.targets[layer], at)
+    return distances
 
-    return {
-        f"{name}/{layer}": distance(name, term, layer) for name, term in problem.terms.items() for layer in term.targets
-    }
+
+def _compared(problem: Problem) -> Iterator[tuple[str, Term, str, Loss, tuple[str, ...]]]:
+    """List every term at every layer, with its loss there and the term's layers by depth."""
+    for name, term in problem.terms.items():
+        for layer in term.targets:
+            yield name, term, layer, term.loss.at(layer), problem.network.by_depth(term.targets)
 
 
 def read(loss: Loss, layer: str, layers: tuple[str, ...], features: Mapping[str, Features]) -> Any:
@@ -192,11 +198,11 @@ def read(loss: Loss, layer: str, layers: tuple[str, ...], features: Mapping[str,
     return features[layer] if reads == (layer,) else tuple(features[name] for name in reads)
 
 
-def place(network: Network, layer: str, image: Image, given: Any, numbers: Mapping[str, Any]) -> Place:
+def place(network: Network, layer: str, image: Image) -> Place:
     """Say where a layer's features of an image (h, w, 3) lie."""
     at, (h, w, _) = network.layer(layer), image.shape
     rows, columns = at.positions((h, w))
-    return Place(rows * columns, at.channels, h * w, given, numbers)
+    return Place(rows * columns, at.channels, h * w)
 
 
 @in_float32()
@@ -215,5 +221,8 @@ def added(problem: Problem, found: Terms) -> tuple[Scalar, Terms]:
     for name, term in problem.terms.items():
         layers = (w * found[f"{name}/{layer}"] for layer, w in term.layer_weights.items())
         sums[name] = sum(layers, jnp.float32(0))
+        if term.loss.shares:
+            all_weights = sum(term.layer_weights.values(), jnp.float32(0))
+            sums[name] /= jnp.where(all_weights > 0, all_weights, 1)
         loss += term.weight * term.share * sums[name]
     return loss, {"total": loss, **sums, **found}

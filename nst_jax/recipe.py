@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta
 
+from nst_jax import blend
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.plain import validated
@@ -16,11 +17,12 @@ Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-ContentLoss = Literal["half-sum", "sum", "mean"]
-StyleLoss = Literal[
+CONTENT_LOSSES = ("half-sum", "sum", "mean")
+STYLE_LOSSES = (
     "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
     "mmd-gauss", "shifted", "cross-layer", "long-range",
-]  # fmt: skip
+)  # fmt: skip
+Units = Literal["paper", "relative"]
 Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
@@ -71,12 +73,17 @@ class Recipe:
     """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
     tv: Weight = 0.0
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
-    content_loss: ContentLoss = "half-sum"
-    """Formula of the content loss: half the sum of squares, the sum, or the mean."""
-    style_loss: StyleLoss = "gram"
+    units: Units = "paper"
+    """Units of the losses: as their formulas are (paper), or each divided by its value for a blank picture (relative),
+    so that weights mean the same at every size, in every network, for every pair. Relative, alpha is 1 and beta the
+    balance: 0.3 is nearly the photograph, 30 nearly the painting; of the layers' weights their shares count."""
+    content_loss: Name = "half-sum"
+    """Formula of the content loss: half-sum (of squares), sum or mean; others, and which to take: docs/losses.md.
+    Several at once with their weights: mean:1+laplacian:100."""
+    style_loss: Name = "gram"
     """Formula of a layer's style loss, with m the mean of (Gram_S / M_S - Gram_G / M_G)^2 over the N^2 entries:
-    gram m/4; gram-mean m; gram-johnson m/N^2; gram-keras as in keras.io's example; the others stand in docs/losses.md.
-    """
+    gram m/4; gram-mean m; gram-johnson m/N^2; gram-keras as in keras.io's example; covariance, mean-std, gram-mean-std,
+    w2, mmd-poly, mmd-gauss, shifted, cross-layer, long-range: docs/losses.md. Several at once: gram:1+w2:0.1."""
     mmd_c: Weight = 1.0
     """The c of mmd-poly: at 0 it compares Gram matrices, the larger the more the means alone."""
     tv_loss: TvLoss = "squares"
@@ -137,7 +144,7 @@ class Recipe:
     padding: Padding = "zero"
     """What the network's convolutions see beyond the border."""
     weights: Name = "vgg16"
-    """Network: a name from `nst-jax weights list`, or a converted .h5 file."""
+    """Network: a name from `nst-jax weights list`, a converted .h5 file, or random:vgg16:SEED for random weights."""
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
     tile: Tile = 0
@@ -195,12 +202,15 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
+    blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
+    blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES)
     _check_init(recipe.init)
     _check_read(recipe)
 
 
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
     """List the settings that nothing would read: name, the setting that decides so, and why."""
+    names = blend.names(recipe.style_loss)
     one, given, noisy = recipe.scales == 1, recipe.scales not in (1, "auto"), noise(recipe.init) > 0
     rules = (
         (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
@@ -211,7 +221,7 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
             "it belongs to several scales",
         ),
         (one or given, ("min_scale",), "scales", "it is for scales auto"),
-        (recipe.style_loss != "mmd-poly", ("mmd_c",), "style_loss", "it belongs to mmd-poly"),
+        ("mmd-poly" not in names, ("mmd_c",), "style_loss", "it belongs to mmd-poly"),
         (not noisy, ("seed",), "init", "a seed belongs to a start with noise, such as noise or blend:0.3"),
     )
     return [

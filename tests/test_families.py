@@ -246,6 +246,22 @@ def test_an_extensive_loss_grows_with_the_picture_and_no_other_does(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+def test_in_relative_units_a_blank_picture_is_1_from_the_target(name):
+    """Every picture of another roughness is as many times 1 from a flat one; the rest is 0 at the target."""
+    case = LOSSES[name]
+    relative, y = losses.Relative(case.loss), f32(case.target)
+    rounding = ROUNDING.get(name, 1e-5)
+    whole = distance(case.loss, f32(case.found), y, pixels=PIXELS)
+    found = distance(relative, f32(case.found), y, pixels=PIXELS)
+    if name.startswith("variation/"):
+        assert float(found) == pytest.approx(1, rel=rounding)  # the content is as rough as itself
+        return
+    blank = distance(case.loss, jnp.zeros_like(f32(case.found)), y, pixels=PIXELS)
+    assert float(found) == pytest.approx(float(whole / blank), rel=10 * rounding)
+    assert np.isfinite(float(distance(relative, f32(case.found), jnp.zeros_like(y), pixels=PIXELS)))
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_static_and_compares_by_value(name):
     loss = LOSSES[name].loss
     assert copy.copy(loss) == loss

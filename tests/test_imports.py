@@ -13,8 +13,8 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
-    "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses", "pixels",
-    "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
+    "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
+    "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
     "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
@@ -25,11 +25,6 @@ INSIDE = {
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
-        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss",
-        "shifted", "cross_layer", "long_range", "variation",
-    ],
-    "canvases": [
-        "canvas", "logits", "pixels", "fourier", "pyramid",
     ],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],

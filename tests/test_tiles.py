@@ -127,6 +127,13 @@ class Wide(nst_jax.Loss):
         return jnp.max(jnp.abs(found - target))
 
 
+def test_relative_units_and_several_losses_at_once_are_taken_by_tiles():
+    encoder = narrow("vgg11")
+    blended = {"style_loss": "gram:1+covariance:2+mmd-poly:0.5", "content_loss": "half-sum:1+mean:2"}
+    recipe = replace(RECIPE, units="relative", alpha=1.0, beta=3.0, **blended)
+    assert_equal(encoder, posed(encoder, (70, 90), recipe), 32)
+
+
 def test_what_needs_a_whole_layer_is_refused():
     encoder = narrow("vgg11")
     with pytest.raises(UserError, match=r"tile is 24: the loss of 'style' at relu1_1, .*needs the whole layer"):

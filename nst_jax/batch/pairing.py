@@ -6,11 +6,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from nst_jax import blend
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
-from nst_jax.numbers import absent
+from nst_jax.numbers import PARTS, absent
 from nst_jax.posing import NONE, Pair, Values, arrays, named, objective, settled
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
@@ -139,10 +140,13 @@ def pose_lanes(
     for recipe, i, j in lanes:
         # What the program does not depend on is put in below, so that equal lanes are posed once.
         plain = replace(recipe, **{name: getattr(DEFAULT, name) for name in _numbers(recipe)})
+        plain = replace(plain, **{name: blend.levelled(getattr(plain, name)) for name in PARTS})
         if plain not in posers:
             posers[plain] = poser(encoders[recipe.weights], pictures(plain), plain, values)
         problems = posers[plain](i, j)
         numbers = {name: getattr(recipe, name) for name in _numbers(recipe)}
+        for name in PARTS:
+            numbers |= {f"{name}.{part}": w for part, w in blend.split(getattr(recipe, name))}
         numbers = {name: x for name, x in numbers.items() if x != () and not absent(problems[-1], name)}
         found.append(tuple(_of(recipe, problem) for problem in vary_scales(problems, numbers)))
     return found

@@ -2,7 +2,8 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -14,6 +15,7 @@ from nst_jax.errors import UserError
 from nst_jax.files import quoted, shown
 from nst_jax.presets import PRESETS
 from nst_jax.recipe import Recipe, check, options, tidied
+from nst_jax.recipe import Units as UnitsOf
 
 SILENT = {
     *("gpu", "multigpu_strategy", "multidevice_strategy", "backend", "cudnn_autotune", "proto_file", "disable_check"),
@@ -111,6 +113,15 @@ def translate(command: str) -> Translation:
     return Translation(*pictures, preset, recipe, tuple(notes))
 
 
+def _relative(found: Translation) -> Translation:
+    from nst_jax.units import convert, measured
+
+    recipe = found.recipe
+    side = recipe.size or 512
+    size, blank = measured(recipe.weights, Path(found.content), Path(found.style), recipe, side)
+    return replace(found, recipe=convert(recipe, replace(recipe, units="relative"), size, blank=blank))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Translate:
     """Print the `nst-jax stylize` line that means what somebody else's command line means.
@@ -125,9 +136,14 @@ class Translate:
 
     command: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="COMMAND")]
     """The other program's command line, as one word."""
+    units: UnitsOf = "paper"
+    """Units of the weights: those of the other program's formulas (paper), or relative, for which its pictures are
+    read."""
 
     def run(self) -> int:
         """Print the line and the comments; return the exit code."""
         found = translate(self.command)
+        if self.units == "relative":
+            found = _relative(found)
         answer(found.command, *(f"# {note}" for note in found.notes))
         return 0

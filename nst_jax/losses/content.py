@@ -1,11 +1,13 @@
 """Features position by position: the content loss of Gatys, Ecker and Bethge (2015)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nst_jax.losses.loss import Loss, Place, squares
 from nst_jax.ops import FEATURES
-from nst_jax.recipe import ContentLoss
 from nst_jax.types import Features, Scalar
+
+Kind = Literal["half-sum", "sum", "mean"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Content(Loss):
     The kinds `sum` and `mean` are those of keras.io's example and of every PyTorch program (MSELoss).
     """
 
-    kind: ContentLoss = "half-sum"
+    kind: Kind = "half-sum"
 
     statistic = FEATURES
     positional = True

@@ -57,3 +57,7 @@ class CrossLayer(Loss):
     def distance(self, found: jax.Array, target: jax.Array, at: Place) -> Scalar:
         """Sum up the squared differences of two matrices (c_l, c_(l-1))."""
         return squares(found, target) / (4 * found.size)
+
+    def unit(self, target: jax.Array, at: Place) -> Scalar:
+        """Measure how far blank features are from the target."""
+        return self.distance(jnp.zeros_like(target), target, at)

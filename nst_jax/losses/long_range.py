@@ -61,3 +61,7 @@ class LongRange(Loss):
         for own, other in zip(found[1], target[1], strict=True):
             parts += [squares(a, b) for a, b in zip(own, other, strict=False)]
         return sum(parts, jnp.float32(0)) / (4 * at.channels**2 * len(parts))
+
+    def unit(self, target: tuple[Gram, Shifts], at: Place) -> Scalar:
+        """Measure how far blank features are from the target."""
+        return self.distance(jax.tree.map(jnp.zeros_like, target), target, at)

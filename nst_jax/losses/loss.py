@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax.ops import Statistic
+from nst_jax.ops import FEATURES, Statistic
 from nst_jax.types import Features, Mask, Scalar
 from nst_jax.value import Value
 
@@ -22,6 +22,7 @@ class Place(NamedTuple):
         pixels: of the picture.
         given: see `Loss.given`.
         numbers: see `Loss.numbers`; those that are missing have the loss's own values.
+        share: what a sum over positions is multiplied by at this scale.
     """
 
     positions: int
@@ -29,6 +30,7 @@ class Place(NamedTuple):
     pixels: int
     given: Any = ()
     numbers: Mapping[str, Any] = NOTHING
+    share: Any = 1.0
 
 
 class Loss(Value):
@@ -41,12 +43,26 @@ class Loss(Value):
             by part.
         numbers: numbers of the formula that a sweep can vary, by name, with their values: leaves of the problem. On the
             class, as they are no part of what makes two losses one program.
+        shares: the weights of a term's layers are divided by their sum.
     """
 
     statistic: Statistic
     extensive: bool = False
     positional: bool = False
     numbers: Mapping[str, float] = NOTHING
+    shares: bool = False
+
+    def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
+        """Name the layers where a term that is asked for at `layers` is compared: there by default."""
+        return layers
+
+    def at(self, layer: str) -> "Loss":
+        """Give what is compared at one of these layers: this loss by default."""
+        return self
+
+    def least(self) -> int:
+        """Give how many positions a side a layer must have."""
+        return 1
 
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers whose features are compared at `layer`, one of the term's `layers` by depth: it by default.
@@ -69,6 +85,20 @@ class Loss(Value):
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure how far the statistic `found` is from the `target`, in float32; 0 where they are equal."""
         raise NotImplementedError
+
+    def part(self, found: Any, target: Any, at: Place) -> Any:
+        """Measure what some positions of a `positional` loss add: parts add up, and `whole` makes the distance."""
+        return self.distance(found, target, at)
+
+    def whole(self, parts: Any, target: Any, at: Place) -> Scalar:
+        """Give the distance whose parts add up to `parts`."""
+        return parts
+
+    def unit(self, target: Any, at: Place) -> Scalar:
+        """Measure how far blank features are from the target: the loss's unit where units are relative."""
+        if self.statistic == FEATURES:
+            return self.distance(jax.tree.map(jnp.zeros_like, target), target, at)
+        return self.distance(self.statistic(jnp.zeros((2, 2, at.channels)), None, at.given), target, at)
 
     def number(self, name: str, at: Place) -> Any:
         """Give one of the loss's `numbers`."""

@@ -28,11 +28,19 @@ class Variation(Loss):
 
     statistic = FEATURES
 
-    def target(self, features: Features, mask: Mask | None, given: Any) -> tuple[()]:
-        """Give nothing: every picture is compared with a flat one."""
-        return ()
+    def target(self, features: Features, mask: Mask | None, given: Any) -> Scalar:
+        """Give the roughness of the content, the unit of relative units: every picture is compared with a flat one."""
+        return self.roughness(features)
 
-    def distance(self, found: Image, target: tuple[()], at: Place) -> Scalar:
+    def distance(self, found: Image, target: Scalar, at: Place) -> Scalar:
+        """Measure the roughness of a picture (h, w, 3)."""
+        return self.roughness(found)
+
+    def unit(self, target: Scalar, at: Place) -> Scalar:
+        """Give the roughness of the content."""
+        return target
+
+    def roughness(self, found: Image) -> Scalar:
         """Measure the roughness of a picture (h, w, 3)."""
         if self.kind == "nine-point":
             return _nine_point(found)

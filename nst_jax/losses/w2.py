@@ -60,6 +60,10 @@ class W2(Loss):
         covariance = _raised(covariance, _norm(mean, covariance, FLAT * target.norm))
         return (squares(mean, target.mean) + bures(covariance, target.factor)) / at.channels
 
+    def unit(self, target: Moments, at: Place) -> Scalar:
+        """Measure how far blank features are from the target: their covariance is 0, and no root is needed."""
+        return (squares(target.mean, -at.given) + jnp.sum(jnp.square(target.factor))) / at.channels
+
 
 def _norm(mean: jax.Array, covariance: Gram, least: Scalar) -> Scalar:
     return jnp.sqrt(jnp.sum(jnp.square(covariance + mean[:, None] * mean[None])) + jnp.square(least))

@@ -10,6 +10,7 @@ from nst_jax import backend, packaged
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.networks import Encoder
+from nst_jax.weights.random import PREFIX, random_encoder
 from nst_jax.weights.store import read_weights, sha256
 
 DEFAULT = "vgg16"
@@ -41,6 +42,8 @@ def find_weights(weights: str | Path) -> Path:
     Raises:
         UserError: saying how to get a known name, or the nearest name.
     """
+    if str(weights).startswith(PREFIX):
+        raise UserError(f"'{shown(str(weights))}' is drawn when it is used: no file holds it")
     path = Path(weights)
     if len(path.parts) > 1 or path.suffix:
         return path
@@ -63,12 +66,16 @@ def find_weights(weights: str | Path) -> Path:
 def load_encoder(weights: str | Path = DEFAULT) -> Encoder:
     """Load a network: an embedded one, vgg16 or inception_v3, one fetched by name, or a converted .h5 file.
 
+    `random:vgg16:7` draws random weights with the seed 7 for a network of that name.
+
     Kernels are (rows, columns, c_in, c_out) float32, whatever the file stores.
 
     Raises:
         UserError: no such weights, a file that is not a complete network of its architecture, or no device.
     """
     backend.start()
+    if str(weights).startswith(PREFIX):
+        return random_encoder(str(weights))
     path = find_weights(weights)
     held = read_weights(path)
     name = str(weights)

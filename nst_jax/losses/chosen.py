@@ -1,0 +1,92 @@
+"""From a recipe's words to the losses that they mean, and back."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from nst_jax import blend
+from nst_jax.losses.blend import Blend
+from nst_jax.losses.content import Content, Kind
+from nst_jax.losses.covariance import Covariance
+from nst_jax.losses.cross_layer import CrossLayer
+from nst_jax.losses.gram import GramMatrix, Scale
+from nst_jax.losses.gram_mean_std import GramMeanStd
+from nst_jax.losses.long_range import LongRange
+from nst_jax.losses.loss import Loss
+from nst_jax.losses.mean_std import MeanStd
+from nst_jax.losses.mmd_gauss import MMDGauss
+from nst_jax.losses.mmd_poly import MMDPoly
+from nst_jax.losses.relative import Relative
+from nst_jax.losses.shifted import Shifted
+from nst_jax.losses.variation import Variation
+from nst_jax.losses.w2 import W2
+from nst_jax.recipe import CONTENT_LOSSES, STYLE_LOSSES, Recipe, TvLoss
+
+CONTENT: dict[str, Loss] = {kind: Content(kind) for kind in get_args(Kind)}
+STYLE: dict[str, Loss] = {
+    **{scale: GramMatrix(scale) for scale in get_args(Scale)},
+    "covariance": Covariance(),
+    "mean-std": MeanStd(),
+    "gram-mean-std": GramMeanStd(),
+    "w2": W2(),
+    "mmd-poly": MMDPoly(),
+    "mmd-gauss": MMDGauss(),
+    "shifted": Shifted(),
+    "cross-layer": CrossLayer(),
+    "long-range": LongRange(),
+}
+VARIATION: dict[str, Loss] = {kind: Variation(kind) for kind in get_args(TvLoss)}
+"""What a recipe's names mean."""
+
+Chosen = tuple[Loss, dict[str, float]]
+"""A loss, and the values of its numbers."""
+
+
+def content_of(recipe: Recipe) -> Chosen:
+    """Give the content loss of a recipe."""
+    return _blended(blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES), CONTENT, recipe, shares=False)
+
+
+def style_of(recipe: Recipe) -> Chosen:
+    """Give the style loss of a recipe."""
+    found, numbers = _blended(blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES), STYLE, recipe, shares=True)
+    return found, {**numbers, **({"c": recipe.mmd_c} if "c" in found.numbers else {})}
+
+
+def variation_of(recipe: Recipe) -> Loss:
+    """Give the total variation of a recipe."""
+    return _in_units(VARIATION[recipe.tv_loss], recipe)
+
+
+def _blended(parts: blend.Parts, table: Mapping[str, Loss], recipe: Recipe, *, shares: bool) -> Chosen:
+    if len(parts) == 1 and parts[0][1] == 1:
+        return _in_units(table[parts[0][0]], recipe, shares=shares), {}
+    found = Blend(tuple((name, _in_units(table[name], recipe)) for name, _ in parts), shares and _relative(recipe))
+    return found, dict(parts)
+
+
+def _relative(recipe: Recipe) -> bool:
+    return recipe.units == "relative"
+
+
+def _in_units(loss: Loss, recipe: Recipe, *, shares: bool = False) -> Loss:
+    return Relative(loss, shares) if _relative(recipe) else loss
+
+
+def named(kind: str, loss: Loss, numbers: Mapping[str, float]) -> dict[str, Any] | None:
+    """Give the settings of a recipe that mean a loss with these numbers; none where no recipe can say it.
+
+    Args:
+        kind: `content`, `style` or `variation`.
+        loss: of that term.
+        numbers: the values of its `numbers`.
+    """
+    setting = {"content": "content_loss", "style": "style_loss", "variation": "tv_loss"}[kind]
+    choose = {"content": content_of, "style": style_of, "variation": lambda recipe: (variation_of(recipe), {})}[kind]
+    words = {"content": CONTENT, "style": STYLE, "variation": VARIATION}[kind]
+    parts = [name for name, _ in loss.parts] if isinstance(loss, Blend) else None
+    for units in ("paper", "relative"):
+        for word in [blend.written(tuple((name, numbers[name]) for name in parts))] if parts else words:
+            settings: dict[str, Any] = {setting: word, "units": units}
+            if choose(Recipe(**settings))[0] == loss:
+                return {**settings, **({"mmd_c": numbers["c"]} if "c" in numbers else {})}
+    return None
