@@ -34,7 +34,7 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
     choices = {name: getattr(network, name) for name in ("pooling", "padding", "remat") if hasattr(network, name)}
     recipe = _with_terms(replace(recipe, **choices), problem, own)
     recipe = _with_descent(recipe, problem, own)
-    recipe = _with_start(recipe, problem, own)
+    recipe = _with_start(_with_shares(recipe, problem), problem, own)
     canvas = next((name for name, known in CANVASES.items() if known == problem.canvas), None)
     if canvas is None:
         own["canvas"] = repr(problem.canvas)
@@ -77,7 +77,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
     units = set()
     for name, term in problem.terms.items():
         numbers = {key: short(_number(recipe, name, key, x), x) for key, x in term.numbers.items()}
-        said = losses.named(name, term.loss, numbers) if name in weights else None
+        loss = term.loss.loss if isinstance(term.loss, losses.Mixture) else term.loss
+        said = losses.named(name, loss, numbers) if name in weights else None
         if said is None:
             own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"
             continue
@@ -107,6 +108,13 @@ def _with_descent(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Reci
     plain = {"lr": DEFAULT.lr, "ema": DEFAULT.ema, "lr_schedule": DEFAULT.lr_schedule}
     numbers = {name: short(getattr(recipe, name), found[name]) for name in ("lr", "ema") if name in found}
     return replace(recipe, **{**plain, **found, **numbers})
+
+
+def _with_shares(recipe: Recipe, problem: Problem) -> Recipe:
+    count = len(problem.style_shares)
+    old = recipe.style_shares or (1 / max(1, count),) * count
+    new = tuple(short(a, problem.style_shares[str(i + 1)]) for i, a in enumerate(old))
+    return recipe if new == old else replace(recipe, style_shares=new)
 
 
 def _with_start(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:

@@ -17,6 +17,7 @@ ALIASES = {
     "beta": "terms.style.weight",
     "tv": "terms.variation.weight",
     "layer_weights": "terms.style.layer_weights",
+    "style_shares": "style_shares",
     "mmd_c": "terms.style.numbers.c",
     "lr": "descent.lr",
     "ema": "descent.ema",
@@ -93,10 +94,14 @@ def vary(problem: Problem, **settings: Any) -> Problem:
     for name, value in settings.items():
         old = read(problem, name)
         if isinstance(old, Mapping):
+            if not old:
+                raise UserError(_absent(problem, name))
             for layer, one in _entries(name, tuple(old), value).items():
                 problem = _put(problem, path(f"{name}.{layer}").split("."), number(f"{name}.{layer}", one))
         else:
             problem = _put(problem, path(name).split("."), number(name, value))
+    if problem.style_shares and not sum(map(float, problem.style_shares.values())) > 0:
+        raise UserError("style_shares are all 0: give at least one style a share above 0")
     return problem
 
 
@@ -158,6 +163,8 @@ def _entries(name: str, known: tuple[str, ...], value: Any) -> Mapping[str, Any]
             raise UserError(f"{name} is {value}: expected {len(known)} numbers, one for each of {', '.join(known)}")
         value = dict(zip(known, value, strict=True))
     if unknown := set(value) - set(known):
+        if name == "style_shares":
+            raise UserError(f"there is no style '{min(map(str, unknown))}': use {', '.join(known)}")
         raise UserError(f"layer '{min(unknown)}' is no style layer of the problem: use {', '.join(known)}")
     return value
 

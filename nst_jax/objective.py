@@ -119,7 +119,8 @@ class Objective:
 
     def _place(self, layer: str, term: Term) -> Place:
         at = place(self.problem.network, layer, self.problem.init)
-        return at._replace(given=term.given[layer], numbers=term.numbers, share=term.share)
+        own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share}
+        return at._replace(**own, styles=self.problem.style_shares)
 
 
 def _sums(sums: Any) -> Any:

@@ -1,7 +1,7 @@
 """From pictures and a recipe to a problem: targets, starting image, and the values that a researcher brings."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -18,14 +18,14 @@ from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import Descent, Point
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient
-from nst_jax.losses import Loss
+from nst_jax.losses import Loss, Mixture
 from nst_jax.networks import Encoder, Network, features, fingerprint
 from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
 from nst_jax.problem import Origin, Problem, Term, place, read
-from nst_jax.recipe import DEFAULT, Precision, Recipe, check, noise, precisions
+from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_shares, noise, precisions, style_name
 from nst_jax.types import Features, Image, ImageLike
 
 
@@ -77,11 +77,29 @@ class Values(TypedDict, total=False):
     gradient: Gradient
 
 
+Style = ImageLike | Sequence[ImageLike]
+"""One picture (h, w, 3), or several that are mixed."""
+
+
+def styles_of(style: Style) -> tuple[ImageLike, ...]:
+    """List the pictures of a style: it, or those of a list or a tuple of pictures."""
+    several = isinstance(style, list | tuple) and all(np.ndim(one) == 3 for one in style)
+    return tuple(style) if several else (style,)  # type: ignore[return-value]
+
+
+def one_or_all(found: tuple[Any, ...]) -> Any:
+    """Give what stands for one style where there is one, else the tuple."""
+    return found[0] if len(found) == 1 else found
+
+
 class Pair(NamedTuple):
-    """Two pictures (h, w, 3), a starting image where there is one, and what a record calls them."""
+    """Two pictures (h, w, 3), a starting image where there is one, and what a record calls them.
+
+    In place of the style there can be several, a tuple.
+    """
 
     content: ImageLike
-    style: ImageLike
+    style: Style
     init: ImageLike | None = None
     names: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
@@ -101,10 +119,11 @@ NONE: Values = {}
 def pose(
     encoder: Encoder,
     content: ImageLike,
-    style: ImageLike,
+    style: Style,
     *,
     recipe: Recipe = DEFAULT,
     init: ImageLike | None = None,
+    shares: Sequence[float] = (),
     **values: Unpack[Values],
 ) -> Problem:
     """Compute the targets of `recipe` for a content image (h, w, 3) and a style image (h', w', 3), RGB in [0, 1].
@@ -115,9 +134,10 @@ def pose(
     Args:
         encoder: the network; the recipe's `weights` need not name it.
         content: picture whose layout to keep.
-        style: picture whose texture to take, of any size.
+        style: picture whose texture to take, of any size; or a list of several, to paint between them.
         recipe: layers, weights, kind of starting image, optimizer, steps.
         init: starting image (h, w, 3), needed when `recipe.init` names a file, and used in place of it.
+        shares: how much each of several styles counts, of their sum; the same as the recipe's `style_shares`.
         **values: losses, terms, descent, canvas or gradient of your own: see `Values`.
 
     Raises:
@@ -126,8 +146,19 @@ def pose(
     """
     if recipe.scales != 1:
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
-    pair = Pair(content, style, init, named(content=content, style=style, init=init))
+    recipe = shared(recipe, shares)
+    pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init))
     return posed(encoder, pair, replace(recipe, size=0, style_size=0), values)
+
+
+def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
+    """Put the shares of several styles into a recipe; none given leave it alone."""
+    return replace(recipe, style_shares=tuple(map(float, shares))) if len(shares) else recipe
+
+
+def called_styles(style: Style) -> dict[str, ImageLike]:
+    """Give the pictures of a style by what a record calls them: style, style_2, style_3 ..."""
+    return {style_name(i): one for i, one in enumerate(styles_of(style))}
 
 
 def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
@@ -147,14 +178,17 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     recipe = settled(recipe, encoder)
     network = encoder.network.configured(pooling=recipe.pooling, padding=recipe.padding, remat=recipe.remat)
     encoder = replace(encoder, network=network, plans={})
-    compared = objective(recipe, values)
+    styles = styles_of(style)
+    compared = mixed(objective(recipe, values), len(styles))
     names = tuple(dict.fromkeys(layer for compare in compared.values() for layer in compare.layers))
-    for what, image in (("content", content), ("style", style)):
+    for what, image in (("content", content), *(("style", one) for one in styles)):
         _check_image(what, image, network, names)
-    content, style, chroma = colour.prepared(content, style, recipe.colour)
+    _check_styles(len(styles), recipe)
+    coloured = [colour.prepared(content, one, recipe.colour) for one in styles]
+    content, _, chroma = coloured[0]
     init = init if init is None or chroma is None else colour.luminance(init)
-    content, style = jnp.asarray(content, jnp.float32), jnp.asarray(style, jnp.float32)
-    base, fraction = _starting_point(recipe.init, content, style, init)
+    content, *styles = (jnp.asarray(x, jnp.float32) for x in (content, *(one for _, one, _ in coloured)))
+    base, fraction = _starting_point(recipe.init, content, styles[0], init)
     sides = None
     if recipe.bucket > 1:  # also where there is nothing to pad: the lanes of a bucket have one structure
         sides = np.array(content.shape[:2], np.int32)
@@ -167,10 +201,11 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         noise=leaf(fraction),
         seed=leaf(recipe.seed, "uint32"),
         steps=leaf(recipe.steps, "int32"),
-        terms=_terms(encoder, compared, {"content": content, "style": style}, at.share),
+        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share),
         descent=descent,
         sides=sides,
         chroma=None if chroma is None else np.asarray(chroma, np.float32),
+        style_shares=_shares(len(styles), recipe),
         canvas=canvas,
         gradient=values.get("gradient", gradients.chosen(recipe)),
         network=network,
@@ -211,6 +246,26 @@ def _placed(compare: Compare) -> Compare:
     w = compare.layer_weights or tuple(1 / len(compare.layers) for _ in compare.layers)
     known = dict(zip(compare.layers, w, strict=True))
     return replace(compare, layers=layers, layer_weights=tuple(known.get(layer, 1.0) for layer in layers))
+
+
+def mixed(compared: Mapping[str, Compare], styles: int) -> dict[str, Compare]:
+    """Let what is compared with the style be compared with several, where there are several."""
+    return {
+        name: replace(compare, loss=Mixture(compare.loss)) if styles > 1 and compare.picture == "style" else compare
+        for name, compare in compared.items()
+    }
+
+
+def _shares(styles: int, recipe: Recipe) -> dict[str, Any]:
+    """Give the share of each of several styles, by its number from 1; equal ones where the recipe names none."""
+    shares = recipe.style_shares or (1 / styles,) * styles
+    return {str(i + 1): leaf(float(share)) for i, share in enumerate(shares)} if styles > 1 else {}
+
+
+def _check_styles(styles: int, recipe: Recipe) -> None:
+    check_shares(styles, recipe)
+    if styles > 1 and recipe.init == "style":
+        raise UserError(f"init is style and there are {styles} styles: hand in the starting image, or use another init")
 
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
@@ -416,13 +471,13 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
 
 
 def _terms(
-    encoder: Encoder, compared: Mapping[str, Compare], pictures: Mapping[str, Image], share: float
+    encoder: Encoder, compared: Mapping[str, Compare], pictures: Mapping[str, tuple[Image, ...]], share: float
 ) -> dict[str, Term]:
     """Pose every term; the features of each picture are computed once."""
     made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for picture, image in pictures.items():
+    for picture, those in pictures.items():
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
-        made |= _targets(encoder, image, asked) if asked else {}
+        made |= _targets(encoder, those, asked) if asked else {}
     found = {}
     for name, compare in compared.items():
         targets, given = made[name]
@@ -442,22 +497,28 @@ def _terms(
 
 @partial(jax.jit, static_argnums=2)
 def _targets(
-    encoder: Encoder, image: Image, asked: tuple[tuple[str, Loss, tuple[str, ...]], ...]
+    encoder: Encoder, pictures: tuple[Image, ...], asked: tuple[tuple[str, Loss, tuple[str, ...]], ...]
 ) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Compute, in float32, by term: {layer: target} and {layer: what is given}."""
+    """Compute, in float32, by term: {layer: target} and {layer: what is given}.
+
+    A loss with several targets gets the features of all pictures, others those of the one there is.
+    """
     asked = tuple((name, loss, encoder.network.by_depth(layers)) for name, loss, layers in asked)
     reads = [name for _, loss, layers in asked for layer in layers for name in loss.at(layer).reads(layer, layers)]
-    found = features(encoder, image, tuple(dict.fromkeys(reads)))
-    for layer, x in found.items():
-        _check_table(encoder.network, layer, x, image)
+    found = [features(encoder, image, tuple(dict.fromkeys(reads))) for image in pictures]
+    for image, one in zip(pictures, found, strict=True):
+        for layer, x in one.items():
+            _check_table(encoder.network, layer, x, image)
     made = {}
     for name, loss, layers in asked:
-        own = {layer: read(loss.at(layer), layer, layers, found) for layer in layers}
+        each = {layer: tuple(read(loss.at(layer), layer, layers, one) for one in found) for layer in layers}
+        own = {layer: one_or_all(x) for layer, x in each.items()}
         given = {layer: loss.at(layer).given(own[layer]) for layer in layers}
         targets = {layer: loss.at(layer).target(own[layer], None, given[layer]) for layer in layers}
         for layer in layers:
-            at = place(encoder.network, layer, image)._replace(given=given[layer], numbers=loss.numbers)
-            _check_distance(name, loss.at(layer), own[layer], targets[layer], at)
+            at = place(encoder.network, layer, pictures[0])._replace(given=given[layer], numbers=loss.numbers)
+            at = at._replace(styles={str(i + 1): 1.0 for i in range(len(pictures))})
+            _check_distance(name, loss.at(layer), each[layer][0], targets[layer], at)
         made[name] = targets, given
     return made
 

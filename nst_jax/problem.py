@@ -83,6 +83,7 @@ class Problem:
         noise: fraction of uniform noise blended over `init`, in [0, 1].
         seed: of that noise.
         steps: updates of the image.
+        style_shares: how much each of several styles counts, by its number from 1; they are divided by their sum.
         terms: the objective, by name.
         descent: the optimizer; its numbers are leaves.
         sides: (height, width) of the picture, which the recipe's `bucket` made `init` larger than; none without one.
@@ -103,6 +104,7 @@ class Problem:
     descent: Descent
     sides: np.ndarray | None = None
     chroma: np.ndarray | None = None
+    style_shares: dict[str, Scalar] = struct.field(default_factory=dict)
     canvas: Canvas = struct.field(pytree_node=False, default=Pixels())
     gradient: Gradient = struct.field(pytree_node=False, default=Whole())
     network: Network = struct.field(pytree_node=False, kw_only=True)
@@ -180,7 +182,8 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
         else:
             found = loss.statistic(read(loss, layer, layers, features), term.masks.get(layer), term.given[layer])
         at = place(problem.network, layer, image)
-        at = at._replace(given=term.given[layer], numbers=term.numbers, share=term.share)
+        own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share}
+        at = at._replace(**own, styles=problem.style_shares)
         distances[f"{name}/{layer}"] = loss.distance(found, term.targets[layer], at)
     return distances
 

@@ -54,6 +54,7 @@ Layers = Annotated[
     tuple[Annotated[str, Meta(max_length=200, description="a name of a layer")], ...],
     Meta(max_length=200, description="a list of names of layers"),
 ]
+Shares = Annotated[tuple[Weight, ...], Meta(max_length=32, description="a list of at most 32 numbers")]
 LayerWeights = Annotated[tuple[Weight, ...], Meta(max_length=200, description="a list of numbers")]
 Name = Annotated[str, Meta(max_length=4096, description="a name of at most 4096 characters")]
 
@@ -95,6 +96,9 @@ class Recipe:
     """Layers whose Gram matrices follow the style picture."""
     layer_weights: LayerWeights = ()
     """Weight w_l of each style layer, in their order; nothing means 1 / (number of layers) each."""
+    style_shares: Shares = ()
+    """How much each of several styles counts, in their order, of their sum: 3 and 1 are 0.75 and 0.25. Nothing means
+    equal shares."""
     init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
     seed: Seed = 0
@@ -202,10 +206,27 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
+    if recipe.style_shares and not sum(recipe.style_shares) > 0:
+        raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
     blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES)
     _check_init(recipe.init)
     _check_read(recipe)
+
+
+def check_shares(styles: int, recipe: Recipe) -> None:
+    """Refuse shares that are not one for each of several styles.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    if recipe.style_shares and (count := len(recipe.style_shares)) != styles:
+        raise UserError(f"style_shares has {count} numbers for {styles} style pictures: give one for each, or none")
+
+
+def style_name(i: int) -> str:
+    """Give what a record calls a style by its number from 0."""
+    return f"style_{i + 1}" if i else "style"
 
 
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -31,6 +31,10 @@ KEY = "nst_jax"
 _Steps = Annotated[int, msgspec.Meta(ge=0, le=MOST_STEPS, description=f"a whole number from 0 to {MOST_STEPS}")]
 _Length = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_SIDE, description=f"pixels from 1 to {LONGEST_SIDE}")]
 _Place = Annotated[int, msgspec.Meta(ge=0, le=100, description="a whole number from 0 to 100")]
+
+
+_Name = Annotated[str, msgspec.Meta(pattern=f"^(content|style|init|style_({'|'.join(str(i) for i in range(2, 33))}))$")]
+"""What a record calls an input; of several styles the second is style_2."""
 
 
 class Input(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,7 +76,7 @@ class Record(msgspec.Struct, forbid_unknown_fields=True):
 
     format: int
     recipe: dict[str, Any]
-    inputs: dict[Literal["content", "style", "init"], Input]
+    inputs: dict[_Name, Input]
     weights: Weights
     own: dict[str, str]
     versions: dict[str, str]

@@ -10,20 +10,25 @@ from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
 from nst_jax.numbers import vary
-from nst_jax.posing import NONE, At, Pair, Values, objective, posed, settled
+from nst_jax.posing import NONE, At, Pair, Style, Values, objective, one_or_all, posed, settled, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
 from nst_jax.types import ImageLike
 
+Shape = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Scale:
-    """One level: its place (0 is the coarsest) among how many, and the shapes (h, w) of content and style."""
+    """One level: its place (0 is the coarsest) among how many, and the shapes (h, w) of content and style.
+
+    Of several styles it has a tuple of shapes.
+    """
 
     index: int
     count: int
     content: tuple[int, int]
-    style: tuple[int, int]
+    style: Shape | tuple[Shape, ...]
 
     def steps(self, recipe: Recipe) -> int:
         """Give the steps that a recipe takes at this scale."""
@@ -40,7 +45,7 @@ def steps_at(scale: int, count: int, steps: int, coarse_steps: int, first_steps:
     return (first_steps if scale == 0 else 0) or coarse_steps or steps
 
 
-def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe, least: int) -> list[Scale]:
+def plan(content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, least: int) -> list[Scale]:
     """List the scales, coarsest first: side_k = side / ratio^k; the last has the pictures' own sizes (h, w).
 
     `recipe.scales` says how many, by `recipe.scale_ratio`. With "auto" the longer side of the coarsest is
@@ -61,12 +66,18 @@ def plan(content: tuple[int, int], style: tuple[int, int], recipe: Recipe, least
     def shrunk(shape: tuple[int, int], k: int) -> tuple[int, int]:
         return round(shape[0] / ratio**k), round(shape[1] / ratio**k)
 
-    while recipe.scales == "auto" and count > 1 and min(shrunk(content, count - 1) + shrunk(style, count - 1)) < least:
+    def styles(k: int) -> Any:
+        return shrunk(style, k) if isinstance(style[0], int) else tuple(shrunk(one, k) for one in style)  # type: ignore[arg-type]
+
+    def shortest(k: int, of_style: int) -> int:
+        return min(*shrunk(content, k), *np.ravel(styles(of_style)).tolist())
+
+    while recipe.scales == "auto" and count > 1 and shortest(count - 1, count - 1) < least:
         count -= 1
     content = own if count == 1 else content  # posing adds the margin
     tied = recipe.style_scaling == "tied"
-    found = [Scale(count - 1 - k, count, shrunk(content, k), shrunk(style, k * tied)) for k in reversed(range(count))]
-    if min(found[0].content + found[0].style) < least and count > 1:
+    found = [Scale(count - 1 - k, count, shrunk(content, k), styles(k * tied)) for k in reversed(range(count))]
+    if shortest(count - 1, (count - 1) * tied) < least and count > 1:
         h, w = found[0].content
         raise UserError(f"the coarsest of {count} scales is {w}x{h}: its layers need {least} pixels a side; use fewer")
     return found
@@ -98,12 +109,12 @@ def pose_scales(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values = N
         UserError: what `nst_jax.pose` or `plan` refuses.
     """
     recipe = settled(recipe, encoder)
-    scales = plan_for(encoder, _sides(pair.content), _sides(pair.style), recipe, values)
+    scales = plan_for(encoder, _sides(pair.content), style_sides(pair.style), recipe, values)
     return tuple(pose_at(encoder, pair, recipe, scale, values) for scale in scales)
 
 
 def plan_for(
-    encoder: Encoder, content: tuple[int, int], style: tuple[int, int], recipe: Recipe, values: Values
+    encoder: Encoder, content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, values: Values
 ) -> list[Scale]:
     """List the scales, coarsest first, that the layers of a settled recipe and of what is handed in allow."""
     layers = [layer for compare in objective(recipe, values).values() for layer in compare.layers]
@@ -132,9 +143,9 @@ def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, n
         share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
         sides = np.array((round(h * share[0]), round(w * share[1])), np.int32)
     start = None if init is None else _fitted(init, scale.content, recipe)
-    fitted = pair._replace(
-        content=_fitted(content, scale.content, recipe), style=_fitted(style, scale.style, recipe), init=start
-    )
+    shapes = scale.style if len(styles_of(style)) > 1 else (scale.style,)
+    styles = tuple(_fitted(one, shape, recipe) for one, shape in zip(styles_of(style), shapes, strict=True))  # type: ignore[arg-type]
+    fitted = pair._replace(content=_fitted(content, scale.content, recipe), style=one_or_all(styles), init=start)
     return fitted, recipe, sides
 
 
@@ -160,6 +171,12 @@ def _framed(shape: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
     """Give the shape (h, w) with the margin of the recipe's bucket."""
     h, w = shape
     return h + -h % recipe.bucket, w + -w % recipe.bucket
+
+
+def style_sides(style: Style) -> Shape | tuple[Shape, ...]:
+    """Give the shape (h, w) of a style, or those of several."""
+    found = tuple(map(_sides, styles_of(style)))
+    return one_or_all(found)
 
 
 def _sides(image: ImageLike) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from nst_jax.recipe import DEFAULT, Recipe, check, tidied, unread
 MOST = 100_000
 """Lanes of one run."""
 
-DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights", "mmd_c")
+DYNAMIC = ("alpha", "beta", "tv", "lr", "seed", "steps", "layer_weights", "style_shares", "mmd_c")
 """Settings that lanes of one compiled program can differ in."""
 
 NAMES = tuple(f.name for f in fields(Recipe))

@@ -38,7 +38,7 @@ INSIDE = {
     ],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
-        "axes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
+        "axes", "styles", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
         "dialects", "single", "joining", "running", "helps", "stylize", "rerun", "demo", "sweep", "batch", "translate",
         "units", "weights", "main",
     ],

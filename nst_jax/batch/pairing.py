@@ -12,10 +12,10 @@ from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
 from nst_jax.numbers import PARTS, absent
-from nst_jax.posing import NONE, Pair, Values, arrays, named, objective, settled
+from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe
-from nst_jax.scales import Scale, plan_for, pose_at, vary_scales
+from nst_jax.recipe import DEFAULT, Recipe, style_name
+from nst_jax.scales import Scale, plan_for, pose_at, style_sides, vary_scales
 from nst_jax.settings import DYNAMIC
 from nst_jax.types import ImageLike
 
@@ -25,7 +25,7 @@ Names = tuple[Sequence[str], Sequence[str]]
 def product(
     encoder: Encoder,
     contents: Sequence[ImageLike],
-    styles: Sequence[ImageLike],
+    styles: Sequence[Style],
     *,
     recipe: Recipe = DEFAULT,
     names: Names | None = None,
@@ -39,7 +39,7 @@ def product(
 
     Args:
         encoder: the network.
-        contents, styles: RGB in [0, 1], at their own sizes.
+        contents, styles: RGB in [0, 1], at their own sizes; a list of styles among the styles is painted as one, mixed.
         recipe: for all of them, its scales included; `size` and `style_size` do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
         paired: the first content with the first style, the second with the second, and so on: one axis.
@@ -63,30 +63,35 @@ def product(
 
 
 def _poser(
-    encoder: Encoder, contents: Sequence[ImageLike], styles: Sequence[ImageLike], recipe: Recipe, values: Values
+    encoder: Encoder, contents: Sequence[ImageLike], styles: Sequence[Style], recipe: Recipe, values: Values
 ) -> Callable[[int, int], tuple[Problem, ...]]:
     if not contents or not styles:
         raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
-    named_contents, named_styles = ([named(picture=x)["picture"] for x in kind] for kind in (contents, styles))
+    named_contents = [named(picture=x)["picture"] for x in contents]
+    named_styles = [tuple(named(**called_styles(x)).values()) for x in styles]
     pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles)
     return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any."""
+    """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any.
+
+    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's.
+    """
 
     contents: Sequence[ImageLike]
-    styles: Sequence[ImageLike]
+    styles: Sequence[Style]
     content_names: Sequence[Mapping[str, Any]] = ()
-    style_names: Sequence[Mapping[str, Any]] = ()
+    style_names: Sequence[Sequence[Mapping[str, Any]]] = ()
     inits: Sequence[ImageLike] | None = None
 
     def named(self, i: int, j: int) -> dict[str, Mapping[str, Any]]:
         """Give what a record calls a content and a style; nothing where they have no names."""
         if not self.content_names:
             return {}
-        return {"content": self.content_names[i], "style": self.style_names[j]}
+        styles = {style_name(k): name for k, name in enumerate(self.style_names[j])}
+        return {"content": self.content_names[i], **styles}
 
 
 def poser(
@@ -97,11 +102,11 @@ def poser(
     compared = objective(recipe, values)
     of_style = {name for name, compare in compared.items() if compare.picture == "style"}
     by_content: dict[tuple[int, tuple[int, int]], Problem] = {}
-    by_style: dict[tuple[int, tuple[int, int], int], Problem] = {}
+    by_style: dict[tuple[Any, ...], Problem] = {}
 
     def posed(i: int, j: int) -> tuple[Problem, ...]:
-        (h, w, _), (style_h, style_w, _) = np.shape(pictures.contents[i]), np.shape(pictures.styles[j])
-        return tuple(at(i, j, scale) for scale in plan_for(encoder, (h, w), (style_h, style_w), recipe, values))
+        (h, w, _), style = np.shape(pictures.contents[i]), style_sides(pictures.styles[j])
+        return tuple(at(i, j, scale) for scale in plan_for(encoder, (h, w), style, recipe, values))
 
     def at(i: int, j: int, scale: Scale) -> Problem:
         inputs = pictures.named(i, j)
@@ -166,6 +171,6 @@ def _numbers(recipe: Recipe) -> tuple[str, ...]:
 def _joined(content: Problem, style: Problem, begun: Problem, of_style: set[str], inputs: Mapping[str, Any]) -> Problem:
     """Take the terms that are compared with the style from one problem, the rest from another, the start of a third."""
     terms = {name: (style if name in of_style else content).terms[name] for name in content.terms}
-    problem = replace(content, terms=terms, init=begun.init)
+    problem = replace(content, terms=terms, init=begun.init, style_shares=style.style_shares)
     assert content.origin is not None
     return replace(problem, origin=replace(content.origin, inputs=inputs, arrays=arrays(problem)))

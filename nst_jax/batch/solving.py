@@ -20,7 +20,7 @@ from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
-from nst_jax.posing import Changes, Pair, Values, changed, named
+from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.scales import pose_scales
@@ -152,10 +152,11 @@ def solve(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Sol
 def stylize(
     encoder: Encoder,
     content: ImageLike,
-    style: ImageLike,
+    style: Style,
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
+    shares: Sequence[float] = (),
     folder: str | Path | None = None,
     watch: Watch = SILENT,
     **values: Unpack[Values],
@@ -166,9 +167,10 @@ def stylize(
 
     Args:
         encoder: the network; the recipe's `weights` need not name it.
-        content, style: RGB in [0, 1], of any size.
+        content, style: RGB in [0, 1], of any size; a list of styles is painted as one, mixed.
         recipe: every setting.
         init: starting image of any size, where the recipe's `init` names a file.
+        shares: how much each of several styles counts, of their sum; the same as the recipe's `style_shares`.
         folder: where to keep what is done: the same call goes on after a kill.
         watch: who looks on, and may stop the run.
         **values: losses, terms, descent, canvas or gradient of your own: see `nst_jax.pose`.
@@ -176,13 +178,14 @@ def stylize(
     Raises:
         UserError: a setting or a picture that cannot be obeyed, or too little memory.
     """
-    for what, picture in (("content", content), ("style", style), ("init", init)):
+    for what, picture in (("content", content), *(("style", one) for one in styles_of(style)), ("init", init)):
         if picture is not None and (np.ndim(picture) != 3 or np.shape(picture)[-1] != 3):
             raise UserError(
                 f"the {what} image has shape {np.shape(picture)}: expected (height, width, 3), RGB in [0, 1]"
             )
-    names = named(content=content, style=style, init=init)
-    content, style = images.resize(content, images.sizing(recipe)), images.resize(style, images.style_sizing(recipe))
+    recipe = shared(recipe, shares)
+    names = named(content=content, **called_styles(style), init=init)
+    content, style = images.resize(content, images.sizing(recipe)), _resized(style, recipe)
     init = None if init is None else images.fit(init, content.shape[:2], filter=recipe.resample)
     problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
@@ -192,7 +195,7 @@ def stylize(
 def sweep(
     encoder: Encoder | Mapping[str, Encoder],
     content: ImageLike,
-    style: ImageLike,
+    style: Style,
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
@@ -207,7 +210,7 @@ def sweep(
 
     Args:
         encoder: the network, or networks by the names that the axis `weights` gives them.
-        content, style: RGB in [0, 1], of any size; scaled as `stylize` does.
+        content, style: RGB in [0, 1], of any size, or a list of styles to mix; scaled as `stylize` does.
         recipe: what lanes begin from; the axis `preset` replaces it.
         init: starting image of any size, where the recipe's `init` names a file.
         say: what to do with a line on copies.
@@ -224,17 +227,24 @@ def sweep(
     spanned = span(chosen(recipe), varied, own=lambda own: _network(encoders, own).chosen("style"))
     if spanned.copies:
         say(spanned.say())
-    names = named(content=content, style=style, init=init)
+    names = named(content=content, **called_styles(style), init=init)
+    style_names = tuple(names[name] for name in called_styles(style))
 
     def pictures(own: Recipe) -> Pictures:
-        sized = images.resize(content, images.sizing(own)), images.resize(style, images.style_sizing(own))
+        sized = images.resize(content, images.sizing(own)), _resized(style, own)
         starts = None if init is None else [images.fit(init, sized[0].shape[:2], filter=own.resample)]
-        return Pictures([sized[0]], [sized[1]], [names["content"]], [names["style"]], starts)
+        return Pictures([sized[0]], [sized[1]], [names["content"]], [style_names], starts)
 
     for lane in spanned.lanes:
         _network(encoders, lane.recipe)
     problems = pose_lanes(encoders, pictures, [(lane.recipe, 0, 0) for lane in spanned.lanes])
     return of_scales(problems, varied, tuple(lane.index for lane in spanned.lanes))
+
+
+def _resized(style: Style, recipe: Recipe) -> Style:
+    """Scale a style, or each of several, to its size."""
+    found = tuple(images.resize(one, images.style_sizing(recipe)) for one in styles_of(style))
+    return one_or_all(found)
 
 
 def _network(encoders: Mapping[str, Encoder], recipe: Recipe) -> Network:

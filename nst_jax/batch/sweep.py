@@ -53,7 +53,7 @@ def grid(problem: Problem | Sweep, **axes: Any) -> Sweep:
     grid(problem, beta=jnp.logspace(2, 6, 9), tv=[0, 1e5]) has 18 lanes; every number that is a leaf can vary, by the
     name that a recipe gives it or by its path: grid(problem, **{"layer_weights.relu4_1": [0.0, 0.2],
     "terms.mine.weight": [1, 10]}). A whole `layer_weights` is a list of mappings, or of sequences in the order of the
-    problem's style layers.
+    problem's style layers; so is `style_shares` of several styles.
 
     Raises:
         UserError: an unknown name, no values, a value that no recipe may have, or a number that would change nothing.
@@ -121,7 +121,7 @@ def of_scales(
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:
     """Turn an array, a range, a list or one number into Python values."""
-    if numbers.path(name).split(".")[-1] == "layer_weights":
+    if numbers.path(name).split(".")[-1] in ("layer_weights", "style_shares"):
         found = tuple(dict(v) if isinstance(v, Mapping) else tuple(float(x) for x in v) for v in values)
     else:
         found = tuple(np.ravel(np.asarray(list(values) if isinstance(values, Iterable) else values)).tolist())

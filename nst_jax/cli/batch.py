@@ -10,8 +10,10 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
+from nst_jax.cli.styles import WORDS, Styles
+from nst_jax.cli.styles import read as read_styles
 from nst_jax.cli.sweep import zipped
-from nst_jax.cli.values import UNSET, Read, Settings, read_settings
+from nst_jax.cli.values import UNSET, Read, Settings, read_settings, styles_into
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.printing import say, tell
@@ -21,6 +23,7 @@ SHAPES = 4
 """Most shapes of contents that each get a compiled program of their own, unless asked otherwise."""
 BUCKET = 64
 """Pixels that the sides of more shapes than that are padded to multiples of."""
+MIXED = f"{WORDS} --styles makes a picture of each instead."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,10 @@ class Batch:
     Pictures are files, folders (the pictures in them), or patterns in quotes:
 
         nst-jax batch photos/ --styles paintings/ -o runs/all
+        nst-jax batch photos/ --style wave.jpg:0.3 night.jpg:0.7 -o runs/mixed
         nst-jax batch 'photos/*.jpg' --styles wave.jpg -o runs/wave --beta 1e4
+
+    --styles a b makes a picture of each content with a and one with b; --style a b one with both, mixed.
 
     Contents of one shape are one compiled program. More than 4 shapes are padded to multiples of 64 pixels, and cut
     again, so that many of them share one; --bucket 1 keeps them as they are. Nothing is cropped. A killed run goes on
@@ -39,9 +45,10 @@ class Batch:
 
     content: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="CONTENT...")]
     """Pictures whose layout to keep."""
-    styles: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE...")]
-    """Pictures whose texture to take."""
     running: tyro.conf.OmitArgPrefixes[Running]
+    styles: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE...")] = ()
+    """Pictures whose texture to take: each makes pictures of its own. To mix several into one, give --style."""
+    style: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE[:SHARE]...", help=MIXED)] = ()
     pairs: bool = False
     """The first content with the first style, the second with the second, and so on."""
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
@@ -52,14 +59,16 @@ class Batch:
     def run(self) -> int:
         """Make the batch; return the exit code."""
         options = self.running
-        contents, styles = found(self.content), found(self.styles)
-        read = bucketed(read_settings(self.settings), contents)
+        styles = self._styles()
+        contents = found(self.content)
+        read = bucketed(styles_into(read_settings(self.settings), styles), contents)
         spec = Spec(
             contents,
-            styles,
+            styles.paths,
             read.recipe,
             zipped(read.axes, self.zip),
             paired=self.pairs,
+            mixed=bool(self.style) and styles.mixed,
             given=read.given,
             preset=read.preset,
             snapshots=options.snapshots,
@@ -67,6 +76,17 @@ class Batch:
             metrics=options.metrics,
         )
         return options.run(spec)
+
+    def _styles(self) -> Styles:
+        if self.styles and self.style:
+            raise UserError("both --styles and --style are given: --styles for a picture each, --style for one of all")
+        if self.styles:
+            return Styles(found(self.styles))
+        if self.pairs and len(self.style) > 1:
+            raise UserError("--pairs puts each content with a style of its own: give them by --styles")
+        if not self.style:
+            raise UserError("there is no style: give --styles for a picture each, or --style to mix several into one")
+        return read_styles(None, self.style)
 
 
 def bucketed(read: Read, contents: Sequence[Path], say: Callable[[str], object] = say) -> Read:

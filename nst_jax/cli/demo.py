@@ -34,7 +34,7 @@ class Demo:
         recipe = replace(DEFAULT, size=SIZE, steps=STEPS, beta=BETA)
         sheet = self.output / "side-by-side.png"
         images.check_writable(sheet, [content, style])
-        made, code = self.single.paint(content, style, output, recipe)
+        made, code = self.single.paint(content, [style], output, recipe)
         self.single.report(made, code)
         panels = [made.content, made.style, np.asarray(made.solution.image)]
         images.save(sheet, images.side_by_side(panels, height=SIZE, gap=8))

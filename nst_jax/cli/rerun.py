@@ -14,7 +14,7 @@ from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.printing import say, tell
-from nst_jax.recipe import Recipe, init_file
+from nst_jax.recipe import Recipe, init_file, style_name
 from nst_jax.runs.seek import Seek
 
 
@@ -34,8 +34,8 @@ class Rerun:
     """Where to write the new one; by default beside the old, as NAME-rerun."""
     content: Path | None = None
     """Where the content picture is, if it is not where it was."""
-    style: Path | None = None
-    """Where the style picture is, if it is not where it was."""
+    style: tuple[Path, ...] = ()
+    """Where the style picture is, if it is not where it was; of several styles all, in their order."""
     init: Path | None = None
     """Where the starting image is, if it was a picture that is not where it was."""
     weights: Path | None = None
@@ -52,7 +52,8 @@ class Rerun:
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
         seek = Seek(self.picture, self._say)
-        found = {name: seek.image(name, entry, getattr(self, name), recipe.resample) for name, entry in inputs.items()}
+        given = self._given(inputs)
+        found = {name: seek.image(name, entry, given.get(name), recipe.resample) for name, entry in inputs.items()}
         if "init" in found:
             recipe = replace(recipe, init=str(found["init"].path))
         if self.weights or recipe.weights.endswith(".h5"):
@@ -61,7 +62,7 @@ class Rerun:
             recipe = replace(recipe, weights=str(path))
         made, code = self.single.paint(
             found["content"].path,
-            found["style"].path,
+            [found[name].path for name in _styles(inputs)],
             output,
             recipe,
             opened={picture.path: picture for picture in found.values()},
@@ -74,6 +75,14 @@ class Rerun:
         say(summary(made))
         self._compare(output, old)
         return 0
+
+    def _given(self, inputs: Mapping[str, Any]) -> dict[str, Path]:
+        """Give the files that are named, by what the record calls them."""
+        names, found = _styles(inputs), {"content": self.content, "init": self.init}
+        if self.style and len(self.style) != len(names):
+            raise UserError(f"--style names {len(self.style)} files and the picture has {len(names)} styles: name all")
+        found |= zip(names, self.style, strict=False)
+        return {name: path for name, path in found.items() if path is not None}
 
     def _say(self, line: str) -> None:
         if not self.single.quiet:
@@ -89,6 +98,11 @@ class Rerun:
         then = {**old["versions"], "device": old["device"]}
         changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
         say(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+
+
+def _styles(inputs: Mapping[str, Any]) -> list[str]:
+    """List what a record calls its styles, in their order."""
+    return [name for i in range(len(inputs)) if (name := style_name(i)) in inputs]
 
 
 def _check_size(picture: Path, recipe: Recipe, until: tuple[int, int] | None) -> None:

@@ -30,7 +30,7 @@ class Single:
     def paint(
         self,
         content: Path,
-        style: Path,
+        styles: Sequence[Path],
         output: Path,
         recipe: Recipe,
         *,
@@ -47,8 +47,8 @@ class Single:
             UserError: anything a user can put right.
         """
         check(recipe)
-        paths = [content, style, *([Path(path)] if (path := init_file(recipe.init)) else [])]
-        spec = Spec((content,), (style,), recipe, show_pictures=False, metrics=False)
+        paths = [content, *styles, *([Path(path)] if (path := init_file(recipe.init)) else [])]
+        spec = Spec((content,), tuple(styles), recipe, mixed=len(styles) > 1, show_pictures=False, metrics=False)
         inputs = [*files(spec, [recipe]), *kept]
         images.check_writable(output, inputs)
         check_outputs(inside(beside(output)), inputs)

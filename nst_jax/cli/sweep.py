@@ -12,7 +12,9 @@ import tyro
 
 from nst_jax.axis import Axis
 from nst_jax.cli.running import Running
-from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings
+from nst_jax.cli.styles import WORDS
+from nst_jax.cli.styles import read as read_styles
+from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings, styles_into
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, regular, shown
 from nst_jax.plain import validated
@@ -30,6 +32,7 @@ class Sweep:
         nst-jax sweep photo.jpg painting.jpg -o runs/whose --preset default,jcjohnson,crowson
         nst-jax sweep photo.jpg painting.jpg -o runs/where --style-layers relu1_1+relu2_1,relu3_1+relu4_1
         nst-jax sweep photo.jpg painting.jpg -o runs/w --layer-weights.relu4_1 0,0.1,1
+        nst-jax sweep photo.jpg --style wave.jpg night.jpg -o runs/mix --style-shares 1+0,0.5+0.5,0+1
         nst-jax sweep FILE.toml
 
     Lanes that differ in numbers alone are one compiled program. A killed run goes on with the same command. FILE.toml
@@ -38,8 +41,9 @@ class Sweep:
 
     content: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONTENT")]
     """Picture whose layout to keep; or a single FILE.toml in place of both pictures."""
-    style: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="STYLE")]
+    style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take; it may have another size."""
+    styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
     running: tyro.conf.OmitArgPrefixes[Running]
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
     """Settings of one style transfer; those marked VALUES can vary."""
@@ -52,13 +56,15 @@ class Sweep:
 
     def run(self) -> int:
         """Make the sweep; return the exit code."""
-        read = read_settings(self.settings, self.vary)
+        styles = read_styles(self.style, self.styles)
+        read = styles_into(read_settings(self.settings, self.vary), styles)
         options = self.running
         spec = Spec(
             (self.content,),
-            (self.style,),
+            styles.paths,
             read.recipe,
             zipped(read.axes, self.zip),
+            mixed=styles.mixed,
             show_pictures=False,
             snapshots=options.snapshots,
             animate=options.animate,
@@ -138,8 +144,13 @@ def from_toml(path: Path) -> list[str]:
         raise UserError(f'{what} does not name the {min(missing)}: add a line {min(missing)} = "picture.jpg"')
     validated(options, OPTIONS, what)
     options |= {f"layer_weights.{k}": v for k, v in _table(options, "layer_weights").items()}
-    options |= {name: str(path.parent / options[name]) for name in ("content", "style", "out") if name in options}
-    words = [str(options.pop("content")), str(options.pop("style"))]
+    options |= {name: str(path.parent / options[name]) for name in ("content", "out") if name in options}
+    styles = options.pop("style")
+    words = [str(options.pop("content"))]
+    if isinstance(styles, str):
+        words.append(str(path.parent / styles))
+    else:
+        words += ["--style", *(str(path.parent / style) for style in styles)]
     for name, value in options.items():
         words += _option(name, value)
     return words
@@ -156,7 +167,7 @@ def _options() -> type:
     settings = {"preset": str | list[str], **{name: _values_of(kind) for name, kind in KINDS.items()}}
     weight = settings["tv"]
     settings["layer_weights"] = settings["layer_weights"] | dict[str, weight]
-    own = {"content": str, "style": str, "vary": list[str], "zip": list[str]}
+    own = {"content": str, "style": str | list[str], "vary": list[str], "zip": list[str]}
     given = {**settings, **running, **own}
     return msgspec.defstruct("Options", [(*one, None) for one in given.items()], forbid_unknown_fields=True)
 

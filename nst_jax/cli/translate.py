@@ -25,8 +25,6 @@ SILENT = {
 """Options that do not change the picture."""
 
 REASONS = {
-    "style_blend_weights": "styles are not blended",
-    "style_weights": "styles are not blended",
     "normalize_weights": "weights are not divided by the sizes of layers",
     "style_scales": "the style keeps its own size",
     "normalize_gradients": "gradients are not normalized",
@@ -45,7 +43,7 @@ class Translation:
     """A command line of ours: pictures, the preset it starts from, the whole recipe, and what could not be said."""
 
     content: str
-    style: str
+    styles: tuple[str, ...]
     output: str
     preset: str
     recipe: Recipe
@@ -54,8 +52,12 @@ class Translation:
     @property
     def command(self) -> str:
         """Write it as one shell line."""
-        words = ["nst-jax", "stylize", self.content, self.style, "-o", self.output, "--preset", self.preset]
-        changed = options(self.recipe, PRESETS[self.preset])
+        given = self.recipe.style_shares or (None,) * len(self.styles)
+        styles = [path if w is None else f"{path}:{w:g}" for path, w in zip(self.styles, given, strict=True)]
+        words = ["nst-jax", "stylize", self.content, *(["--style"] if len(styles) > 1 else []), *styles]
+        words += ["-o", self.output, "--preset", self.preset]
+        recipe = replace(self.recipe, style_shares=())
+        changed = options(recipe, PRESETS[self.preset])
         return quoted([*words, *(word for key, values in changed.items() for word in (key, *values))])
 
 
@@ -90,19 +92,20 @@ def translate(command: str) -> Translation:
     styles = [part for value in given.pop(tool.style, []) for part in value.split(",")]
     pictures = (
         dialects.take(given, tool.content, "CONTENT"),
-        (styles or ["STYLE"])[0],
+        tuple(styles or ["STYLE"]),
         dialects.take(given, tool.output, "out.png"),
     )
+    shares = _shares(given, len(pictures[1]))
     network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network")]
-    recipe = tidied(read(given, PRESETS[preset]))
+    recipe = replace(tidied(read(given, PRESETS[preset])), style_shares=shares)
     check(recipe)
     notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
     if preset in ("jcjohnson", "anishathalye"):
         notes.append("there pooling rounds odd sides up; sides that are multiples of 16 make no difference")
+    if len(styles) > 1 and preset == "crowson":
+        notes.append("distances to the styles are added up here; there it is the distance to their mean moments")
     if recipe.colour != "none":
         notes.append("luminance alone is painted here; there the content's colours replace painted ones at the end")
-    if len(styles) > 1:
-        notes.append(f"only the first of {len(styles)} style pictures is used")
     if not any("16" in name for name in network):
         notes.append("it uses VGG-19: `nst-jax weights fetch vgg19`, then add --weights vgg19, for the same network")
     notes += [
@@ -113,12 +116,31 @@ def translate(command: str) -> Translation:
     return Translation(*pictures, preset, recipe, tuple(notes))
 
 
+def _shares(given: Options, styles: int) -> tuple[float, ...]:
+    """Take the weights of several styles; those of one style count by their sum and mean nothing.
+
+    Raises:
+        UserError: no numbers of at least 0, none above 0, or not one for each style.
+    """
+    words = [w for name in ("style_blend_weights", "style_weights") for v in given.pop(name, []) for w in v.split(",")]
+    try:
+        shares = tuple(map(float, words))
+    except ValueError:
+        raise UserError(f"the weights of the styles are {shown(','.join(words))}: expected numbers") from None
+    if shares and len(shares) != styles:
+        raise UserError(f"there are {len(shares)} weights of styles for {styles} styles: give one for each")
+    return shares if styles > 1 else ()
+
+
 def _relative(found: Translation) -> Translation:
     from nst_jax.units import convert, measured
 
     recipe = found.recipe
+    if len(found.styles) > 1:
+        raise UserError(f"relative units are those of one style and there are {len(found.styles)}: leave --units out")
+    style = next(iter(found.styles))
     side = recipe.size or 512
-    size, blank = measured(recipe.weights, Path(found.content), Path(found.style), recipe, side)
+    size, blank = measured(recipe.weights, Path(found.content), Path(style), recipe, side)
     return replace(found, recipe=convert(recipe, replace(recipe, units="relative"), size, blank=blank))
 
 

@@ -3,13 +3,14 @@
 import ast
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from nst_jax.cli import axes
+from nst_jax.cli.styles import Styles
 from nst_jax.errors import UserError
 from nst_jax.presets import PRESETS, adapted
 from nst_jax.recipe import Recipe, kind_of
@@ -93,6 +94,19 @@ def read_settings(settings: Any, vary: Sequence[str] = ()) -> Read:
     return Read(preset, given, adapted(begun, **{**given, **first}), several)
 
 
+def styles_into(read: Read, styles: Styles) -> Read:
+    """Put the shares that are given with the styles among the settings.
+
+    Raises:
+        UserError: shares that are given otherwise, too.
+    """
+    if not styles.shares:
+        return read
+    if "style_shares" in read.axes:
+        raise UserError("shares are given twice: after the colons of --style or by --style-shares, not both")
+    return replace(read, given={**read.given, "style_shares": styles.shares}, recipe=styles.within(read.recipe))
+
+
 def values_of(name: str, text: Any) -> tuple[Any, ...]:
     """Read the values of one setting.
 
@@ -118,7 +132,7 @@ def values_of(name: str, text: Any) -> tuple[Any, ...]:
 
 def _lists(name: str, words: Sequence[str]) -> tuple[Any, ...]:
     """Read one list, word by word, or several: a+b,c+d in one word."""
-    number = name == "layer_weights"
+    number = name in ("layer_weights", "style_shares")
 
     def one(text: str) -> Any:
         return axes.parse(name, text)[0] if number else text

@@ -10,6 +10,7 @@ from nst_jax.losses.gram_mean_std import GramMeanStd
 from nst_jax.losses.long_range import LongRange
 from nst_jax.losses.loss import Loss, Place
 from nst_jax.losses.mean_std import MeanStd
+from nst_jax.losses.mixture import Mixture
 from nst_jax.losses.mmd_gauss import MMDGauss
 from nst_jax.losses.mmd_poly import MMDPoly
 from nst_jax.losses.relative import Relative
@@ -19,6 +20,6 @@ from nst_jax.losses.w2 import W2
 
 __all__ = [
     "CONTENT", "STYLE", "VARIATION", "W2", "Blend", "Chosen", "Content", "Covariance", "CrossLayer", "GramMatrix",
-    "GramMeanStd", "LongRange", "Loss", "MMDGauss", "MMDPoly", "MeanStd", "Place", "Relative", "Shifted", "Variation",
-    "content_of", "named", "style_of", "variation_of",
+    "GramMeanStd", "LongRange", "Loss", "MMDGauss", "MMDPoly", "MeanStd", "Mixture", "Place", "Relative", "Shifted",
+    "Variation", "content_of", "named", "style_of", "variation_of",
 ]  # fmt: skip

@@ -57,6 +57,11 @@ class Blend(Loss):
         return any(loss.extensive for _, loss in self.parts)
 
     @property
+    def blends(self) -> bool:  # type: ignore[override]
+        """Say whether all parts blend."""
+        return all(loss.blends for _, loss in self.parts)
+
+    @property
     def positional(self) -> bool:  # type: ignore[override]
         """Say whether all parts can be taken part by part."""
         return all(loss.positional for _, loss in self.parts)

@@ -21,6 +21,7 @@ class Covariance(Loss):
     """
 
     statistic = ops.MOMENTS
+    blends = True
 
     def given(self, features: Features) -> Any:
         """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""

@@ -49,6 +49,7 @@ class CrossLayer(Loss):
     """
 
     statistic = CROSS
+    blends = True
 
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layer and the one before it; the first twice."""

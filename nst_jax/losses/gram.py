@@ -21,6 +21,7 @@ class GramMatrix(Loss):
     scale: Scale = "gram"
 
     statistic = ops.GRAM
+    blends = True
 
     def factor(self, at: Place) -> float:
         """Give what multiplies sum (Gram_S / M_S - Gram_G / M_G)^2, with N channels and M positions.

@@ -23,6 +23,7 @@ class Place(NamedTuple):
         given: see `Loss.given`.
         numbers: see `Loss.numbers`; those that are missing have the loss's own values.
         share: what a sum over positions is multiplied by at this scale.
+        styles: how much each of several styles counts, where there are several.
     """
 
     positions: int
@@ -31,6 +32,7 @@ class Place(NamedTuple):
     given: Any = ()
     numbers: Mapping[str, Any] = NOTHING
     share: Any = 1.0
+    styles: Mapping[str, Any] = NOTHING
 
 
 class Loss(Value):
@@ -43,6 +45,8 @@ class Loss(Value):
             by part.
         numbers: numbers of the formula that a sweep can vary, by name, with their values: leaves of the problem. On the
             class, as they are no part of what makes two losses one program.
+        blends: the distance is a sum of squares of statistic less target, with weights that do not depend on either: a
+            target between those of several styles then has the gradient of all their distances.
         shares: the weights of a term's layers are divided by their sum.
     """
 
@@ -50,6 +54,7 @@ class Loss(Value):
     extensive: bool = False
     positional: bool = False
     numbers: Mapping[str, float] = NOTHING
+    blends: bool = False
     shares: bool = False
 
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:

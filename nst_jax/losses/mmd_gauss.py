@@ -57,6 +57,7 @@ class MMDGauss(Loss):
     seed: int = 0
 
     statistic = WAVES
+    blends = True
 
     def __post_init__(self) -> None:
         if self.waves < 1:

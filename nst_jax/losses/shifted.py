@@ -22,6 +22,7 @@ class Shifted(Loss):
     """
 
     statistic = ops.SHIFTED_GRAM
+    blends = True
 
     def given(self, features: Features) -> jax.Array:
         """Give the shift (c,)."""

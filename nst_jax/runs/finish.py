@@ -70,11 +70,18 @@ def make_animation(ready: Ready, lane: Lane, folder: Path) -> list[Path]:
 
 
 def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:
-    side = ready.style_side(lane.style, images.style_sizing(lane.recipe))
-    if side is None:
+    """Measure a lane; of several styles it is the mean of the measures to each, by their shares."""
+    styles = range(len(ready.inputs.styles)) if ready.inputs.mixed else (lane.style,)
+    sides = [ready.style_side(style, images.style_sizing(lane.recipe)) for style in styles]
+    if any(side is None for side in sides):
         return {}
-    found = held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket)
-    return rounded(jax.device_get(found))
+    found = [
+        jax.device_get(held_out(ready.encoder, solution.image, content, side, bucket=lane.recipe.bucket))
+        for side in sides
+    ]
+    shares = lane.recipe.style_shares or (1.0,) * len(found)
+    total = sum(shares)
+    return rounded({name: sum(s / total * x[name] for s, x in zip(shares, found, strict=True)) for name in found[0]})
 
 
 def rounded(metrics: Mapping[str, Any]) -> dict[str, float]:

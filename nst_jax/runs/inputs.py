@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
-from nst_jax.recipe import Recipe, init_file
+from nst_jax.recipe import Recipe, init_file, style_name
 from nst_jax.runs.spec import Lane, Spec, all_axes
 
 if TYPE_CHECKING:
@@ -30,11 +30,16 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures of a run, in the order of its spec."""
+    """The pictures of a run, in the order of its spec; all styles are `mixed` into one, or each is one."""
 
     contents: tuple[Loaded, ...]
     styles: tuple[Loaded, ...]
     inits: dict[str, images.Picture]
+    mixed: bool = False
+
+    def of_lane(self, lane: Lane) -> tuple[Loaded, ...]:
+        """List the styles of one lane."""
+        return self.styles if self.mixed else (self.styles[lane.style],)
 
     def described(self) -> dict[str, Any]:
         """Name the files and what was in them."""
@@ -47,7 +52,8 @@ class Inputs:
 
     def sources(self, lane: Lane) -> dict[str, dict[str, str]]:
         """Name the files of one lane, as its own record does."""
-        found = {"content": self.contents[lane.content].source, "style": self.styles[lane.style].source}
+        found = {"content": self.contents[lane.content].source}
+        found |= {style_name(i): style.source for i, style in enumerate(self.of_lane(lane))}
         init = self.inits.get(lane.recipe.init)
         return found | ({"init": record.source(init.path, init.sha256)} if init else {})
 
@@ -65,6 +71,7 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
         tuple(_load(path, sizes, opened) for path in spec.contents),
         tuple(_load(path, style_sizes, opened) for path in spec.styles),
         {name: _picture(Path(name), opened) for name in inits},
+        spec.mixed,
     )
 
 
@@ -86,7 +93,8 @@ def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], 
 
     def pictures(recipe: Recipe) -> Pictures:
         contents = [loaded.rgb[images.sizing(recipe)] for loaded in inputs.contents]
-        styles = [loaded.rgb[images.style_sizing(recipe)] for loaded in inputs.styles]
+        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe)] for loaded in inputs.styles]
+        styles = [tuple(styles)] if inputs.mixed and len(styles) > 1 else styles
         init = inputs.inits.get(recipe.init)
         inits = [images.fit(init.rgb, c.shape[:2], filter=recipe.resample) for c in contents] if init else None
         return Pictures(contents, styles, inits=inits)

@@ -40,6 +40,7 @@ def describe(
         "snapshots": spec.snapshots,
         "animate": spec.animate,
         "metrics": spec.metrics,
+        **({"mixed": True} if spec.mixed else {}),
     }
     return {
         "format": FORMAT,

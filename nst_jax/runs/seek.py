@@ -31,7 +31,8 @@ class Seek:
         if "pixels" in entry:
             if given is None:
                 raise UserError(
-                    f"the picture was made by a program, from a {name} in memory: give its file with --{name}"
+                    f"the picture was made by a program, from a {name} in memory: give its file with "
+                    f"--{name.split('_')[0]}"
                 )
             self.say(f"reads {shown(given)} ({name})")
             return _of_pixels(name, entry, images.read(given), resample)
@@ -41,7 +42,7 @@ class Seek:
         if picture.sha256 != entry["sha256"]:
             raise UserError(
                 f"the {name} '{shown(path)}' is not the one of the recipe: its sha256 is {picture.sha256[:12]}..., "
-                f"expected {entry['sha256'][:12]}...; restore the file, or say where it is with --{name}"
+                f"expected {entry['sha256'][:12]}...; restore the file, or say where it is with --{name.split('_')[0]}"
             )
         return picture
 
@@ -66,7 +67,7 @@ class Seek:
             return there[0]
         raise UserError(
             f"the {name} '{shown(entry.get('path', ''))}' is neither where it was nor beside {shown(self.picture)}: "
-            f"say where it is with --{name}"
+            f"say where it is with --{name.split('_')[0]}"
         )
 
     def _named(self, path: Path) -> Iterator[Path]:

@@ -11,10 +11,12 @@ from typing import Any
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, quoted
-from nst_jax.recipe import DEFAULT, Recipe, init_file, options
+from nst_jax.recipe import DEFAULT, Recipe, check_shares, init_file, options
 from nst_jax.runs.folder import LANES
 from nst_jax.settings import chosen, span
 
+MOST_STYLES = 32
+"""Styles that are mixed into one."""
 LONGEST_SLUG = 220
 """Bytes that a lane's name takes in that of its picture, of the 255 that a file's name has."""
 
@@ -24,7 +26,8 @@ class Spec:
     """One run: each content with each style (or one by one) at each place of the axes.
 
     `given` are the settings of `recipe` that somebody chose, over those of `preset`; none where the recipe is all that
-    is known. `show_pictures` makes the pictures axes even where there is one of a kind.
+    is known. `mixed` takes all styles together as one. `show_pictures` makes the pictures axes even where there is
+    one of a kind.
     """
 
     contents: tuple[Path, ...]
@@ -32,6 +35,7 @@ class Spec:
     recipe: Recipe = DEFAULT
     axes: tuple[Axis, ...] = ()
     paired: bool = False
+    mixed: bool = False
     show_pictures: bool = True
     snapshots: int = 0
     animate: str = ""
@@ -76,6 +80,7 @@ def _short(value: Any) -> str:
 def all_axes(spec: Spec) -> tuple[Axis, ...]:
     """Give the axes with those of the pictures first."""
     contents, styles = _names(spec.contents), _names(spec.styles)
+    styles = ["+".join(styles)] if spec.mixed else styles
     if not spec.show_pictures:
         return spec.axes
     if spec.paired:
@@ -109,12 +114,15 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
         raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
     if spec.paired and len(spec.contents) != len(spec.styles):
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
+    if spec.mixed and len(spec.styles) > MOST_STYLES:
+        raise UserError(f"{len(spec.styles)} styles to mix: expected at most {MOST_STYLES}")
     given = chosen(spec.recipe) if spec.given is None else spec.given
     spanned = span(given, all_axes(spec), spec.preset, _own_layers)
     if spanned.copies:
         say(spanned.say())
     found = []
     for number, lane in enumerate(spanned.lanes):
+        check_shares(len(spec.styles) if spec.mixed else 1, lane.recipe)
         i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
         found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
     return tuple(found)
@@ -141,8 +149,11 @@ def _own_layers(recipe: Recipe) -> tuple[str, ...]:
 def command(spec: Spec, lane: Lane) -> str:
     """Write the command that makes one lane alone."""
     # a name that begins with a dash would be read as an option
-    pictures = (str(path) for path in (spec.contents[lane.content], spec.styles[lane.style]))
-    words = ["nst-jax", "stylize", *(f"./{name}" if name.startswith("-") else name for name in pictures)]
+    content, *styles = (
+        f"./{path}" if str(path).startswith("-") else str(path)
+        for path in (spec.contents[lane.content], *(spec.styles if spec.mixed else [spec.styles[lane.style]]))
+    )
+    words = ["nst-jax", "stylize", content, *(["--style"] if spec.mixed else []), *styles]
     words += ["-o", Path(lane.image).name]
     words += [word for key, values in options(lane.recipe).items() for word in (key, *values)]
     return quoted(words)
