@@ -368,7 +368,9 @@ def test_little_memory_makes_small_chunks(encoder, problem, monkeypatch) -> None
     assert sorted(i for chunk in chunks for i in chunk.lanes) == list(range(8))
     assert "8 lanes of 16x16 in" in said[0]
     monkeypatch.setattr(memory, "free_bytes", lambda: need // 100)
-    with pytest.raises(UserError, match=r"one picture of 16x16 needs .* GiB are free: use a --size of at most \d+"):
+    with pytest.raises(
+        UserError, match=r"one picture of 16x16 needs .* GiB are free: use --tile 512, .* or a --size of at most \d+"
+    ):
         planning.plan(encoder, sweep, say=said.append)
 
 

@@ -159,18 +159,20 @@ def test_a_preset_of_the_paper_has_the_papers_numbers():
 def test_every_number_of_a_recipe_changes_the_problem(tiny):
     # An option was parsed and never used.
     read = {"optimizer": "adam", "init": "blend:0.5"}  # what else must be chosen for some to be read
-    base = posed(tiny, read)
     changed = {
         "alpha": 2.0, "beta": 3.0, "tv": 1.0, "lr": 0.5, "lr_schedule": "cosine", "ema": 0.9, "seed": 5, "steps": 7,
         "layer_weights": (1.0, 2.0), "init": "grey", "optimizer": "lbfgs", "pooling": "avg", "padding": "reflect",
         "content_loss": "sum", "style_loss": "gram-mean", "tv_loss": "absolute", "content_layers": ("relu1_1",),
-        "style_layers": ("conv1_1", "conv2_1"), "bucket": 32, "remat": True, "precision": "tf32",
+        "style_layers": ("conv1_1", "conv2_1"), "bucket": 32, "remat": True, "precision": "tf32", "tile": 16,
+        "canvas": "pyramid", "units": "relative", "colour": "keep-luminance", "mmd_c": 3.0,
     }  # fmt: skip
+    needs = {"mmd_c": {"style_loss": "mmd-poly"}}
     # those of sizes and of several scales, which are for stylize; weights name the encoder
     elsewhere = {"size", "style_size", "scales", "scale_ratio", "min_scale", "style_scaling", "coarse_steps"}
+    elsewhere |= {"resample", "rounding", "style_shares"}
     assert changed.keys() | elsewhere | {"first_steps", "weights"} == Recipe.__dataclass_fields__.keys()
     for name, value in changed.items():
-        other = posed(tiny, {**read, name: value})
+        base, other = (posed(tiny, {**read, **needs.get(name, {}), **more}) for more in ({}, {name: value}))
         same = jax.tree.structure(base) == jax.tree.structure(other) and all(
             np.array_equal(a, b) for a, b in zip(jax.tree.leaves(base), jax.tree.leaves(other), strict=True)
         )
