@@ -47,6 +47,9 @@ Bucket = Annotated[
     int, Meta(ge=1, le=4096, description="a multiple in pixels such as 64, at most 4096, or 1 for no margin")
 ]
 Tile = Annotated[int, Meta(ge=0, le=LONGEST_SIDE, description="a side in pixels such as 512, or 0 for the whole")]
+Frame = Annotated[
+    str, Meta(pattern=r"^([1-9]\d{0,4}x[1-9]\d{0,4})?$", description="WIDTHxHEIGHT in pixels, such as 1024x512")
+]
 Scales = (
     Annotated[int, Meta(ge=1, le=100, description="a whole number of at least 1 and at most 100")] | Literal["auto"]
 )
@@ -105,6 +108,8 @@ class Recipe:
     """Seed of the noise."""
     size: Side = 512
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
+    frame: Frame = ""
+    """WIDTHxHEIGHT of a picture that has no content: a texture, see `nst-jax texture`. Its longer side is size."""
     style_size: Side = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
     colour: Colour = "none"
@@ -178,6 +183,10 @@ def kind_of(name: str) -> Any:
 
 
 DEFAULT = Recipe()
+TEXTURE = Recipe(alpha=0.0, content_layers=(), init="noise", frame="512x512")
+"""A style alone, from noise."""
+INVERSION = Recipe(beta=0.0, style_layers=(), init="noise")
+"""A content alone, from noise: what a layer knows of it."""
 GATYS_2015 = Recipe(
     content_layers=("conv4_2",),
     style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
@@ -211,6 +220,7 @@ def check(recipe: Recipe) -> None:
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
     blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES)
     _check_init(recipe.init)
+    _check_frame(recipe)
     _check_read(recipe)
 
 
@@ -291,6 +301,46 @@ def _check_init(init: str) -> None:
             raise UserError(
                 f"init is '{shown(init)}': expected blend:FRACTION with a fraction of noise between 0 and 1"
             )
+
+
+def frame_of(recipe: Recipe) -> tuple[int, int]:
+    """Give the height and width of a picture without a content."""
+    width, height = map(int, recipe.frame.split("x"))
+    return height, width
+
+
+def _check_frame(recipe: Recipe) -> None:
+    if not recipe.frame:
+        return
+    if max(frame_of(recipe)) != recipe.size:
+        raise UserError(f"frame is {recipe.frame} and size is {recipe.size}: expected its longer side")
+    for name, found, expected in (
+        ("alpha", recipe.alpha, (0,)),
+        ("content_layers", recipe.content_layers, ((),)),
+        ("colour", recipe.colour, ("none",)),
+        ("init", recipe.init, ("noise", "grey", "style")),
+    ):
+        if found not in expected and not (name == "init" and init_file(recipe.init)):
+            known = " or ".join(_text(one) if one != () else "none" for one in expected)
+            raise UserError(f"{name} is {found} and a texture has no content: expected {known}")
+
+
+def check_alone(recipe: Recipe) -> None:
+    """Refuse a recipe that needs a style where there is none.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    needs = {
+        "beta": recipe.beta > 0,
+        "style_layers": bool(recipe.style_layers),
+        "init": recipe.init == "style",
+        "colour": recipe.colour not in ("none", "keep-luminance"),
+        "style_size": recipe.style_size > 0,
+    }
+    for name, wanted in needs.items():
+        if wanted:
+            raise UserError(f"{name} is {_text(getattr(recipe, name))} and there is no style picture: leave {name} out")
 
 
 def init_file(init: str) -> str | None:

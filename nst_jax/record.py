@@ -19,7 +19,7 @@ from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.files import said, shown
 from nst_jax.plain import Digest, parsed, validated
-from nst_jax.recipe import LONGEST_SIDE, MOST_STEPS, Recipe, check
+from nst_jax.recipe import LONGEST_SIDE, MOST_STEPS, Recipe, check, style_name
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
@@ -209,11 +209,16 @@ def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         named = found if isinstance(found, int) else "no number"
         raise UserError(f"{shown(path)} holds a recipe of format {named}: {older}this version reads format {FORMAT}")
     checked = validated(record, Record, f"the record in {shown(path)}")
-    if not checked.own:
-        recipe_of(record)
-        if missing := {"content", "style"} - checked.inputs.keys():
-            raise UserError(f"the record in {shown(path)}: inputs has no '{min(missing)}'")
+    if not checked.own and (missing := _needed(recipe_of(record)) - checked.inputs.keys()):
+        raise UserError(f"the record in {shown(path)}: inputs has no '{min(missing)}'")
     return record
+
+
+def _needed(recipe: Recipe) -> set[str]:
+    """Name the inputs that a picture must have: a texture has no content, an inversion no style."""
+    styles = {style_name(i) for i in range(max(1, len(recipe.style_shares)))}
+    alone = recipe.beta == 0 and not recipe.style_layers
+    return ({"content"} if not recipe.frame else set()) | (set() if alone else styles)
 
 
 def recipe_of(record: Mapping[str, Any]) -> Recipe:

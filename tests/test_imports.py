@@ -39,8 +39,8 @@ INSIDE = {
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
         "axes", "styles", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
-        "dialects", "single", "joining", "running", "helps", "stylize", "rerun", "demo", "sweep", "batch", "translate",
-        "units", "weights", "main",
+        "dialects", "single", "joining", "running", "helps", "stylize", "texture", "invert", "rerun", "demo",
+        "sweep", "batch", "translate", "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

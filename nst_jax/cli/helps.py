@@ -15,7 +15,7 @@ from nst_jax.recipe import Recipe
 FIRST = ("preset", "size", "steps", "alpha", "beta", "tv", "init", "scales", "style_size", "weights")
 """The settings of a recipe that people use first."""
 
-WITH_RECIPE = ("stylize", "sweep", "batch")
+WITH_RECIPE = ("stylize", "sweep", "batch", "texture", "invert")
 ALL = "--help-all"
 CLUSTER = ("distributed", "coordinator", "processes", "process")
 """Options of a run that few need."""

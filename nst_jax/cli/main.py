@@ -17,6 +17,7 @@ from nst_jax.cli import helps
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.interrupt import at_once
+from nst_jax.cli.invert import Invert
 from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.running import Running
@@ -24,6 +25,7 @@ from nst_jax.cli.single import Single
 from nst_jax.cli.streams import Unread, answer, delivered
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand, options_files
+from nst_jax.cli.texture import Texture, expand_size
 from nst_jax.cli.translate import Translate
 from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
@@ -37,6 +39,8 @@ Command = (
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Batch, tyro.conf.subcommand("batch")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Texture, tyro.conf.subcommand("texture")]
+    | Annotated[Invert, tyro.conf.subcommand("invert")]
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
     | Annotated[Weights, tyro.conf.subcommand("weights")]
     | Annotated[Units, tyro.conf.subcommand("units")]
@@ -60,7 +64,7 @@ def parse(argv: list[str]) -> Command:
     if help_asked := helps.asked(argv):
         _explain(argv, help_asked)
     said = io.StringIO()
-    words = expand_preset(expand(argv))
+    words = expand_size(expand_preset(expand(argv)))
     try:
         with contextlib.redirect_stderr(said):
             found = tyro.cli(

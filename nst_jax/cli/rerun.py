@@ -61,7 +61,7 @@ class Rerun:
             self._say(f"reads {shown(path)} (weights)")
             recipe = replace(recipe, weights=str(path))
         made, code = self.single.paint(
-            found["content"].path,
+            found["content"].path if "content" in found else None,
             [found[name].path for name in _styles(inputs)],
             output,
             recipe,
@@ -78,6 +78,8 @@ class Rerun:
 
     def _given(self, inputs: Mapping[str, Any]) -> dict[str, Path]:
         """Give the files that are named, by what the record calls them."""
+        if self.content and "content" not in inputs:
+            raise UserError("--content is given and the picture has none: leave it out")
         names, found = _styles(inputs), {"content": self.content, "init": self.init}
         if self.style and len(self.style) != len(names):
             raise UserError(f"--style names {len(self.style)} files and the picture has {len(names)} styles: name all")

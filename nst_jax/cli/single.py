@@ -29,7 +29,7 @@ class Single:
 
     def paint(
         self,
-        content: Path,
+        content: Path | None,
         styles: Sequence[Path],
         output: Path,
         recipe: Recipe,
@@ -47,8 +47,9 @@ class Single:
             UserError: anything a user can put right.
         """
         check(recipe)
-        paths = [content, *styles, *([Path(path)] if (path := init_file(recipe.init)) else [])]
-        spec = Spec((content,), tuple(styles), recipe, mixed=len(styles) > 1, show_pictures=False, metrics=False)
+        contents = () if content is None else (content,)
+        paths = [*contents, *styles, *([Path(path)] if (path := init_file(recipe.init)) else [])]
+        spec = Spec(contents, tuple(styles), recipe, mixed=len(styles) > 1, show_pictures=False, metrics=False)
         inputs = [*files(spec, [recipe]), *kept]
         images.check_writable(output, inputs)
         check_outputs(inside(beside(output)), inputs)

@@ -156,7 +156,7 @@ def split(words: list[str], tool: Tool) -> Options:
         found[name] = [value] if equals else []
         while not equals and rest and rest[0] != "--" and not _is_option(rest[0]):
             numeric = name in tool.flags or name.endswith(("weights", "scales"))  # some versions number their flags
-            if (found[name] and name not in tool.many) or (numeric and not _is_number(rest[0])):
+            if (found[name] and name not in tool.many) or (numeric and not all(map(_is_number, rest[0].split(",")))):
                 break
             found[name].append(rest.pop(0))
     return found

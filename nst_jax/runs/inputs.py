@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
-from nst_jax.recipe import Recipe, init_file, style_name
+from nst_jax.recipe import Recipe, frame_of, init_file, style_name
 from nst_jax.runs.spec import Lane, Spec, all_axes
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ Opened = Mapping[Path, images.Picture]
 
 @dataclass(frozen=True)
 class Loaded:
-    """One picture at every size that a lane asks for; the original is let go."""
+    """One picture at every size that a lane asks for; the original is let go. What stands in for none has no source."""
 
-    source: dict[str, str]
+    source: dict[str, str] | None
     rgb: dict[images.Sizing, np.ndarray]
     alpha: dict[images.Sizing, np.ndarray | None]
 
@@ -44,16 +44,17 @@ class Inputs:
     def described(self) -> dict[str, Any]:
         """Name the files and what was in them."""
         found = {
-            "contents": [loaded.source for loaded in self.contents],
-            "styles": [loaded.source for loaded in self.styles],
+            "contents": [loaded.source for loaded in self.contents if loaded.source],
+            "styles": [loaded.source for loaded in self.styles if loaded.source],
         }
         inits = [record.source(init.path, init.sha256) for init in self.inits.values()]
         return found | ({"inits": inits} if inits else {})
 
     def sources(self, lane: Lane) -> dict[str, dict[str, str]]:
         """Name the files of one lane, as its own record does."""
-        found = {"content": self.contents[lane.content].source}
-        found |= {style_name(i): style.source for i, style in enumerate(self.of_lane(lane))}
+        every = {"content": self.contents[lane.content]}
+        every |= {style_name(i): style for i, style in enumerate(self.of_lane(lane))}
+        found = {name: loaded.source for name, loaded in every.items() if loaded.source}
         init = self.inits.get(lane.recipe.init)
         return found | ({"init": record.source(init.path, init.sha256)} if init else {})
 
@@ -67,12 +68,27 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
     sizes = sorted({images.sizing(lane.recipe) for lane in lanes})
     style_sizes = sorted({images.style_sizing(lane.recipe) for lane in lanes})
     inits = dict.fromkeys(name for lane in lanes if (name := init_file(lane.recipe.init)))
+    contents = tuple(_load(path, sizes, opened) for path in spec.contents) or (_frames(lanes),)
     return Inputs(
-        tuple(_load(path, sizes, opened) for path in spec.contents),
-        tuple(_load(path, style_sizes, opened) for path in spec.styles),
+        contents,
+        tuple(_load(path, style_sizes, opened) for path in spec.styles) or (_blank(contents[0], lanes),),
         {name: _picture(Path(name), opened) for name in inits},
         spec.mixed,
     )
+
+
+def _frames(lanes: Sequence[Lane]) -> Loaded:
+    """Stand in for a content that there is not: grey, of the lanes' frames."""
+    sizes = {images.sizing(lane.recipe): frame_of(lane.recipe) for lane in lanes}
+    grey = {sizing: np.full((*shape, 3), 0.5, np.float32) for sizing, shape in sizes.items()}
+    return Loaded(None, grey, dict.fromkeys(grey))
+
+
+def _blank(content: Loaded, lanes: Sequence[Lane]) -> Loaded:
+    """Stand in for a style that there is not, and that nothing is compared with: grey, of the content's shape."""
+    each = [(images.style_sizing(lane.recipe), content.rgb[images.sizing(lane.recipe)].shape) for lane in lanes]
+    grey = {sizing: np.full(shape, 0.5, np.float32) for sizing, shape in each}
+    return Loaded(None, grey, dict.fromkeys(grey))
 
 
 def _picture(path: Path, opened: Opened) -> images.Picture:

@@ -11,7 +11,7 @@ from typing import Any
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, quoted
-from nst_jax.recipe import DEFAULT, Recipe, check_shares, init_file, options
+from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_shares, init_file, options
 from nst_jax.runs.folder import LANES
 from nst_jax.settings import chosen, span
 
@@ -110,8 +110,7 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
     Raises:
         UserError: no pictures, pairs that do not match, or a lane whose recipe cannot make a picture.
     """
-    if not spec.contents or not spec.styles:
-        raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
+    _check_pictures(spec)
     if spec.paired and len(spec.contents) != len(spec.styles):
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
     if spec.mixed and len(spec.styles) > MOST_STYLES:
@@ -122,10 +121,27 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
         say(spanned.say())
     found = []
     for number, lane in enumerate(spanned.lanes):
-        check_shares(len(spec.styles) if spec.mixed else 1, lane.recipe)
+        _check_lane(spec, lane.recipe)
         i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
         found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
     return tuple(found)
+
+
+def _check_pictures(spec: Spec) -> None:
+    alone = not spec.show_pictures and (spec.contents or spec.styles)
+    if not alone and not (spec.contents and spec.styles):
+        raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
+
+
+def _check_lane(spec: Spec, recipe: Recipe) -> None:
+    """Check that there is a content unless the recipe frames a texture, and a style unless it reads none."""
+    check_shares(len(spec.styles) if spec.mixed else 1, recipe)
+    if spec.contents and recipe.frame:
+        raise UserError(f"frame is {recipe.frame} and there is a content picture: leave frame out, or use texture")
+    if not spec.contents and not recipe.frame:
+        raise UserError("there is no content picture and no frame: give one of them")
+    if not spec.styles:
+        check_alone(recipe)
 
 
 def files(spec: Spec, recipes: Iterable[Recipe]) -> list[Path]:

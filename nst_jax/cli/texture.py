@@ -1,0 +1,63 @@
+"""`nst-jax texture`: a style alone, from noise, of any size."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nst_jax.cli.single import SINGLE, Single
+from nst_jax.cli.styles import WORDS, read
+from nst_jax.errors import UserError
+from nst_jax.files import shown
+from nst_jax.recipe import LONGEST_SIDE, TEXTURE, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texture:
+    """Make a picture of any size that has the texture of STYLE, and nothing else, from noise.
+
+        nst-jax texture wave.jpg -o texture.png --size 1024x512
+        nst-jax texture --style wave.jpg night.jpg -o mixed.png --size 512 --seed 3
+
+    Another --seed makes another texture of the same kind. --style-size says how large the style is seen: half of it
+    makes strokes half as wide. --scales auto makes shapes, too, that are larger than the network sees at once. Source:
+    Gatys, Ecker and Bethge (2015), Texture synthesis using convolutional neural networks.
+    """
+
+    style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
+    """Picture whose texture to take."""
+    styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
+    """Where to write the result: .png, .jpg, .webp or .tif."""
+    recipe: tyro.conf.OmitArgPrefixes[Recipe] = TEXTURE
+    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
+
+    def run(self) -> int:
+        """Make the picture; return the exit code."""
+        chosen = read(self.style, self.styles)
+        return self.single.report(*self.single.paint(None, chosen.paths, self.output, chosen.within(self.recipe)))
+
+
+def expand_size(argv: list[str]) -> list[str]:
+    """Read `texture --size 1024x512`, or one number for a square, as its frame and its longer side.
+
+    Raises:
+        UserError: no size that a picture can have, or a frame beside it.
+    """
+    if argv[:1] != ["texture"]:
+        return argv
+    found, rest, size = [], iter(argv), "512"
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        if flag == "--frame":
+            raise UserError("--frame is what --size says here: give --size WIDTHxHEIGHT")
+        if flag == "--size":
+            size = value if equals else next(rest, "")
+        else:
+            found.append(word)
+    sides = [int(side) for side in size.split("x")] if re.fullmatch(r"\d{1,5}(x\d{1,5})?", size) else [0]
+    if not all(0 < side <= LONGEST_SIDE for side in sides):
+        raise UserError(f"--size is '{shown(size)}': expected WIDTHxHEIGHT in pixels, such as 1024x512, or one number")
+    return [*found, f"--frame={sides[0]}x{sides[-1]}", f"--size={max(sides)}"]
