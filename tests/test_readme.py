@@ -194,9 +194,12 @@ def test_every_command_runs(line, desk, capsys):
     if argv[0] == "rerun":
         assert cli.main(["stylize", "photo.jpg", "painting.jpg", "-o", argv[1], *SMALL, *narrow]) == 0
         argv += ["--quiet", "--no-cache"]
-    if argv[0] in ("stylize", "sweep", "batch"):
+    if argv[0] in ("stylize", "sweep", "batch", "texture"):
         argv = [a for i, a in enumerate(argv) if "--size" not in (a, argv[i - 1])]
-        argv += SMALL if "--preset" not in argv else ["--size", "40", *SMALL[2:4], "--quiet", "--no-cache"]
+        if "--preset" in argv or "inception_v3" in argv:  # their own layers
+            argv += ["--size", "96" if "inception_v3" in argv else "40", *SMALL[2:4], "--quiet", "--no-cache"]
+        else:
+            argv += [a for a in SMALL if argv[0] != "texture" or a not in ("--content-layers", "relu2_2")]
         # vgg19 is fetched by the command above it
         argv = [a if a != "vgg19" else "vgg16" for a in argv] if "--weights" in argv else [*argv, *narrow]
         argv = [
