@@ -15,20 +15,26 @@ KEPT_BLOCK = 2**25 - 2**13
 """Bytes; with its header just below 32 MB, the most that glibc lets its thresholds grow to."""
 
 
+def wanted(platform: str) -> dict[str, str]:
+    """Give the options that a solver wants of the compiler for a platform (cpu, gpu, tpu)."""
+    return CPU if platform == "cpu" else {}
+
+
 @cache
 def options() -> dict[str, str]:
     """Give the compiler options for the default backend: none where its compiler does not know them.
 
     Every program of a solver passes here once, so this is also where a CPU's freed memory begins to be kept.
     """
-    if jax.default_backend() != "cpu":
-        return {}
-    _keep_freed_memory()
+    if jax.default_backend() == "cpu":
+        _keep_freed_memory()
+    asked = wanted(jax.default_backend())
     try:
-        jax.jit(lambda: 0, compiler_options=CPU).lower().compile()
+        if asked:
+            jax.jit(lambda: 0, compiler_options=asked).lower().compile()
     except (jax.errors.JaxRuntimeError, ValueError):  # "No such compile option": another version of jaxlib
         return {}
-    return CPU
+    return asked
 
 
 def _keep_freed_memory() -> None:

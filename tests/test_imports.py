@@ -14,7 +14,8 @@ PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "files", "packaged", "types", "value", "recipe", "axis", "presets", "settings", "images", "ops",
     "networks", "weights", "losses", "pixels", "metrics", "canvases", "descents", "gradients", "problem", "numbers",
-    "posing", "units", "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
+    "posing", "units", "compiler", "optimize", "scales", "record", "made", "absent", "batch", "cache", "runs", "pages",
+    "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "lanczos", "transparency", "scaling", "reading", "writing"],
@@ -26,7 +27,10 @@ INSIDE = {
     "canvases": ["canvas", "pixels"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole"],
-    "batch": ["sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "store", "run", "solving"],
+    "batch": [
+        "sweep", "encoders", "pairing", "lanes", "memory", "program", "elsewhere", "planning", "store", "run",
+        "solving",
+    ],
     "runs": ["spec", "folder", "animate", "inputs", "ready", "finish", "manifest", "tables", "work", "single"],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [

@@ -81,9 +81,12 @@ def resolve_precision(precision: Precision, platform: str) -> ops.Precision:
     return "float32" if platform == "cpu" else "bfloat16"
 
 
-def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> Encoder:
-    """Cast and transform the kernels once for images of `size` (h, w), outside any loop."""
-    platform = jax.default_backend()
+def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int], platform: str = "") -> Encoder:
+    """Cast and transform the kernels once for images of `size` (h, w), outside any loop.
+
+    `platform` (cpu, gpu, tpu) is that of the device that will run them, by default the one that is here.
+    """
+    platform = platform or jax.default_backend()
     return _prepare(encoder, resolve_precision(precision, platform), platform, size)
 
 
