@@ -20,12 +20,12 @@ ORDER = [
 INSIDE = {
     "images": ["digest", "arrays", "lanczos", "transparency", "scaling", "reading", "writing"],
     "ops": [
-        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "conv", "remat",
+        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "trace_sqrt", "joined", "conv", "remat",
     ],
     "networks": ["network", "vgg", "encoder"],
     "losses": ["loss", "content", "gram", "w2", "variation"],
     "canvases": ["canvas", "pixels"],
-    "descents": ["descent", "adam", "transformation", "lbfgs"],
+    "descents": ["descent", "adam", "transformation", "pairs", "lbfgs"],
     "gradients": ["gradient", "whole"],
     "batch": [
         "sweep", "encoders", "pairing", "lanes", "memory", "program", "elsewhere", "planning", "store", "run",
