@@ -93,9 +93,10 @@ def test_a_row_of_the_table_and_the_largest_kernels():
     found = {
         "device": "h100", "size": 512, "lanes": 32, "descent": "adam", "kernels": 92, "launches": None,
         "bytes": 40_000_000_000, "outside": 25_870_000_000, "temporaries": 3_400_000_000, "arguments": 814_000_000,
-        "seconds": 4.0,
+        "seconds": 4.0, "processor_seconds": 6.5,
         "all": [{"moved": m, "kind": "fusion", "where": "conv1_1", "name": n} for m, n in ((10, "a"), (3e7, "b"))],
     }  # fmt: skip
-    assert compiled.row(found) == "| h100 | 512 | 32 | adam | 92 | ? | 40.00 | 25.87 | 3.40 GB | 814 MB | 4.0 s |"
+    cells = "h100 | 512 | 32 | adam | 92 | ? | 40.00 | 25.87 | 3.40 GB | 814 MB | 4.0 s | 6.5 s"
+    assert compiled.row(found) == f"| {cells} |"
     assert compiled.largest(found, 1)[0].split() == ["30.0", "MB", "fusion", "conv1_1", "b"]
     assert json.dumps(found)

@@ -12,7 +12,7 @@ from nst_jax import optimize
 from nst_jax.absent import Absent
 from nst_jax.batch import lanes as compiled
 from nst_jax.networks import Encoder, prepare
-from nst_jax.problem import Problem
+from nst_jax.problem import Problem, prepared
 
 LENGTH = 50
 """Steps of a call on an accelerator, as `optimize.length_of_call` has it."""
@@ -42,8 +42,8 @@ def compile_there(
     mesh = Mesh(np.array([device.find()]), (compiled.AXIS,))
     h, w, _ = problem.init.shape
     encoder = replace(encoder, network=problem.network)
-    prepared = jax.eval_shape(lambda e: prepare(e, problem.precision, (h, w), device.platform), encoder)
-    problem = jax.tree.map(_shape, replace(problem, origin=None))
+    kernels = jax.eval_shape(lambda e: prepare(e, problem.precision, (h, w), device.platform), encoder)
+    problem = prepared(jax.tree.map(_shape, replace(problem, origin=None)), device.platform)
     state = jax.eval_shape(optimize.begin, problem)
     each, all_of_them = NamedSharding(mesh, P(compiled.AXIS)), NamedSharding(mesh, P())
 
@@ -57,7 +57,7 @@ def compile_there(
     problem = jax.tree.unflatten(jax.tree.structure(problem), leaves)
     program = compiled.jitted_for(device.platform, options or {})
     how = {"swept": swept, "mesh": mesh, "length": LENGTH}
-    return program.lower(jax.tree.map(shared, prepared), problem, jax.tree.map(stacked, state), **how).compile()
+    return program.lower(jax.tree.map(shared, kernels), problem, jax.tree.map(stacked, state), **how).compile()
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:
