@@ -37,7 +37,7 @@ def masked_sum(y: Features, g: Features, s: jax.Array) -> Features:
 
 
 def masked_sum_times(y: Features, g: Features, s: jax.Array, last: jax.Array) -> Features:
-    """Compute `masked_sum(y, g, s) last` with a matrix (c, d), for few channels c: (h, w, d). The sum is not written."""
+    """Compute `masked_sum(y, g, s) last` with a matrix (c, d) and few channels, the sum never written: (h, w, d)."""
     if not runs_here():
         return plain(y, g, s, last)
     return jax.lax.platform_dependent(y, g, s, last, cuda=kernel, default=plain)
