@@ -56,19 +56,27 @@ def roughness(image: Image) -> Scalar:
 
 
 def _smoothed_by_fft(image: Image) -> Image:
-    h, w, _ = image.shape
-    found = jnp.fft.rfft2(image, axes=(0, 1)) * _factor(jnp.fft.fftfreq(h), jnp.fft.rfftfreq(w))[..., None]
-    return jnp.fft.irfft2(found, s=(h, w), axes=(0, 1))
+    # With the channels first XLA transforms both axes in one go.
+    found = _frequencies(image) * _half_factor(image)[None]
+    return jnp.moveaxis(jnp.fft.irfft2(found, s=image.shape[:2]), 0, -1)
 
 
 def _roughness_by_fft(image: Image) -> Scalar:
     h, w, _ = image.shape
-    found = jnp.fft.rfft2(image, axes=(0, 1))
-    squares = jnp.sum(jnp.square(found.real) + jnp.square(found.imag), -1)
+    found = _frequencies(image)
+    squares = jnp.sum(jnp.square(found.real) + jnp.square(found.imag), 0)
     # Of a real picture half the columns are there; those between the first and the last of an even width stand for two.
     columns = jnp.arange(w // 2 + 1)
     twice = jnp.where((columns == 0) | (2 * columns == w), 1, 2)
-    return jnp.sum(squares * _factor(jnp.fft.fftfreq(h), jnp.fft.rfftfreq(w)) * twice[None]) / (h * w)
+    return jnp.sum(squares * _half_factor(image) * twice[None]) / (h * w)
+
+
+def _frequencies(image: Image) -> jax.Array:
+    return jnp.fft.rfft2(jnp.moveaxis(image, -1, 0))
+
+
+def _half_factor(image: Image) -> jax.Array:
+    return _factor(jnp.fft.fftfreq(image.shape[0]), jnp.fft.rfftfreq(image.shape[1]))
 
 
 def _factor(rows: jax.Array, columns: jax.Array) -> jax.Array:
