@@ -12,6 +12,7 @@ from nst_jax.errors import UserError
 GIB = 2**30
 
 ENVIRONMENT = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_PLATFORMS": "cpu",
     "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-1",

@@ -11,10 +11,10 @@ CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """No products through YNNPACK: it runs the many small ones of a Winograd convolution on one core. A step of an image
 of 256 pixels a side takes a tenth to a fifth less time without (JAX 0.10.2, two cores)."""
 
-GPU = {"xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL,"
-       "CONVOLUTION"}  # fmt: skip
-"""XLA's own list of what it puts into command buffers (CUDA graphs), with convolutions: a step of Adam is then launched as
-one, instead of 45 times. With one picture a launch takes about as long as a kernel (JAX 0.10.2)."""
+OF_XLA = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL"
+GPU = {"xla_gpu_enable_command_buffer": f"{OF_XLA},CONVOLUTION"}
+"""What XLA records into command buffers (CUDA graphs): its own list, and convolutions. A step of one picture with Adam
+is then launched once instead of 46 times; a launch takes about as long as a small kernel (JAX 0.10.2)."""
 
 KEPT_BLOCK = 2**25 - 2**13
 """Bytes; with its header just below 32 MB, the most that glibc lets its thresholds grow to."""

@@ -117,8 +117,13 @@ def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
     if not relu:
         return y
     # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the
-    # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier.
-    return jax.lax.optimization_barrier(jnp.maximum(y, 0))
+    # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier. A TPU's compiler cuts
+    # a single picture into strips, a batch, and hands them from convolution to convolution unless a barrier is between.
+    return jax.lax.platform_dependent(jnp.maximum(y, 0), tpu=_as_it_is, default=jax.lax.optimization_barrier)
+
+
+def _as_it_is(x: jax.Array) -> jax.Array:
+    return x
 
 
 def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
