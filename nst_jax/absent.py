@@ -43,6 +43,7 @@ class Absent:
     """A device that programs can be compiled for without it.
 
     Attributes:
+        name: what the command line calls it.
         title: what people call it.
         platform: what `jax.default_backend()` says there.
         memory: bytes that jax takes there unless told otherwise: of a GPU three quarters.
@@ -50,6 +51,7 @@ class Absent:
         topology: what the compiler calls it, or what it wants to know of it.
     """
 
+    name: str
     title: str
     platform: str
     memory: int
@@ -82,8 +84,11 @@ def prepare(environment: MutableMapping[str, str]) -> None:
 
 
 ABSENT = {
-    "h100": Absent("H100 of 80 GB", "gpu", 84_978_434_048 * 3 // 4, "cuda13", H100_FACTS),
-    "v5e": Absent("TPU v5e", "tpu", int(15.75 * GIB), "tpu", "v5e:2x2"),
-    "v5p": Absent("TPU v5p", "tpu", int(95.74 * GIB), "tpu", "v5p:2x2x1"),
+    device.name: device
+    for device in (
+        Absent("h100", "H100 of 80 GB", "gpu", 84_978_434_048 * 3 // 4, "cuda13", H100_FACTS),
+        Absent("v5e", "TPU v5e", "tpu", int(15.75 * GIB), "tpu", "v5e:2x2"),
+        Absent("v5p", "TPU v5p", "tpu", int(95.74 * GIB), "tpu", "v5p:2x2x1"),
+    )
 }
-"""By the names that the command line takes."""
+"""By name."""

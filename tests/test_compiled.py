@@ -1,11 +1,20 @@
 """Reading a compiled program, on a small one worked by hand; no compiler of a GPU or TPU is needed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
+import nst_jax
 from benchmarks import compiled, program
+from nst_jax.absent import ABSENT, GIB
+from nst_jax.batch import elsewhere, planning
+from nst_jax.cli.running import Running
+from nst_jax.errors import UserError
+from nst_jax.runs.spec import Spec
 
 STEP = program.read((Path(__file__).parent / "golden" / "step.hlo").read_text())
 LAYER, KERNEL, BIAS = 2 * 8 * 8 * 4, 2 * 4 * 3 * 3 * 4, 2 * 4
@@ -100,3 +109,64 @@ def test_a_row_of_the_table_and_the_largest_kernels():
     assert compiled.row(found) == f"| {cells} |"
     assert compiled.largest(found, 1)[0].split() == ["30.0", "MB", "fusion", "conv1_1", "b"]
     assert json.dumps(found)
+
+
+# --- planning for a device that is not here ---
+
+
+@pytest.fixture
+def without_compilers(monkeypatch):
+    def absent(**_):
+        raise RuntimeError("topology not implemented for cuda")
+
+    monkeypatch.setattr("jax.experimental.topologies.get_topology_desc", absent)
+
+
+def posed(tiny, **how):
+    grey = np.full((32, 32, 3), 0.5, np.float32)
+    return nst_jax.pose(tiny.encoder, grey, grey, recipe=nst_jax.Recipe(**how))
+
+
+def named(problem, name, side=2048):
+    """Call the network of a problem otherwise, and make its picture large: one number, seen many times."""
+    network = replace(problem.network, name=name)
+    return replace(problem, network=network, init=np.broadcast_to(np.float32(0.5), (side, side, 3)))
+
+
+def test_a_plan_for_an_absent_device_comes_from_the_table_where_its_compiler_is_absent(tiny, without_compilers):
+    problem = named(posed(tiny, optimizer="lbfgs"), "vgg16")
+    sweep = nst_jax.grid(problem, beta=np.linspace(1, 100, 32))
+    said = []
+    chunks = planning.plan(tiny.encoder, sweep, device=ABSENT["h100"], say=said.append)
+    fixed, a_pixel = elsewhere.FITTED["h100", "LBFGS"]
+    need = (fixed + chunks[0].size * 2048**2 * a_pixel) / GIB
+    assert f"{need:.2f} GiB a device of 47.5 GiB of the H100 of 80 GB's, by nst_jax's table" in said[-1]
+    assert sorted(lane for chunk in chunks for lane in chunk.lanes) == list(range(32))
+    assert need < 47.5
+
+
+def test_what_the_table_does_not_know_is_refused(tiny, without_compilers):
+    for problem in (named(posed(tiny), "inception_v3"), named(posed(tiny, precision="float32"), "vgg16")):
+        with pytest.raises(UserError, match=r"not in nst_jax's table: install its compiler, pip install 'nst-jax"):
+            planning.plan(tiny.encoder, nst_jax.grid(problem, beta=[1.0]), device=ABSENT["h100"])
+
+
+def test_a_picture_too_large_for_an_absent_device_is_refused(tiny, without_compilers):
+    problem = named(posed(tiny), "vgg16", side=16384)
+    with pytest.raises(UserError, match=r"of the H100 of 80 GB's, .*: use a --size of at most 87\d\d,"):
+        planning.plan(tiny.encoder, nst_jax.grid(problem, beta=[1.0]), device=ABSENT["h100"])
+
+
+def test_a_program_that_a_compiler_refuses_tells_its_need(tiny, monkeypatch):
+    def refuse(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in hbm. Used 20.50G of 15.75G hbm")
+
+    monkeypatch.setattr(elsewhere, "compile_there", refuse)
+    assert elsewhere.needed_there(ABSENT["v5e"], tiny.encoder, posed(tiny), (), 1) == int(20.5 * GIB)
+
+
+def test_a_device_without_a_dry_run_is_refused(tmp_path):
+    running = Running(out=tmp_path, device="h100")
+    spec = Spec((Path("a.png"),), (Path("b.png"),), nst_jax.DEFAULT)
+    with pytest.raises(UserError, match="--device h100 plans for a device that is not here: add --dry-run"):
+        running.run(spec)

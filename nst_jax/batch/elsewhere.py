@@ -1,5 +1,6 @@
 """The program of many lanes, compiled for a device that is not here."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,11 @@ from jax.sharding import PartitionSpec as P
 from nst_jax import optimize
 from nst_jax.absent import Absent
 from nst_jax.batch import lanes as compiled
-from nst_jax.networks import Encoder, prepare
+from nst_jax.batch import memory
+from nst_jax.errors import UserError
+from nst_jax.networks import PICTURE, Encoder, prepare, resolve_precision
 from nst_jax.problem import Problem, prepared
+from nst_jax.recipe import DEFAULT
 
 LENGTH = 50
 """Steps of a call on an accelerator, as `optimize.length_of_call` has it."""
@@ -58,6 +62,44 @@ def compile_there(
     program = compiled.jitted_for(device.platform, options or {})
     how = {"swept": swept, "mesh": mesh, "length": LENGTH}
     return program.lower(jax.tree.map(shared, kernels), problem, jax.tree.map(stacked, state), **how).compile()
+
+
+def needed_there(device: Absent, encoder: Encoder, problem: Problem, swept: tuple[bool, ...], lanes: int) -> int | None:
+    """Give the bytes that so many lanes take on an absent device, also of more than it holds."""
+    try:
+        return memory.needed_bytes(compile_there(device, encoder, problem, swept, lanes))
+    except jax.errors.JaxRuntimeError as error:
+        used = re.search(r"Used ([\d.]+)([KMGT]) of", str(error))
+        if not memory.out_of_memory(error) or not used:
+            raise
+        return int(float(used[1]) * 1024 ** (" KMGT".index(used[2])))
+
+
+FITTED = {
+    ("h100", "Adam"): (107_000_000, 471),
+    ("h100", "LBFGS"): (85_000_000, 756),
+}
+"""Bytes of a program, and more of them a pixel, as compiled: 512, 1024 and 2048 px, the default layers, bfloat16."""
+
+
+def tabled_bytes(device: Absent, problem: Problem, lanes: int) -> int:
+    """Give about what so many lanes take on an absent device, from a table of compiled programs.
+
+    Raises:
+        UserError: the table has no such program.
+    """
+    h, w, _ = problem.init.shape
+    fitted = FITTED.get((device.name, type(problem.descent).__name__))
+    layers = {layer for term in problem.terms.values() for layer in term.targets}
+    usual = {*DEFAULT.style_layers, *DEFAULT.content_layers, PICTURE.name}
+    known = resolve_precision(problem.precision, device.platform) == "bfloat16" and layers <= usual
+    if fitted is None or not known or problem.network.name not in ("vgg16", "vgg19"):
+        raise UserError(
+            f"what this takes on the {device.title} is not in nst_jax's table: install its compiler, "
+            f"pip install 'nst-jax[{device.extra}]', in an environment of its own"
+        )
+    fixed, a_pixel = fitted
+    return fixed + lanes * h * w * a_pixel
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:

@@ -27,6 +27,8 @@ class Running:
     """Folder of the run: pictures, tables, manifest.json and index.html. The same command goes on where it was."""
     dry_run: bool = False
     """Print the lanes, programs, chunks and memory, and make nothing."""
+    device: Literal["", "h100", "v5e", "v5p"] = ""
+    """With --dry-run: plan for such a GPU or TPU, which need not be here."""
     lanes: int | None = None
     """Pictures computed together; by default as many as the memory holds."""
     snapshots: int = 0
@@ -57,7 +59,13 @@ class Running:
         lanes(spec)  # refuses what can be refused before jax is loaded
         if self.snapshots < 0:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
+        if self.device and not self.dry_run:
+            raise UserError(f"--device {self.device} plans for a device that is not here: add --dry-run")
         with interrupt.requested() as stop:
+            if self.device:
+                from nst_jax import absent
+
+                absent.prepare(os.environ)
             self._join()
             from nst_jax import pages
             from nst_jax.batch.run import Interrupted, Watch
@@ -66,7 +74,7 @@ class Running:
 
             ready = readying.prepare(spec, say=print)
             if self.dry_run:
-                return dry_run(ready, self.lanes)
+                return dry_run(ready, self.lanes, self.device)
             began = time.perf_counter()
             try:
                 with LanesProgress(len(ready.mine), quiet=self.quiet) as bar:
@@ -106,12 +114,14 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
     return several or "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
-def dry_run(ready: "Ready", lanes: int | None) -> int:
+def dry_run(ready: "Ready", lanes: int | None, device: str = "") -> int:
     """Print lanes, programs, chunks and memory; compiles, but runs no step."""
+    from nst_jax.absent import ABSENT
     from nst_jax.batch.planning import plan
 
     for lane in ready.lanes:
         print(f"{lane.number:4}  {lane.name}")
-    plan(list(ready.encoders.values()), ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots)
+    how = {"lanes": lanes, "only": ready.mine, "snapshots": ready.snapshots, "device": ABSENT.get(device)}
+    plan(list(ready.encoders.values()), ready.sweep, **how)
     print("nothing was computed or written")
     return 0
