@@ -11,8 +11,18 @@ CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """No products through YNNPACK: it runs the many small ones of a Winograd convolution on one core. A step of an image
 of 256 pixels a side takes a tenth to a fifth less time without (JAX 0.10.2, two cores)."""
 
+OF_XLA = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL"
+GPU = {"xla_gpu_enable_command_buffer": f"{OF_XLA},CONVOLUTION"}
+"""What XLA records into command buffers (CUDA graphs): its own list, and convolutions. A step of one picture with Adam
+is then launched once instead of 46 times; a launch takes about as long as a small kernel (JAX 0.10.2)."""
+
 KEPT_BLOCK = 2**25 - 2**13
 """Bytes; with its header just below 32 MB, the most that glibc lets its thresholds grow to."""
+
+
+def wanted(platform: str) -> dict[str, str]:
+    """Give the options that a solver wants of the compiler for a platform (cpu, gpu, tpu)."""
+    return {"cpu": CPU, "gpu": GPU}.get(platform, {})
 
 
 @cache
@@ -21,14 +31,15 @@ def options() -> dict[str, str]:
 
     Every program of a solver passes here once, so this is also where a CPU's freed memory begins to be kept.
     """
-    if jax.default_backend() != "cpu":
-        return {}
-    _keep_freed_memory()
+    if jax.default_backend() == "cpu":
+        _keep_freed_memory()
+    asked = wanted(jax.default_backend())
     try:
-        jax.jit(lambda: 0, compiler_options=CPU).lower().compile()
+        if asked:
+            jax.jit(lambda: 0, compiler_options=asked).lower().compile()
     except (jax.errors.JaxRuntimeError, ValueError):  # "No such compile option": another version of jaxlib
         return {}
-    return CPU
+    return asked
 
 
 def _keep_freed_memory() -> None:

@@ -16,7 +16,7 @@ from nst_jax.descents import Descent
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient, Terms, Whole
 from nst_jax.losses import Loss, Place
-from nst_jax.networks import Encoder, Network, summarise
+from nst_jax.networks import Encoder, Network, resolve_precision, summarise
 from nst_jax.ops import FEATURES, Summaries, Summary
 from nst_jax.recipe import Precision, Recipe
 from nst_jax.types import Features, Image, Mask, Scalar
@@ -138,6 +138,12 @@ def shown(problem: Problem, image: Image | np.ndarray) -> Any:
     return (
         cut(image) if problem.chroma is None else with_chroma(np.asarray(cut(image)), np.asarray(cut(problem.chroma)))
     )
+
+
+def prepared(problem: Problem, platform: str) -> Problem:
+    """Give a problem with its descent in the form for a platform (cpu, gpu, tpu)."""
+    precision = resolve_precision(problem.precision, platform)
+    return replace(problem, descent=problem.descent.prepared(precision, platform))
 
 
 def strong(problem: Problem) -> Problem:

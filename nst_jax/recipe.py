@@ -359,6 +359,6 @@ def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
     return found
 
 
-def _text(value: str | float) -> str:
+def _text(value: object) -> str:
     # every digit, but 100 rather than 100.0
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

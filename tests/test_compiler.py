@@ -27,9 +27,18 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
     compiler.options.cache_clear()
 
 
-def test_nothing_is_asked_of_other_backends(monkeypatch):
+@pytest.mark.parametrize(("platform", "asked"), [("gpu", compiler.GPU), ("tpu", {})])
+def test_other_backends_are_asked_for_their_own(monkeypatch, platform, asked):
+    compiler.options.cache_clear()
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert compiler.options() == asked
+    compiler.options.cache_clear()
+
+
+def test_what_a_gpu_is_asked_for_is_left_out_where_it_is_unknown(monkeypatch):
     compiler.options.cache_clear()
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(compiler, "GPU", {"xla_gpu_enable_command_buffer": "FUSION,NO_SUCH_COMMAND"})
     assert compiler.options() == {}
     compiler.options.cache_clear()
 

@@ -15,33 +15,36 @@ ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
     "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
     "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
-    "compiler", "optimize", "scales", "record", "made", "batch", "cache", "runs", "pages", "cli",
+    "compiler", "optimize", "scales", "record", "made", "absent", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
     "ops": [
-        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "bures", "conv", "remat",
+        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "joined", "bures", "conv", "remat",
         "shaped", "windows",
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
+        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss", "shifted",
+        "cross_layer", "long_range", "variation", "blend", "relative", "mixture", "chosen",
     ],
-    "descents": ["descent", "adam", "transformation", "lbfgs"],
+    "descents": ["descent", "adam", "transformation", "pairs", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],
     "batch": [
-        "sweep", "encoders", "pairing", "lanes", "memory", "program", "planning", "seals", "store", "run", "solving",
+        "sweep", "encoders", "pairing", "lanes", "memory", "program", "elsewhere", "planning", "seals", "store",
+        "run", "solving",
     ],
     "runs": [
         "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "manifest", "tables", "publish",
-        "waiting", "work",
-        "single",
+        "waiting", "work", "single",
     ],
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
-        "axes", "styles", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset", "tools",
-        "dialects", "single", "joining", "running", "helps", "stylize", "texture", "invert", "rerun", "demo",
+        "axes", "styles", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset",
+        "tools", "dialects", "single", "joining", "running", "helps", "stylize", "texture", "invert", "rerun", "demo",
         "sweep", "batch", "translate", "units", "weights", "main",
     ],
+    "canvases": ["canvas", "pixels", "logits", "fourier", "pyramid"],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""
 

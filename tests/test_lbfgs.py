@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hlo import moved_in_loop
 
-from nst_jax.canvases import Pixels
+from nst_jax.canvases import Pixels, pixels
 from nst_jax.canvases.pixels import smoothed
 from nst_jax.descents import LBFGS, Point, lbfgs
+from nst_jax.descents.pairs import Form
 
 SHAPE = (3, 4, 3)
 CURVATURES = jnp.linspace(1.0, 30.0, 36).reshape(SHAPE)
@@ -53,10 +54,10 @@ def dense_smoothing():
     return np.asarray(jax.vmap(smoothed)(ones), np.float64).reshape(36, 36)
 
 
-def dense_direction(pairs, grad, smoothing):
+def dense_direction(pairs, grad, smoothing, gamma=None):
     """Compute -H g by updating H itself: Nocedal and Wright (2006), eq. 6.17."""
     s, y = pairs[-1]
-    h = s @ y / (y @ smoothing @ y) * smoothing
+    h = (gamma or s @ y / (y @ smoothing @ y)) * smoothing
     for s, y in pairs:
         rho = 1 / (s @ y)
         left = np.eye(36) - rho * np.outer(s, y)
@@ -64,22 +65,60 @@ def dense_direction(pairs, grad, smoothing):
     return -(h @ grad)
 
 
-@pytest.mark.parametrize("pairs", [1, 4, 7, 8, 17])
-def test_the_direction_is_that_of_the_dense_matrix(pairs):
-    rng, memory = np.random.default_rng(pairs), 7
-    state: Any = LBFGS(memory).init(jnp.zeros(SHAPE), PIXELS)
-    points = rng.uniform(size=(pairs + 1, 36)).astype(np.float32)
-    grads = np.asarray(CURVATURES).ravel() * points
+def after_points(solver, points, grads) -> Any:
+    """Give the state after points (n, 36) with gradients (n, 36), each lower than the last."""
+    state: Any = solver.init(jnp.zeros(SHAPE), PIXELS)
     for k, (x, g) in enumerate(zip(points, grads, strict=True)):
-        # A loss that falls with k: every point is accepted.
         x, g = (jnp.asarray(a.reshape(SHAPE)) for a in (x, g))
-        state = lbfgs._judge(state, at(x, jnp.float32(-k), g), jnp.bool_(True))
-        # One more that is not: what it leaves in the free place must not count.
-        state = lbfgs._judge(state, at(x / 2, jnp.float32(jnp.nan), g / 3), jnp.bool_(False))
+        state = lbfgs._judge(solver.form, state, at(x, jnp.float32(-k), g), jnp.bool_(True))
+        # What this one leaves in the free place must not count.
+        state = lbfgs._judge(solver.form, state, at(x / 2, jnp.float32(jnp.nan), g / 3), jnp.bool_(False))
+    return state
+
+
+def some_points(count):
+    points = np.random.default_rng(count).uniform(size=(count + 1, 36)).astype(np.float32)
+    return points, np.asarray(CURVATURES).ravel() * points
+
+
+@pytest.mark.parametrize("form", [Form(), Form(shaped=True)])
+@pytest.mark.parametrize("pairs", [1, 4, 7, 8, 17])
+def test_the_direction_is_that_of_the_dense_matrix(pairs, form):
+    memory = 7
+    points, grads = some_points(pairs)
+    state = after_points(LBFGS(memory, form), points, grads)
     kept = list(zip(np.diff(points.astype(float), axis=0), np.diff(grads.astype(float), axis=0), strict=True))[-memory:]
     expected = dense_direction(kept, grads[-1].astype(float), dense_smoothing())
-    found = lbfgs._direction(state, state.grad, PIXELS).ravel()
+    found = lbfgs._direction(form, state, state.grad, PIXELS).ravel()
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
+
+
+def test_halved_pairs_give_the_matrix_of_the_rounded_pairs():
+    # So H stays symmetric and positive, whatever rounding does to a pair.
+    points, grads = some_points(9)
+    solver = LBFGS(7).prepared("bfloat16", "gpu")
+    state = after_points(solver, points, grads)
+    s, y = (np.diff(x.astype(float), axis=0)[-7:] for x in (points, grads))
+    scale = 1 / np.sqrt(np.sum(s * y, 1, keepdims=True))
+    rounded = [np.asarray(jnp.asarray(x * scale, jnp.bfloat16), np.float64) for x in (s, y)]
+    newest = (y * scale)[-1]
+    gamma = 1 / (newest @ dense_smoothing() @ newest)
+    expected = dense_direction(list(zip(*rounded, strict=True)), grads[-1].astype(float), dense_smoothing(), gamma)
+    found = lbfgs._direction(solver.form, state, state.grad, PIXELS).ravel()
+    assert state.s.dtype == jnp.bfloat16
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
+
+
+def test_the_form_is_chosen_by_precision_and_platform():
+    assert LBFGS().prepared("float32", "cpu") == LBFGS()
+    assert LBFGS().prepared("tf32", "gpu") == LBFGS()
+    assert LBFGS(5).prepared("bfloat16", "tpu") == LBFGS(5, Form(halved=True, shaped=True))
+
+
+@pytest.mark.parametrize("size", [(6, 6), (7, 9), (8, 5), (1, 3)])
+def test_the_norm_of_a_gradient_is_its_product_with_the_smoothed_one(size):
+    g = jnp.asarray(np.random.default_rng(3).normal(size=(*size, 3)), jnp.float32)
+    assert float(PIXELS.norm(g)) == pytest.approx(float(jnp.sum(g * smoothed(g))), rel=1e-5)
 
 
 def test_a_lane_that_is_held_goes_on_as_if_it_had_not_been():
@@ -222,3 +261,11 @@ def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
     made = moved_in_loop(jax.jit(all_lanes if lanes else alone).lower(image).compile(), "21,960")
     assert made & {"scatter", "dynamic-update-slice"}
     assert not made & {"copy", "select"}
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 9), (8, 5), (1, 3)])
+def test_products_with_waves_are_the_fourier_transform(size):
+    # What is lowered for a TPU; in full precision here.
+    g = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
+    np.testing.assert_allclose(pixels._smoothed_by_products(g), smoothed(g), rtol=1e-4, atol=1e-4)
+    assert float(pixels._roughness_by_products(g)) == pytest.approx(float(PIXELS.norm(g)), rel=1e-5)

@@ -1,5 +1,6 @@
 """One compiled program for many lanes: the solver's step under `vmap`, the lane axis split over local devices."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from nst_jax import optimize
-from nst_jax.compiler import late_jit
+from nst_jax.compiler import late_jit, wanted
 from nst_jax.networks import Encoder
 from nst_jax.optimize import State
 from nst_jax.problem import Problem, Terms
@@ -94,5 +95,12 @@ def advance_lanes(
     return _over_lanes(one, mesh, problem, swept)(encoder, problem, state)
 
 
-advancing_lanes = late_jit(advance_lanes, static_argnames=("swept", "mesh", "length"), donate_argnames="state")
+HOW: dict[str, Any] = {"static_argnames": ("swept", "mesh", "length"), "donate_argnames": "state"}
+
+advancing_lanes = late_jit(advance_lanes, **HOW)
 """Give `advance_lanes` compiled."""
+
+
+def jitted_for(platform: str, more: Mapping[str, Any]) -> Any:
+    """Give `advance_lanes` to be compiled for a device of a platform that need not be here, with `more` options."""
+    return jax.jit(advance_lanes, compiler_options={**wanted(platform), **more}, **HOW)

@@ -1,11 +1,14 @@
 """Cut a sweep into chunks of lanes that fit the memory there is."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import jax
 
 from nst_jax import printing
+from nst_jax.absent import Absent
 from nst_jax.batch import memory
+from nst_jax.batch.elsewhere import needed_there, tabled_bytes
 from nst_jax.batch.encoders import Encoders, gathered
 from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
@@ -37,11 +40,14 @@ def plan(
     only: Sequence[int] | None = None,
     snapshots: int = 0,
     say: Callable[[str], object] = printing.say,
+    device: Absent | None = None,
 ) -> list[Chunk]:
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
 
+    With a `device` that is not here they are cut for that one.
+
     Raises:
-        UserError: `lanes` is below 1, or the memory does not hold one lane.
+        UserError: `lanes` is below 1, the memory does not hold one lane, or nothing is known of the device's.
     """
     if lanes is not None and lanes < 1:
         raise UserError(f"lanes is {lanes}: expected at least 1")
@@ -54,11 +60,15 @@ def plan(
         swept = swept_leaves([sweep.problems[i] for i in bucket])
         mine = [i for i in bucket if only is None or i in set(only)]
         if mine:
-            size, why = (
-                (_even(len(mine), lanes), "as asked") if lanes else _size(encoder, sweep, mine, swept, snapshots)
-            )
+            problem = sweep.problems[mine[0]]
+            if lanes:
+                size, why = _even(len(mine), lanes), "as asked"
+            elif device:
+                size, why = _size(_there(encoder, problem, swept, device), problem, len(mine))
+            else:
+                size, why = _size(_here(encoder, sweep, mine, swept, snapshots), problem, len(mine))
             parts = cut(mine, size, swept)
-            h, w, _ = sweep.problems[mine[0]].init.shape
+            h, w, _ = problem.init.shape
             count = len(sweep.scales(mine[0]))
             scales = f" and {count} scales" if count > 1 else ""
             cut_up = f"{len(mine)} lanes of {w}x{h} in {len(parts)} chunks of {size}{scales}"
@@ -67,34 +77,67 @@ def plan(
     return chunks
 
 
-def _size(
-    encoder: Encoder, sweep: Sweep, mine: Sequence[int], swept: tuple[bool, ...], snapshots: int
-) -> tuple[int, str]:
-    """Choose how many lanes run together: even chunks, a multiple of the devices."""
-    devices = min(len(jax.local_devices()), len(mine))
-    free = int(memory.free_bytes() * memory.SHARE)
-    size = _even(len(mine), devices * (free // guess_bytes(sweep.problems[mine[0]])), devices)
-    while True:
+@dataclass(frozen=True)
+class Room:
+    """Where lanes are to run.
+
+    Attributes:
+        devices: how many share them.
+        free: bytes that each has left.
+        share: of these to plan with.
+        needs: lanes -> bytes a device; none if that cannot be told.
+        told: what to say of it.
+    """
+
+    devices: int
+    free: int
+    share: float
+    needs: Callable[[int], int | None]
+    told: str = "free"
+
+
+def _here(encoder: Encoder, sweep: Sweep, mine: Sequence[int], swept: tuple[bool, ...], snapshots: int) -> Room:
+    def needs(size: int) -> int | None:
         # Compiling is not in vain: the run finds this very program in jit's cache.
-        need = memory.needed_bytes(compile_chunk(encoder, sweep, Chunk(tuple(mine[:size]), size, swept), snapshots))
+        return memory.needed_bytes(compile_chunk(encoder, sweep, Chunk(tuple(mine[:size]), size, swept), snapshots))
+
+    return Room(min(len(jax.local_devices()), len(mine)), memory.free_bytes(), memory.SHARE, needs)
+
+
+def _there(encoder: Encoder, problem: Problem, swept: tuple[bool, ...], device: Absent) -> Room:
+    """Compile for a device that is not here; without its compiler, look into the table of such compilations."""
+    try:
+        device.find()
+    except UserError:
+        how = f"of the {device.title}'s, by nst_jax's table of the default layers in bfloat16"
+        return Room(1, device.memory, memory.SHARE, lambda lanes: tabled_bytes(device, problem, lanes), how)
+    how = f"of the {device.title}'s, compiled for it and not run"
+    return Room(1, device.memory, memory.SHARE, lambda lanes: needed_there(device, encoder, problem, swept, lanes), how)
+
+
+def _size(room: Room, problem: Problem, count: int) -> tuple[int, str]:
+    """Choose how many of `count` lanes run together: even chunks, a multiple of the devices."""
+    devices, free = room.devices, int(room.free * room.share)
+    size = _even(count, devices * (free // guess_bytes(problem)), devices)
+    while True:
+        need = room.needs(size)
         if need is None or need <= free or size <= devices:
             break
-        size = _even(len(mine), min(size - 1, size * free // need), devices)
-    if need is not None and size <= devices and need > memory.free_bytes():
-        raise UserError(_too_large(sweep.problems[mine[0]], need))
+        size = _even(count, min(size - 1, size * free // need), devices)
+    if need is not None and size <= devices and need > room.free:
+        raise UserError(_too_large(problem, need, room))
     told = "the program does not tell its memory" if need is None else f"{need / 2**30:.2f} GiB a device"
-    return size, f"{told} of {free / 2**30:.1f} GiB free"
+    return size, f"{told} of {free / 2**30:.1f} GiB {room.told}"
 
 
-def _too_large(problem: Problem, need: int) -> str:
+def _too_large(problem: Problem, need: int, room: Room) -> str:
     """Say that not even one lane fits, and which size would: activations grow with the area."""
     h, w, _ = problem.init.shape
-    free = memory.free_bytes()
-    side = int(0.95 * max(h, w) * (free / need) ** 0.5)
+    side = int(0.95 * max(h, w) * (room.free / need) ** 0.5)
     less = "--remat" if isinstance(problem.gradient, Tiles) else "--tile 512, --remat"
     return (
-        f"one picture of {w}x{h} needs {need / 2**30:.2f} GiB and {free / 2**30:.2f} GiB are free: use {less}, "
-        f"--precision bfloat16, or a --size of at most {side}"
+        f"one picture of {w}x{h} needs {need / 2**30:.2f} GiB and {room.free / 2**30:.2f} GiB are {room.told}: "
+        f"use {less}, --precision bfloat16, or a --size of at most {side}"
     )
 
 

@@ -17,7 +17,7 @@ from nst_jax.descents import RUNNING
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder, prepare
 from nst_jax.optimize import Solution, State
-from nst_jax.problem import Problem
+from nst_jax.problem import Problem, prepared
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: 
     encoder = replace(encoder, network=problems[0].network)
     encoder = jax.device_put(prepare(encoder, problems[0].precision, (h, w)), NamedSharding(mesh, P()))
     # What a record says of a lane is no part of the program.
-    problem = replace(collate(problems, chunk.swept), origin=None)
-    problem = compiled.place(mesh, problem, chunk.swept)
     platform = mesh.devices.flat[0].platform
+    problem = prepared(replace(collate(problems, chunk.swept), origin=None), platform)
+    problem = compiled.place(mesh, problem, chunk.swept)
     length = optimize.length_of_call(int(steps.max()), h * w * chunk.size // mesh.size, platform)
     if snapshots and scale == _scales(sweep, chunk) - 1:
         length = next(n for n in range(min(length, snapshots), 0, -1) if snapshots % n == 0)
@@ -187,8 +187,8 @@ def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: S
         found = {name: (x.shape, x.dtype) for name, x in _named_leaves(numbers).items()}
         if found != {name: (x.shape, x.dtype) for name, x in saved.leaves.items()}:
             raise UserError(
-                "the lanes in flight were saved by a version of nst_jax that keeps other numbers of its optimizer: "
-                "go on with that version, or give another --out"
+                "the lanes in flight were saved by a version of nst_jax that keeps other numbers of its optimizer, or "
+                "on another kind of device: go on with that, or give another --out"
             )
         kept = jax.tree.unflatten(jax.tree.structure(like), [saved.leaves[name] for name in found])
         return compiled.place_lanes(setup.mesh, _as_state(kept, like))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.types import Image
@@ -31,6 +33,11 @@ class Canvas(Value):
     def metric(self, gradient: Any) -> Any:
         """Multiply a gradient towards x by a symmetric positive matrix, from which L-BFGS starts; by default by 1."""
         return gradient
+
+    def norm(self, gradient: Any) -> Any:
+        """Compute g . P g, P being the matrix of `metric`."""
+        products = jax.tree.map(lambda a, b: jnp.sum(a * b), gradient, self.metric(gradient))
+        return sum(jax.tree.leaves(products))
 
     def resized(self, x: Any, size: tuple[int, int], *, positive: bool = False) -> Any:
         """Carry numbers that belong to x (a moment of its gradients) over to a picture of `size` (h, w).

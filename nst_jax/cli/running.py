@@ -1,5 +1,6 @@
 """What `sweep` and `batch` share: the options of a run, and the way from a spec to a finished folder."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Running:
     """Folder of the run: pictures, tables, manifest.json and index.html. The same command goes on where it was."""
     dry_run: bool = False
     """Print the lanes, programs, chunks and memory, and make nothing."""
+    device: Literal["", "h100", "v5e", "v5p"] = ""
+    """With --dry-run: plan for such a GPU or TPU, which need not be here."""
     lanes: int | None = None
     """Pictures computed together; by default as many as the memory holds."""
     snapshots: int = 0
@@ -61,11 +64,17 @@ class Running:
         found = lanes(spec)  # refuses what can be refused before jax is loaded
         if self.snapshots < 0:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
+        if self.device and not self.dry_run:
+            raise UserError(f"--device {self.device} plans for a device that is not here: add --dry-run")
         inputs = [*files(spec, (lane.recipe for lane in found)), *kept]
         check_outputs(outputs(self.out, (lane.image for lane in found), self.animate), inputs)
         if not self.dry_run:
             check_output(self.out / "manifest.json", inputs, folders=True)
         with interrupt.requested() as asked:
+            if self.device:
+                from nst_jax import absent
+
+                absent.prepare(os.environ)
             try:
                 self._join(asked)
             except KeyboardInterrupt as stop:
@@ -81,7 +90,7 @@ class Running:
 
         ready = readying.prepare(spec, say=say)
         if self.dry_run:
-            return dry_run(ready, self.lanes)
+            return dry_run(ready, self.lanes, self.device)
         began = time.perf_counter()
         try:
             with LanesProgress([lane.name for lane in ready.lanes], len(ready.mine), quiet=self.quiet) as bar:
@@ -107,12 +116,14 @@ class Running:
         backend.start()
 
 
-def dry_run(ready: "Ready", lanes: int | None) -> int:
+def dry_run(ready: "Ready", lanes: int | None, device: str = "") -> int:
     """Print lanes, programs, chunks and memory; compiles, but runs no step."""
+    from nst_jax.absent import ABSENT
     from nst_jax.batch.planning import plan
 
     for lane in ready.lanes:
         say(f"{lane.number:4}  {lane.name}")
-    plan(list(ready.encoders.values()), ready.sweep, lanes=lanes, only=ready.mine, snapshots=ready.snapshots, say=say)
+    how = {"lanes": lanes, "only": ready.mine, "snapshots": ready.snapshots, "device": ABSENT.get(device)}
+    plan(list(ready.encoders.values()), ready.sweep, say=say, **how)
     answer("nothing was computed or written")
     return 0

@@ -49,6 +49,13 @@ class Descent:
     To bring your own, extend this class as a `flax.struct.dataclass`: `init` and `update`.
     """
 
+    def prepared(self, precision: str, platform: str) -> "Descent":
+        """Give the descent in the form for a platform (cpu, gpu, tpu) and a network in float32, tf32 or bfloat16.
+
+        By default as it is.
+        """
+        return self
+
     def init(self, x: Any, canvas: Canvas) -> Any:
         """Make the state, a pytree of arrays, before the first evaluation."""
         raise NotImplementedError

@@ -86,9 +86,12 @@ def resolve_precision(precision: Precision, platform: str, best: ops.Precision =
 
 
 @in_float32()
-def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int]) -> Encoder:
-    """Cast and transform the kernels once for images of `size` (h, w), outside any loop."""
-    platform = jax.default_backend()
+def prepare(encoder: Encoder, precision: Precision, size: tuple[int, int], platform: str = "") -> Encoder:
+    """Cast and transform the kernels once for images of `size` (h, w), outside any loop.
+
+    `platform` (cpu, gpu, tpu) is that of the device that will run them, by default the one that is here.
+    """
+    platform = platform or jax.default_backend()
     resolved = resolve_precision(precision, platform, encoder.network.accelerated)
     return _prepare(encoder, resolved, platform, size)
 

@@ -160,6 +160,8 @@ class Conv(nn.Module):
 
         if pool:
             return ops.conv_pool(x, plan, padding=self.padding), ()
+        if relu and not remat and ops.can_join(plan, summaries):
+            return ops.conv_joined(x, plan, summaries, padding=self.padding)
         in_bands = remat or plan.method == "banded"
         if in_bands and all(summary.statistic.additive for summary in summaries):
             return ops.conv_in_bands(x, plan, summaries, relu=relu, padding=self.padding, keep=not remat)

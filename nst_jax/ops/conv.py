@@ -8,15 +8,16 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from nst_jax.ops import narrow, pool, winograd
+from nst_jax.ops import joined, narrow, pool, winograd
 from nst_jax.ops.bands import for_bands
 from nst_jax.types import Features
 
-Method = Literal["reference", "direct", "narrow", "banded", "winograd", "product", "patches"]
+Method = Literal["reference", "direct", "joined", "narrow", "banded", "winograd", "product", "patches"]
 """`reference`: plain XLA, differentiated by JAX, the judge of the others. `direct`: XLA's convolution forward and,
-with the flipped kernel, backward. `narrow`: for three input channels on matrix units. `banded`: for few input channels
-on a CPU, by bands of rows that stay in the cache. `winograd`: F(4x4, 3x3). For kernels of other shapes, in
-`shaped`: `product`, of 1x1; `patches`: a product of all taps side by side."""
+with the flipped kernel, backward. `joined`: the same, and the gradient behind the ReLU in one pass, see joined.py.
+`narrow`: for three input channels on matrix units, `joined` where it can be. `banded`: for few input channels on a CPU,
+by bands of rows that stay in the cache. `winograd`: F(4x4, 3x3). For kernels of other shapes, in `shaped`:
+`product`, of 1x1; `patches`: a product of all taps side by side."""
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """`float32`: true float32 products everywhere. `tf32`: the device's default. `bfloat16`: activations as well."""
@@ -54,6 +55,8 @@ def choose(platform: str, c_in: int, c_out: int, size: tuple[int, int], precisio
         return "banded"
     if platform == "gpu" and c_in == narrow.COLOURS:
         return "narrow"
+    if platform == "gpu" and precision == "bfloat16" and joined.fits(c_out):
+        return "joined"
     return "direct"
 
 
@@ -118,8 +121,13 @@ def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
     if not relu:
         return y
     # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the
-    # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier.
-    return jax.lax.optimization_barrier(jnp.maximum(y, 0))
+    # ReLU then no longer runs inside cuDNN's convolution. It cannot look through a barrier. A TPU's compiler cuts
+    # a single picture into strips, a batch, and hands them from convolution to convolution unless a barrier is between.
+    return jax.lax.platform_dependent(jnp.maximum(y, 0), tpu=_as_it_is, default=jax.lax.optimization_barrier)
+
+
+def _as_it_is(x: jax.Array) -> jax.Array:
+    return x
 
 
 def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
@@ -193,6 +201,23 @@ def conv_back(g: jax.Array, plan: Plan, y: jax.Array | None = None) -> jax.Array
     if plan.method == "banded":
         return narrow.backward(g, plan.backward, products(plan.precision), plan.forward.shape[2])
     return _direct(g[None], plan.backward, plan.precision)[0]
+
+
+def conv_back_joined(g: jax.Array, plan: Plan, y: jax.Array, s: jax.Array) -> jax.Array:
+    """Carry `where(y > 0, g + y s, 0)` to the input: the gradient behind a ReLU whose output `y` has a Gram matrix.
+
+    `s` (c_out, c_out) is the Gram's gradient with its transpose; see joined.py.
+    """
+    if plan.method == "narrow":
+        assert plan.backward is not None
+        return narrow.gathered(joined.masked_sum_times(y, g, s, plan.backward))
+    return conv_back(joined.masked_sum(y, g, s), plan)
+
+
+def joins(plan: Plan) -> bool:
+    """Say whether a layer's gradient behind its ReLU is made in one pass."""
+    channels = plan.bias.shape[-1]
+    return plan.method in ("joined", "narrow") and plan.precision == "bfloat16" and joined.fits(channels)
 
 
 def products(precision: Precision) -> jax.lax.Precision:

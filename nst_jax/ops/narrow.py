@@ -49,13 +49,18 @@ def forward(x: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> ja
 
 def backward(g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision, colours: int = COLOURS) -> jax.Array:
     """Carry the gradient (h, w, c_out) to the input (h, w, colours): `dx_u = sum_q W_q g_(u-q)`, in float32 sums."""
-    h, w, _ = g.shape
     z = jnp.einsum("hwd,dk->hwk", g, kernel, precision=precision)
     # Behind the barrier XLA fuses the ReLU's mask into the matmul's input, and the nine shifts into one sum.
-    z = jnp.pad(jax.lax.optimization_barrier(z), ((1, 1), (1, 1), (0, 0)))
+    return gathered(jax.lax.optimization_barrier(z), colours)
+
+
+def gathered(z: jax.Array, colours: int = COLOURS) -> jax.Array:
+    """Shift and add the products with every tap (h, w, 32): (h, w, colours)."""
+    h, w, _ = z.shape
+    z = jnp.pad(z, ((1, 1), (1, 1), (0, 0)))
     taps = [(i, j) for i in range(TAPS) for j in range(TAPS)]
     shifted = [
         jax.lax.slice(z, (2 - i, 2 - j, k * colours), (2 - i + h, 2 - j + w, (k + 1) * colours)).astype(jnp.float32)
         for k, (i, j) in enumerate(taps)
     ]
-    return sum(shifted[1:], start=shifted[0]).astype(g.dtype)
+    return sum(shifted[1:], start=shifted[0]).astype(z.dtype)

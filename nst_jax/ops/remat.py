@@ -1,4 +1,4 @@
-"""When the backward pass computes what: two wrappers that XLA's compilers do not undo."""
+"""When the backward pass computes what: wrappers that XLA's compilers do not undo."""
 
 from functools import partial
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nst_jax.ops import joined
 from nst_jax.ops.bands import for_bands
-from nst_jax.ops.conv import Plan, conv, conv_back, pad
+from nst_jax.ops.conv import Plan, conv, conv_back, conv_back_joined, joins, pad
+from nst_jax.ops.gram import GRAM
 from nst_jax.ops.statistic import Summary
 from nst_jax.types import Features
 
@@ -44,6 +46,51 @@ def late(summaries: Summaries, x: Features) -> tuple[Features, tuple[Any, ...]]:
     return run(x, summaries)
 
 
+def can_join(plan: Plan, summaries: Summaries) -> bool:
+    """Say whether `conv_joined` does it: Gram matrices of whole layers alone, and at least one."""
+    plain = all(summary.statistic == GRAM and summary.mask is None for summary in summaries)
+    return bool(summaries) and plain and joins(plan)
+
+
+def conv_joined(
+    x: Features, plan: Plan, summaries: Summaries, *, padding: str = "zero"
+) -> tuple[Features, tuple[Any, ...]]:
+    """Give `conv(x, plan)` and its Gram matrices; their gradient, that from above and the ReLU's mask are one pass.
+
+    The derivatives towards the plan and the summaries are zero.
+    """
+
+    @jax.custom_vjp
+    def run(x: Features, plan: Plan, summaries: Summaries):
+        y = conv(x, plan, padding=padding)
+        return y, tuple(summary(y) for summary in summaries)
+
+    def forward(x: Features, plan: Plan, summaries: Summaries):
+        y = conv(x, plan, padding=padding)
+        made, pulls = _finished(y, summaries)
+        return (y, made), (x, plan, y, pulls)
+
+    def backward(saved, gs):
+        x, plan, y, pulls = saved
+        g, s = gs
+        found = [pull(one)[0][1] for pull, one in zip(pulls, s, strict=True)]
+        total: Any = sum(d + d.T for d in found)
+        if padding == "zero":
+            return conv_back_joined(g, plan, y, total), None, None
+        _, unpad = jax.vjp(partial(pad, padding=padding), x)
+        return unpad(conv_back(pad(joined.masked_sum(y, g, total), "zero"), plan))[0], None, None
+
+    run.defvjp(forward, backward)
+    return run(x.astype(plan.forward.dtype), plan, summaries)
+
+
+def _finished(y: Features, summaries: Summaries) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Give the summaries of a layer, and what carries a derivative of each back to its sums."""
+    sums = tuple(s.statistic.sums(y, s.mask, s.given) for s in summaries)
+    pairs = [jax.vjp(summary.statistic.finish, found) for summary, found in zip(summaries, sums, strict=True)]
+    return tuple(made for made, _ in pairs), tuple(pull for _, pull in pairs)
+
+
 def _first(x: jax.Array) -> jax.Array:
     return x[(0,) * x.ndim]
 
@@ -67,13 +114,8 @@ def conv_in_bands(
 
     def forward(x: Features, plan: Plan, summaries: Summaries):
         y = conv(x, plan, relu=relu, padding=padding)
-        sums = tuple(s.statistic.sums(y, s.mask, s.given) for s in summaries)
-        made, pulls = [], []
-        for summary, found in zip(summaries, sums, strict=True):
-            one, pull = jax.vjp(summary.statistic.finish, found)
-            made.append(one)
-            pulls.append(pull)
-        return (y, tuple(made)), (x, plan, summaries, y if keep else None, tuple(pulls))
+        made, pulls = _finished(y, summaries)
+        return (y, made), (x, plan, summaries, y if keep else None, pulls)
 
     def backward(saved, gs):
         x, plan, summaries, kept, pulls = saved

@@ -1,0 +1,90 @@
+"""The pairs of L-BFGS, most of its memory: the form they are kept in, and products with all of them at once."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Form(NamedTuple):
+    """How pairs are kept: leaves (places, ...) of one vector each.
+
+    Attributes:
+        halved: in bfloat16.
+        shaped: in the shape of x, a picture's channels first, instead of flat. A TPU lays arrays out in tiles of their
+            last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
+            Elsewhere flat is a picture's own, and XLA's CPU compiler copies pairs of another shape.
+    """
+
+    halved: bool = False
+    shaped: bool = False
+
+    def empty(self, x: Any, places: int) -> Any:
+        """Give so many places for vectors like x, all zero."""
+        kind = jnp.bfloat16 if self.halved else jnp.float32
+        return jax.tree.map(lambda leaf: jnp.zeros((places, *leaf.shape), kind), self.stored(x))
+
+    def stored(self, x: Any) -> Any:
+        """Give x as a pair keeps it, in float32."""
+        if not self.shaped:
+            return jax.tree.map(jnp.ravel, x)
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0) if leaf.ndim > 2 else leaf, x)
+
+    def restored(self, stored: Any, like: Any) -> Any:
+        """Give back what was stored, in the shape that x has."""
+
+        def one(leaf: jax.Array, like: jax.Array) -> jax.Array:
+            return jnp.moveaxis(leaf, 0, -1) if self.shaped and like.ndim > 2 else leaf.reshape(like.shape)
+
+        return jax.tree.map(one, stored, like)
+
+    def rounded(self, x: Any) -> Any:
+        """Round to what a pair can hold."""
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(leaf.dtype), x) if self.halved else x
+
+    def written(self, pairs: Any, x: Any, place: jax.Array) -> Any:
+        """Put a vector at a place."""
+
+        def one(pairs: jax.Array, new: jax.Array) -> jax.Array:
+            return jax.lax.dynamic_update_index_in_dim(pairs, new.astype(pairs.dtype), place, 0)
+
+        return jax.tree.map(one, pairs, self.stored(x))
+
+    def products(self, pairs: Any, x: Any) -> jax.Array:
+        """Multiply the vector at every place with x: (places,)."""
+
+        def one(pairs: jax.Array, x: jax.Array) -> jax.Array:
+            return jnp.tensordot(pairs.astype(x.dtype), x, x.ndim, precision="highest")
+
+        return sum(jax.tree.leaves(jax.tree.map(one, pairs, self.stored(x))))  # type: ignore[return-value]
+
+    def combined(self, factors: jax.Array, pairs: Any, like: Any) -> Any:
+        """Add up the vectors of all places, each times its factor, in the shape that x has."""
+
+        def one(pairs: jax.Array) -> jax.Array:
+            return jnp.tensordot(factors, pairs.astype(factors.dtype), 1, precision="highest")
+
+        return self.restored(jax.tree.map(one, pairs), like)
+
+
+def times(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Multiply small matrices in full: a GPU's default, tf32, is too coarse for what cancels."""
+    return jnp.matmul(a, b, precision="highest")
+
+
+def bordered(inverse: jax.Array, products: jax.Array, place: jax.Array) -> jax.Array:
+    """Give the inverse of a triangle R with one more column r at a place, and without its oldest row and column.
+
+        [R r; 0 d]^-1 = [R^-1  -R^-1 r / d; 0  1 / d]        and that of R's lower right block is R^-1's own.
+
+    So no system is ever solved, and the places need not be in the order of time.
+
+    Args:
+        inverse: (places, places), R^-1 by places, zero in the rows and columns of those without a pair.
+        products: (places,), of the new column: r, and d at its place.
+        place: of the new column; the oldest is at the next.
+    """
+    where = jnp.arange(len(inverse))
+    new, oldest = where == place, where == (place + 1) % len(inverse)
+    column = jnp.where(new, 1, -times(inverse, products)) / jnp.sum(jnp.where(new, products, 0))
+    return jnp.where(oldest[None] | oldest[:, None], 0, jnp.where(new[None], column[:, None], inverse))
