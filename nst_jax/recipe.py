@@ -204,6 +204,7 @@ def check(recipe: Recipe) -> None:
         UserError: naming the value, what was expected and what to do.
     """
     validated(vars(recipe), Recipe)
+    _check_frame(recipe)
     if recipe.alpha == 0 and recipe.beta == 0:
         raise UserError("alpha and beta are both 0: nothing to optimise; give at least one of them a positive value")
     if recipe.alpha > 0 and not recipe.content_layers:
@@ -220,7 +221,6 @@ def check(recipe: Recipe) -> None:
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
     blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES)
     _check_init(recipe.init)
-    _check_frame(recipe)
     _check_read(recipe)
 
 

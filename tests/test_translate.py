@@ -90,11 +90,18 @@ def test_the_line_parses_to_the_recipe_that_was_meant(command):
 def test_pictures_are_found():
     for command, want in {
         "neural_style.lua -style_image a.jpg -content_image 'a b.jpg' -output_image c.png": "'a b.jpg' a.jpg -o c.png",
-        "neural_style.py --content c.jpg --styles a.jpg b.jpg --output o.png": "c.jpg a.jpg -o o.png",
+        "neural_style.py --content c.jpg --styles a.jpg b.jpg --output o.png": "c.jpg --style a.jpg b.jpg -o o.png",
+        "neural_style.lua -style_image a.jpg,b.jpg -content_image c.jpg -style_blend_weights 3,7": (
+            "c.jpg --style a.jpg:3 b.jpg:7 -o out.png"
+        ),
+        "neural_style.py --content c.jpg --styles a.jpg b.jpg --style-blend-weights 0.2 0.8": (
+            "c.jpg --style a.jpg:0.2 b.jpg:0.8 -o out.png"
+        ),
+        "neural_style.lua -style_image a.jpg -content_image c.jpg -style_blend_weights 3": "c.jpg a.jpg -o out.png",
         "neural_style_transfer.py --content_img_name c.jpg --style_img_name s.jpg": "c.jpg s.jpg -o out.png",
-        "style_transfer -s 300 c.jpg a.jpg b.jpg -o o.png": "c.jpg a.jpg -o o.png",
-        "style_transfer c.jpg a.jpg b.jpg -sw 0.5 0.5 -o o.png": "c.jpg a.jpg -o o.png",
-        "style_transfer -sw 0.5 0.5 -o o.png -- c.jpg a.jpg b.jpg": "c.jpg a.jpg -o o.png",
+        "style_transfer -s 300 c.jpg a.jpg b.jpg -o o.png": "c.jpg --style a.jpg b.jpg -o o.png",
+        "style_transfer c.jpg a.jpg b.jpg -sw 0.5 1 -o o.png": "c.jpg --style a.jpg:0.5 b.jpg:1 -o o.png",
+        "style_transfer -sw 0.5 0.5 -o o.png -- c.jpg a.jpg b.jpg": "c.jpg --style a.jpg:0.5 b.jpg:0.5 -o o.png",
         "neural_style.py": "CONTENT STYLE -o out.png",
     }.items():
         assert translate(command).command.startswith(f"nst-jax stylize {want} --preset")
@@ -105,7 +112,7 @@ def test_pictures_are_found():
     [
         ("th neural_style.lua -original_colors 1", "luminance alone is painted here"),
         ("th neural_style.lua -normalize_gradients 1", "gradients are not normalized"),
-        ("neural_style.py -style_image a.jpg,b.jpg", "only the first of 2 style pictures"),
+        ("style_transfer c a b", "distances to the styles are added up"),
         ("neural_style.py --content a --styles b --preserve-colors --width 400", "luminance alone is painted here"),
         ("neural_style.py --content a --styles b --preserve-colors --width 400", "not the width"),
         ("neural_style.py --content a --styles b --beta2 0.99", "beta2 0.99: no equivalent"),
@@ -178,3 +185,9 @@ def test_the_command_prints_the_line_and_comments(capsys):
     assert line == "nst-jax stylize CONTENT STYLE -o out.png --preset neural-style-pt --colour keep-luminance"
     assert all(comment.startswith("# ") for comment in comments)
     assert len(comments) == 3
+
+
+@pytest.mark.parametrize("weights", ["1", "1,2,3", "1,x", "0,0", "-1,2"])
+def test_weights_of_styles_that_mean_nothing_are_refused(weights):
+    with pytest.raises(UserError):
+        translate(f"neural_style.lua -style_image a.jpg,b.jpg -content_image c.jpg -style_blend_weights={weights}")

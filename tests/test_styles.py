@@ -1,0 +1,236 @@
+"""Several styles with shares, textures of a style alone, inversions of a content alone."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from run_files import draw, narrow_weights
+
+from nst_jax import images, made, record, scales
+from nst_jax.batch import pairing
+from nst_jax.batch.sweep import grid
+from nst_jax.cli import main as cli
+from nst_jax.cli.sweep import from_toml
+from nst_jax.errors import UserError
+from nst_jax.losses import STYLE, Mixture, Place, Relative
+from nst_jax.posing import pose
+from nst_jax.problem import total
+from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
+
+SHARES = {"1": 1.0, "2": 3.0}
+RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), tv=1.0)
+
+
+def pictures(*shapes):
+    rng = np.random.default_rng(1)
+    return [rng.random((*shape, 3)).astype(np.float32) for shape in shapes]
+
+
+@pytest.mark.parametrize("name", [name for name in STYLE if not name.startswith("gram-") or "std" in name])
+def test_a_mixture_has_the_gradient_of_the_distances_by_their_shares(name):
+    rng = np.random.default_rng(2)
+    x, *styles = (jnp.asarray(rng.gamma(1.0, size=shape), jnp.float32) for shape in ((7, 8, 3), (6, 7, 3), (12, 5, 3)))
+    loss = STYLE[name]
+    mixture = Mixture(loss)
+    given = mixture.given(tuple(styles))
+    at = Place(56, 3, 224, given=given, numbers=loss.numbers, styles=SHARES)
+    targets = mixture.target(tuple(styles), None, given)
+
+    def both(x):
+        found = loss.statistic(x, None, given)
+        apart = 0.25 * loss.distance(found, targets[0], at) + 0.75 * loss.distance(found, targets[1], at)
+        return jnp.stack([mixture.distance(found, targets, at), apart])
+
+    mixed_loss, added_loss = both(x)
+    found, want = jax.jit(jax.jacrev(both))(x)
+    np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4 * float(jnp.abs(want).max()))
+    if loss.blends:
+        assert float(mixed_loss) < float(added_loss)  # by the constant
+    else:
+        assert float(mixed_loss) == pytest.approx(float(added_loss), rel=1e-5)
+
+
+def test_a_target_between_is_another_loss_where_a_loss_does_not_blend():
+    # so that `blends` of those below is no slip
+    one, two = (jnp.asarray(v, jnp.float32).reshape(2, 1, 1) for v in ([0.0, 2.0], [0.0, 8.0]))
+    loss = STYLE["mean-std"]
+    found, at = loss.statistic(one, None, jnp.zeros(1)), Place(2, 1, 2)
+    targets = [loss.target(x, None, jnp.zeros(1)) for x in (one, two)]
+    between = jax.tree.map(lambda a, b: (a + b) / 2, *targets)
+    apart = jax.grad(lambda x: sum(0.5 * loss.distance((x, found[1]), t, at) for t in targets))(found[0])
+    moved = jax.grad(lambda v: sum(0.5 * loss.distance((found[0], v), t, at) for t in targets))(found[1])
+    assert not loss.blends
+    assert not Relative(STYLE["gram"]).blends
+    np.testing.assert_allclose(apart, jax.grad(lambda x: loss.distance((x, found[1]), between, at))(found[0]))
+    assert np.abs(moved - jax.grad(lambda v: loss.distance((found[0], v), between, at))(found[1])).max() > 1e-3
+
+
+def test_styles_of_different_sizes_are_between_those_alone(tiny):
+    content, one, two = pictures((20, 16), (18, 22), (24, 17))
+    start = jnp.asarray(pictures((20, 16))[0])
+    both = pose(tiny.encoder, content, [one, two], recipe=RECIPE, shares=[1, 3])
+    step = jax.jit(jax.grad(lambda x, p: total(tiny.encoder, p, x)[0]))
+    alone = [step(start, pose(tiny.encoder, content, style, recipe=RECIPE)) for style in (one, two)]
+    want = 0.25 * alone[0] + 0.75 * alone[1]
+    np.testing.assert_allclose(step(start, both), want, rtol=1e-3, atol=1e-4 * float(jnp.abs(want).max()))
+    sweep = grid(both, style_shares=[(1, 0), (0, 2)])
+    for lane, want in enumerate(alone):
+        found = step(start, sweep.problems[lane])
+        np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4 * float(jnp.abs(want).max()))
+    assert sweep.problems[0].terms["style"].targets is not None
+    held = [jax.tree.leaves(problem.terms["style"].targets) for problem in sweep.problems]
+    assert all(a is b for a, b in zip(*held, strict=True))
+
+
+def test_the_recipe_of_a_lane_has_its_shares_and_its_record_every_style(tiny):
+    content, one, two = pictures((20, 16), (18, 22), (24, 17))
+    problem = pose(tiny.encoder, content, [one, two], recipe=RECIPE, shares=[0.3, 0.7])
+    recipe, own = made.recipe_of(tiny.encoder, problem)
+    assert recipe.style_shares == (0.3, 0.7)
+    assert "terms.style" not in own
+    lane = grid(problem, **{"style_shares.2": [0.1]}).problems[0]
+    assert made.recipe_of(tiny.encoder, lane)[0].style_shares == (0.3, 0.1)
+    assert set(problem.origin.inputs) == {"content", "style", "style_2"}
+    equal = pose(tiny.encoder, content, [one, two], recipe=RECIPE)
+    assert made.recipe_of(tiny.encoder, equal)[0].style_shares == ()
+
+
+def test_a_product_takes_a_list_among_its_styles_as_one(tiny):
+    content, one, two = pictures((20, 16), (18, 22), (24, 17))
+    recipe = replace(RECIPE, style_shares=())
+    sweep = pairing.product(tiny.encoder, [content], [[one, two], one], recipe=recipe)
+    assert [len(problem.style_shares) for problem in sweep.problems] == [2, 0]
+    assert set(sweep.problems[0].origin.inputs) == {"content", "style", "style_2"}
+
+
+def test_scales_shrink_every_style():
+    found = scales.plan((256, 256), ((400, 200), (300, 100)), Recipe(scales=2), 16)
+    assert [s.style for s in found] == [((200, 100), (150, 50)), ((400, 200), (300, 100))]
+    with pytest.raises(UserError, match="use fewer"):
+        scales.plan((256, 256), ((400, 200), (300, 20)), Recipe(scales=2), 16)
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [([1], "1 numbers for 2 style"), ([1, 2, 3], "3 numbers for 2"), ([0, 0], "all 0"), ([-1, 2], "style_shares")],
+)
+def test_shares_that_mean_nothing_are_refused(tiny, shares, said):
+    content, one, two = pictures((20, 16), (18, 22), (24, 17))
+    with pytest.raises(UserError, match=said):
+        pose(tiny.encoder, content, [one, two], recipe=RECIPE, shares=shares)
+
+
+def test_a_grid_refuses_shares_that_are_all_0_and_those_of_one_style(tiny):
+    content, one, two = pictures((20, 16), (18, 22), (24, 17))
+    problem = pose(tiny.encoder, content, [one, two], recipe=RECIPE)
+    with pytest.raises(UserError, match="all 0"):
+        grid(problem, style_shares=[(0, 0)])
+    with pytest.raises(UserError, match="no style '3'"):
+        grid(problem, style_shares=[{"3": 1}])
+    with pytest.raises(UserError, match="style_shares"):
+        grid(pose(tiny.encoder, content, one, recipe=RECIPE), style_shares=[(1,)])
+
+
+QUICK = ("--steps", "2", "--quiet", "--no-cache", "--weights", "./narrow.h5")
+STYLED = ("--style-layers", "relu1_1", "relu2_1")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name, seed, width, height in (("c.png", 1, 32, 24), ("a.png", 2, 36, 20), ("b.png", 3, 20, 28)):
+        draw(tmp_path / name, seed, width, height)
+    narrow_weights(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+COMMANDS = {
+    "several styles": ("stylize", "c.png", "--style", "a.png:1", "b.png:3", "--size", "32", *STYLED),
+    "a texture": ("texture", "a.png", "--size", "40x24", "--seed", "3", *STYLED),
+    "an inversion": ("invert", "c.png", "--layer", "relu2_2", "--tv", "1e2", "--size", "32"),
+}
+INPUTS = {
+    "several styles": {"content": "c.png", "style": "a.png", "style_2": "b.png"},
+    "a texture": {"style": "a.png"},
+    "an inversion": {"content": "c.png"},
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
+    assert cli.main([*COMMANDS[name], "-o", "out.png", *QUICK]) == 0
+    held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
+    assert {key: entry["path"] for key, entry in held["inputs"].items()} == INPUTS[name]
+    assert cli.main(["rerun", "out.png", "--quiet", "--no-cache"]) == 0
+    assert "bit for bit" in "".join(capsys.readouterr())
+    if name == "several styles":
+        assert record.recipe_of(held).style_shares == (1.0, 3.0)
+        del held["inputs"]["style_2"]
+        with pytest.raises(UserError, match="style_2"):
+            record.from_metadata(record.as_metadata(held), folder / "out.png")
+    if name == "a texture":
+        assert images.shape_of(folder / "out.png") == (24, 40)
+
+
+REFUSED = {
+    "stylize c.png": "there is no style",
+    "stylize c.png a.png --style b.png": "both STYLE",
+    "stylize c.png --style a.png:-1 b.png:2": "share -1",
+    "stylize c.png --style a.png:nan b.png:2": "share nan",
+    "stylize c.png --style a.png:0 b.png:0": "all 0",
+    "stylize c.png --style a.png:1 b.png": "'b.png' no share",
+    "stylize c.png --style a.png:1 b.png:2 --style-shares 1 2": "twice",
+    "stylize c.png --style a.png b.png --init style": "init is style",
+    "stylize c.png a.png --frame 512x512": "alpha",
+    "texture a.png --size 40x": "WIDTHxHEIGHT",
+    "texture a.png --size 0x40": "WIDTHxHEIGHT",
+    "texture a.png --size 99999": "WIDTHxHEIGHT",
+    "texture a.png --size 8x40": "needs at least",
+    "texture a.png --alpha 1": "no content",
+    "texture a.png --colour match-mk": "no content",
+    "texture a.png --init content": "no content",
+    "texture a.png --content-layers relu2_2": "no content",
+    "texture a.png --frame 40x40": "--size",
+    "invert c.png --beta 1": "beta",
+    "invert c.png --init style": "no style picture",
+    "invert c.png --layer relu9_9": "relu9_9",
+    "invert c.png --layer relu2_2 --content-layers relu1_1": "both given",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_cannot_be_made_is_one_line(folder, command, capsys):
+    layers = () if command.startswith("invert") or "8x40" in command else STYLED
+    assert cli.main([*command.split(), "-o", "out.png", *layers, *QUICK]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert REFUSED[command] in said[0]
+    assert not (folder / "out.png").exists()
+
+
+def test_a_batch_mixes_by_style_and_makes_a_picture_each_by_styles(folder, capsys):
+    words = ("-o", "run", "--dry-run", "--size", "32", "--weights", "./narrow.h5", *STYLED)
+    for given, lanes in (("--style", ["c a+b"]), ("--styles", ["c a", "c b"])):
+        assert cli.main(["batch", "c.png", given, "a.png", "b.png", *words]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split(maxsplit=1)[1] for line in said[: len(lanes)]] == lanes
+    assert cli.main(["batch", "c.png", "--style", "a.png", "--styles", "b.png", *words]) == 2
+    assert cli.main(["batch", "c.png", *words]) == 2
+    assert cli.main(["batch", "c.png", "--style", "a.png", "b.png", "--pairs", *words]) == 2
+
+
+def test_a_file_of_options_names_several_styles(tmp_path):
+    path = tmp_path / "mix.toml"
+    path.write_text('content = "c.png"\nstyle = ["a.png", "b.png"]\nstyle_shares = [[1, 0], [0.5, 0.5]]\nout = "o"\n')
+    words = from_toml(path)
+    assert words[1:4] == ["--style", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert "--style-shares=1.0+0.0,0.5+0.5" in words or "--style-shares=1+0,0.5+0.5" in words
+
+
+def test_the_recipes_of_both_uses_hold():
+    check(TEXTURE)
+    check(INVERSION)
+    with pytest.raises(UserError, match="longer side"):
+        check(replace(TEXTURE, size=100))
