@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nst_jax.pages.results import report
     from nst_jax.posing import Compare, pose
     from nst_jax.problem import Problem, Term, terms, total
-    from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe
+    from nst_jax.recipe import DEFAULT, GATYS_2015, INVERSION, TEXTURE, Recipe
     from nst_jax.record import save
     from nst_jax.weights import load_encoder
 
@@ -48,7 +48,7 @@ __version__ = "0.2.0.dev0"
 
 _HOMES = {
     "errors": ("UserError",),
-    "recipe": ("DEFAULT", "GATYS_2015", "Recipe"),
+    "recipe": ("DEFAULT", "GATYS_2015", "INVERSION", "TEXTURE", "Recipe"),
     "ops": ("FEATURES", "GRAM", "MOMENTS", "Statistic"),
     "networks": ("VGG", "Branched", "Encoder", "Layer", "Network", "Preprocessing", "features"),
     "weights": ("load_encoder",),
@@ -70,12 +70,12 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "LBFGS", "MOMENTS", "VGG", "Adam", "Branched", "Canvas", "Compare",
-    "Descent", "Encoder", "Fourier", "Gradient", "Interrupted", "Layer", "Loss", "Network", "Pixels", "Place",
-    "Point", "Preprocessing", "Problem", "Pyramid", "Recipe", "Results", "Solution", "Statistic", "Sweep", "Term",
-    "Transformation", "UserError", "Watch", "Zoom", "features", "grid", "iterate", "load_encoder", "pose", "product",
-    "report", "save", "solve", "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary",
-    "zipped",
+    "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "INVERSION", "LBFGS", "MOMENTS", "TEXTURE", "VGG", "Adam",
+    "Branched", "Canvas", "Compare", "Descent", "Encoder", "Fourier", "Gradient", "Interrupted", "Layer", "Loss",
+    "Network", "Pixels", "Place", "Point", "Preprocessing", "Problem", "Pyramid", "Recipe", "Results", "Solution",
+    "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom", "features", "grid", "iterate",
+    "load_encoder", "pose", "product", "report", "save", "solve", "solve_batch", "stack", "stylize", "sweep",
+    "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -25,7 +25,7 @@ from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
 from nst_jax.problem import Origin, Problem, Term, place, read
-from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_shares, noise, precisions, style_name
+from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_content, check_shares, noise, precisions, style_name
 from nst_jax.types import Features, Image, ImageLike
 
 
@@ -81,8 +81,10 @@ Style = ImageLike | Sequence[ImageLike]
 """One picture (h, w, 3), or several that are mixed."""
 
 
-def styles_of(style: Style) -> tuple[ImageLike, ...]:
-    """List the pictures of a style: it, or those of a list or a tuple of pictures."""
+def styles_of(style: Style | None) -> tuple[ImageLike, ...]:
+    """List the pictures of a style: it, or those of a list or a tuple of pictures; none of none."""
+    if style is None:
+        return ()
     several = isinstance(style, list | tuple) and all(np.ndim(one) == 3 for one in style)
     return tuple(style) if several else (style,)  # type: ignore[return-value]
 
@@ -146,6 +148,7 @@ def pose(
     """
     if recipe.scales != 1:
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
+    check_content(recipe, there_is=True)
     recipe = shared(recipe, shares)
     pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init))
     return posed(encoder, pair, replace(recipe, size=0, style_size=0), values)
@@ -156,7 +159,7 @@ def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
     return replace(recipe, style_shares=tuple(map(float, shares))) if len(shares) else recipe
 
 
-def called_styles(style: Style) -> dict[str, ImageLike]:
+def called_styles(style: Style | None) -> dict[str, ImageLike]:
     """Give the pictures of a style by what a record calls them: style, style_2, style_3 ..."""
     return {style_name(i): one for i, one in enumerate(styles_of(style))}
 

@@ -321,8 +321,20 @@ def _check_frame(recipe: Recipe) -> None:
         ("init", recipe.init, ("noise", "grey", "style")),
     ):
         if found not in expected and not (name == "init" and init_file(recipe.init)):
-            known = " or ".join(_text(one) if one != () else "none" for one in expected)
+            known = " or ".join(str(one) if one != () else "none" for one in expected)
             raise UserError(f"{name} is {found} and a texture has no content: expected {known}")
+
+
+def check_content(recipe: Recipe, there_is: bool) -> None:
+    """Refuse a content beside the frame of a texture, and neither of them.
+
+    Raises:
+        UserError: which.
+    """
+    if there_is and recipe.frame:
+        raise UserError(f"frame is {recipe.frame} and there is a content picture: leave frame out, or use texture")
+    if not there_is and not recipe.frame:
+        raise UserError("there is no content picture and no frame: give one of them")
 
 
 def check_alone(recipe: Recipe) -> None:

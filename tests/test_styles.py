@@ -1,6 +1,7 @@
 """Several styles with shares, textures of a style alone, inversions of a content alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +10,19 @@ import pytest
 from run_files import draw, narrow_weights
 
 from nst_jax import images, made, record, scales
-from nst_jax.batch import pairing
+from nst_jax.batch import pairing, solve_batch, stylize
+from nst_jax.batch.solving import sweep
 from nst_jax.batch.sweep import grid
 from nst_jax.cli import main as cli
+from nst_jax.cli.batch import Batch
+from nst_jax.cli.running import Running
 from nst_jax.cli.sweep import from_toml
 from nst_jax.errors import UserError
 from nst_jax.losses import STYLE, Mixture, Place, Relative
 from nst_jax.posing import pose
 from nst_jax.problem import total
 from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
+from nst_jax.runs.spec import lanes
 
 SHARES = {"1": 1.0, "2": 3.0}
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), tv=1.0)
@@ -75,12 +80,11 @@ def test_styles_of_different_sizes_are_between_those_alone(tiny):
     alone = [step(start, pose(tiny.encoder, content, style, recipe=RECIPE)) for style in (one, two)]
     want = 0.25 * alone[0] + 0.75 * alone[1]
     np.testing.assert_allclose(step(start, both), want, rtol=1e-3, atol=1e-4 * float(jnp.abs(want).max()))
-    sweep = grid(both, style_shares=[(1, 0), (0, 2)])
+    spanned = grid(both, style_shares=[(1, 0), (0, 2)])
     for lane, want in enumerate(alone):
-        found = step(start, sweep.problems[lane])
+        found = step(start, spanned.problems[lane])
         np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-4 * float(jnp.abs(want).max()))
-    assert sweep.problems[0].terms["style"].targets is not None
-    held = [jax.tree.leaves(problem.terms["style"].targets) for problem in sweep.problems]
+    held = [jax.tree.leaves(problem.terms["style"].targets) for problem in spanned.problems]
     assert all(a is b for a, b in zip(*held, strict=True))
 
 
@@ -92,6 +96,7 @@ def test_the_recipe_of_a_lane_has_its_shares_and_its_record_every_style(tiny):
     assert "terms.style" not in own
     lane = grid(problem, **{"style_shares.2": [0.1]}).problems[0]
     assert made.recipe_of(tiny.encoder, lane)[0].style_shares == (0.3, 0.1)
+    assert problem.origin is not None
     assert set(problem.origin.inputs) == {"content", "style", "style_2"}
     equal = pose(tiny.encoder, content, [one, two], recipe=RECIPE)
     assert made.recipe_of(tiny.encoder, equal)[0].style_shares == ()
@@ -100,9 +105,11 @@ def test_the_recipe_of_a_lane_has_its_shares_and_its_record_every_style(tiny):
 def test_a_product_takes_a_list_among_its_styles_as_one(tiny):
     content, one, two = pictures((20, 16), (18, 22), (24, 17))
     recipe = replace(RECIPE, style_shares=())
-    sweep = pairing.product(tiny.encoder, [content], [[one, two], one], recipe=recipe)
-    assert [len(problem.style_shares) for problem in sweep.problems] == [2, 0]
-    assert set(sweep.problems[0].origin.inputs) == {"content", "style", "style_2"}
+    spanned = pairing.product(tiny.encoder, [content], [[one, two], one], recipe=recipe)
+    assert [len(problem.style_shares) for problem in spanned.problems] == [2, 0]
+    origin = spanned.problems[0].origin
+    assert origin is not None
+    assert set(origin.inputs) == {"content", "style", "style_2"}
 
 
 def test_scales_shrink_every_style():
@@ -158,7 +165,7 @@ INPUTS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ["several styles", "a texture", pytest.param("an inversion", marks=pytest.mark.slow)])
 def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
     assert cli.main([*COMMANDS[name], "-o", "out.png", *QUICK]) == 0
     held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
@@ -210,12 +217,15 @@ def test_what_cannot_be_made_is_one_line(folder, command, capsys):
     assert not (folder / "out.png").exists()
 
 
-def test_a_batch_mixes_by_style_and_makes_a_picture_each_by_styles(folder, capsys):
-    words = ("-o", "run", "--dry-run", "--size", "32", "--weights", "./narrow.h5", *STYLED)
-    for given, lanes in (("--style", ["c a+b"]), ("--styles", ["c a", "c b"])):
-        assert cli.main(["batch", "c.png", given, "a.png", "b.png", *words]) == 0
-        said = capsys.readouterr().out.splitlines()
-        assert [line.split(maxsplit=1)[1] for line in said[: len(lanes)]] == lanes
+def test_a_batch_mixes_by_style_and_makes_a_picture_each_by_styles(folder, monkeypatch):
+    words = ("-o", "run", "--size", "32", "--weights", "./narrow.h5", *STYLED)
+    for given, names in (("--style", ["c a+b"]), ("--styles", ["c a", "c b"])):
+        batch = cli.parse(["batch", "c.png", given, "a.png", "b.png", *words])
+        assert isinstance(batch, Batch)
+        specs = []
+        monkeypatch.setattr(Running, "run", lambda _, spec, specs=specs: specs.append(spec) or 0)
+        assert batch.run() == 0
+        assert [lane.name for lane in lanes(specs[0])] == names
     assert cli.main(["batch", "c.png", "--style", "a.png", "--styles", "b.png", *words]) == 2
     assert cli.main(["batch", "c.png", *words]) == 2
     assert cli.main(["batch", "c.png", "--style", "a.png", "b.png", "--pairs", *words]) == 2
@@ -227,6 +237,34 @@ def test_a_file_of_options_names_several_styles(tmp_path):
     words = from_toml(path)
     assert words[1:4] == ["--style", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
     assert "--style-shares=1.0+0.0,0.5+0.5" in words or "--style-shares=1+0,0.5+0.5" in words
+
+
+def test_a_program_makes_textures_by_seeds_and_inversions(tiny):
+    encoder = replace(tiny.encoder, source="vgg16")
+    (style,) = pictures((20, 24))
+    shallow = {"size": 24, "steps": 2}
+    texture = replace(TEXTURE, **shallow, frame="24x16", style_layers=("relu1_1", "relu2_1"))
+    results = solve_batch(encoder, sweep(encoder, None, style, texture, seed=[0, 1]))
+    first, second = (np.asarray(one.image) for one in results.solutions)
+    assert first.shape == (16, 24, 3)
+    assert np.abs(first - second).max() > 0.1
+    held = results.solutions[1].record
+    assert held is not None
+    assert set(held["inputs"]) == {"style"}
+    assert held["recipe"]["seed"] == 1
+    inverted = stylize(encoder, style, None, replace(INVERSION, **shallow, content_layers=("relu1_1",)))
+    assert inverted.record is not None
+    assert set(inverted.record["inputs"]) == {"content"}
+    for solution in (results.solutions[1], inverted):
+        path = Path("a.png")
+        metadata = record.metadata(solution)
+        assert record.recipe_of(record.from_metadata(metadata, path)).steps == 2
+    with pytest.raises(UserError, match="no content picture and no frame"):
+        stylize(encoder, None, style, replace(texture, frame="", alpha=0.0))
+    with pytest.raises(UserError, match="there is a content"):
+        pose(encoder, style, style, recipe=texture)
+    with pytest.raises(UserError, match="no style picture"):
+        stylize(encoder, style, None, replace(INVERSION, beta=1.0, style_layers=("relu1_1",)))
 
 
 def test_the_recipes_of_both_uses_hold():

@@ -82,7 +82,7 @@ class Pictures:
 
     contents: Sequence[ImageLike]
     styles: Sequence[Style]
-    content_names: Sequence[Mapping[str, Any]] = ()
+    content_names: Sequence[Mapping[str, Any] | None] = ()
     style_names: Sequence[Sequence[Mapping[str, Any]]] = ()
     inits: Sequence[ImageLike] | None = None
 
@@ -91,7 +91,8 @@ class Pictures:
         if not self.content_names:
             return {}
         styles = {style_name(k): name for k, name in enumerate(self.style_names[j])}
-        return {"content": self.content_names[i], **styles}
+        content = self.content_names[i]
+        return {"content": content, **styles} if content else styles
 
 
 def poser(

@@ -22,7 +22,7 @@ from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, frame_of
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
 from nst_jax.types import ImageLike
@@ -151,8 +151,8 @@ def solve(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Sol
 
 def stylize(
     encoder: Encoder,
-    content: ImageLike,
-    style: Style,
+    content: ImageLike | None,
+    style: Style | None,
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
@@ -163,7 +163,9 @@ def stylize(
 ) -> Solution:
     """Paint a content picture (h, w, 3) with the texture of a style picture, by the whole of a recipe.
 
-    As the command line does it: the pictures are scaled to `size` and `style_size`, and solved at every scale.
+    As the command line does it: the pictures are scaled to `size` and `style_size`, and solved at every scale. Without
+    a content it makes a texture of the size of the recipe's `frame`: stylize(encoder, None, style, TEXTURE). Without a
+    style it inverts the content's layers: stylize(encoder, content, None, INVERSION).
 
     Args:
         encoder: the network; the recipe's `weights` need not name it.
@@ -185,7 +187,8 @@ def stylize(
             )
     recipe = shared(recipe, shares)
     names = named(content=content, **called_styles(style), init=init)
-    content, style = images.resize(content, images.sizing(recipe)), _resized(style, recipe)
+    content = _content(content, recipe)
+    style = _style(style, content, recipe)
     init = None if init is None else images.fit(init, content.shape[:2], filter=recipe.resample)
     problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
@@ -194,8 +197,8 @@ def stylize(
 
 def sweep(
     encoder: Encoder | Mapping[str, Encoder],
-    content: ImageLike,
-    style: Style,
+    content: ImageLike | None,
+    style: Style | None,
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
@@ -210,7 +213,8 @@ def sweep(
 
     Args:
         encoder: the network, or networks by the names that the axis `weights` gives them.
-        content, style: RGB in [0, 1], of any size, or a list of styles to mix; scaled as `stylize` does.
+        content, style: RGB in [0, 1], of any size, or a list of styles to mix; scaled as `stylize` does, and
+            left out as there.
         recipe: what lanes begin from; the axis `preset` replaces it.
         init: starting image of any size, where the recipe's `init` names a file.
         say: what to do with a line on copies.
@@ -228,12 +232,12 @@ def sweep(
     if spanned.copies:
         say(spanned.say())
     names = named(content=content, **called_styles(style), init=init)
-    style_names = tuple(names[name] for name in called_styles(style))
+    style_names = tuple(names[name] for name in called_styles(style) if name in names)
 
     def pictures(own: Recipe) -> Pictures:
-        sized = images.resize(content, images.sizing(own)), _resized(style, own)
-        starts = None if init is None else [images.fit(init, sized[0].shape[:2], filter=own.resample)]
-        return Pictures([sized[0]], [sized[1]], [names["content"]], [style_names], starts)
+        sized = _content(content, own)
+        starts = None if init is None else [images.fit(init, sized.shape[:2], filter=own.resample)]
+        return Pictures([sized], [_style(style, sized, own)], [names.get("content")], [style_names], starts)
 
     for lane in spanned.lanes:
         _network(encoders, lane.recipe)
@@ -241,10 +245,20 @@ def sweep(
     return of_scales(problems, varied, tuple(lane.index for lane in spanned.lanes))
 
 
-def _resized(style: Style, recipe: Recipe) -> Style:
-    """Scale a style, or each of several, to its size."""
-    found = tuple(images.resize(one, images.style_sizing(recipe)) for one in styles_of(style))
-    return one_or_all(found)
+def _content(content: ImageLike | None, recipe: Recipe) -> np.ndarray:
+    """Scale a content to its size; where there is none, give the grey picture of a recipe's frame."""
+    check_content(recipe, content is not None)
+    if content is None:
+        return np.full((*frame_of(recipe), 3), 0.5, np.float32)
+    return images.resize(content, images.sizing(recipe))
+
+
+def _style(style: Style | None, content: np.ndarray, recipe: Recipe) -> Style:
+    """Scale a style, or each of several, to its size; where there is none, give grey that nothing is compared with."""
+    if style is None:
+        check_alone(recipe)
+        return np.full(content.shape, 0.5, np.float32)
+    return one_or_all(tuple(images.resize(one, images.style_sizing(recipe)) for one in styles_of(style)))
 
 
 def _network(encoders: Mapping[str, Encoder], recipe: Recipe) -> Network:

@@ -11,7 +11,7 @@ from typing import Any
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, quoted
-from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_shares, init_file, options
+from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_shares, init_file, options
 from nst_jax.runs.folder import LANES
 from nst_jax.settings import chosen, span
 
@@ -136,10 +136,7 @@ def _check_pictures(spec: Spec) -> None:
 def _check_lane(spec: Spec, recipe: Recipe) -> None:
     """Check that there is a content unless the recipe frames a texture, and a style unless it reads none."""
     check_shares(len(spec.styles) if spec.mixed else 1, recipe)
-    if spec.contents and recipe.frame:
-        raise UserError(f"frame is {recipe.frame} and there is a content picture: leave frame out, or use texture")
-    if not spec.contents and not recipe.frame:
-        raise UserError("there is no content picture and no frame: give one of them")
+    check_content(recipe, bool(spec.contents))
     if not spec.styles:
         check_alone(recipe)
 
