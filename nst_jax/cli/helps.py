@@ -10,13 +10,18 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from nst_jax.cli.running import Running
 from nst_jax.cli.values import PRESET, Settings, words_of
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import DEFAULT, INVERSION, TEXTURE, Recipe
 
 FIRST = ("preset", "size", "steps", "alpha", "beta", "tv", "init", "scales", "style_size", "weights")
 """The settings of a recipe that people use first."""
 
 WITH_RECIPE = ("stylize", "sweep", "batch", "texture", "invert")
 ALL = "--help-all"
+IDLE = {
+    TEXTURE: ("preset", "frame", "alpha", "content_layers", "content_loss", "colour"),
+    INVERSION: ("preset", "frame", "beta", "style_layers", "style_loss", "layer_weights", "style_shares", "style_size"),
+}
+"""Settings that say nothing of a texture or of an inversion."""
 CLUSTER = ("distributed", "coordinator", "processes", "process")
 """Options of a run that few need."""
 _HELP = ("-h", "--help", ALL)
@@ -30,7 +35,8 @@ def asked(argv: Sequence[str]) -> str:
 
 def more(command: str) -> str:
     """Say where the other settings are explained."""
-    left = len(fields(Recipe)) + 1 - len(FIRST)
+    idle = IDLE.get({"texture": TEXTURE, "invert": INVERSION}.get(command, DEFAULT), ())
+    left = len(fields(Recipe)) + 1 - len({*FIRST, *idle})
     return f"{left} more settings of the recipe: nst-jax {command} {ALL}"
 
 
@@ -46,10 +52,13 @@ def described(*, whole: bool) -> Iterator[None]:
         kind: type[Any] = info.type  # type: ignore[assignment]
         listed = {field.name: field for field in fields(kind)}
         words = {"preset": PRESET, **words_of(Running if kind is Running else Recipe)}
+        idle = IDLE.get(info.default, ()) if kind is Recipe else ()
+        if kind is Recipe and info.default == TEXTURE:
+            words["size"] = "WIDTHxHEIGHT of the picture in pixels, such as 1024x512, or one number for a square."
         specs = []
         for name in listed if kind is Running else dict.fromkeys((*FIRST, *listed)):
             hint = listed[name].type if name in listed else str
-            if not whole and (name in CLUSTER or (kind is not Running and name not in FIRST)):
+            if name in idle or (not whole and (name in CLUSTER or (kind is not Running and name not in FIRST))):
                 hint = Annotated[hint, tyro.conf.Suppress]
             default = getattr(info.default, name, listed[name].default if name in listed else "default")
             default = tyro.MISSING if default is MISSING else default

@@ -15,6 +15,8 @@ from nst_jax.recipe import INVERSION, Recipe
 class Invert:
     """Find a picture that has the features of CONTENT at one layer, from noise: what it lacks, the layer forgot.
 
+    The layer is any of the network's:
+
         nst-jax invert photo.jpg -o inside.png --layer relu4_2 --tv 1e3
 
     The deeper the layer, the less of the photograph is left; --tv smooths what no feature holds, and --seed begins from

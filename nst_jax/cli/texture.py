@@ -18,6 +18,8 @@ from nst_jax.recipe import LONGEST_SIDE, TEXTURE, Recipe
 class Texture:
     """Make a picture of any size that has the texture of STYLE, and nothing else, from noise.
 
+    One style, or several that are mixed:
+
         nst-jax texture wave.jpg -o texture.png --size 1024x512
         nst-jax texture --style wave.jpg night.jpg -o mixed.png --size 512 --seed 3
 
