@@ -74,7 +74,7 @@ def _number(recipe: Recipe, term: str, name: str, found: Any) -> float:
 def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
     weights = {"content": "alpha", "style": "beta", "variation": "tv"}
     layers = {"content": "content_layers", "style": "style_layers"}
-    units = set()
+    units, smoothings = set(), set()
     for name, term in problem.terms.items():
         numbers = {key: short(_number(recipe, name, key, x), x) for key, x in term.numbers.items()}
         loss = term.loss.loss if isinstance(term.loss, losses.Mixture) else term.loss
@@ -83,6 +83,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"
             continue
         units.add(said["units"])
+        if name in layers:
+            smoothings.add((said["smoothing"], said["temperature"]))
         recipe = replace(recipe, **said, **{weights[name]: short(getattr(recipe, weights[name]), term.weight)})
         asked = getattr(recipe, layers.get(name, "")) if name in layers else ()
         drawn = term.loss.layers(asked) != asked and set(term.loss.layers(asked)) == set(term.targets)
@@ -90,6 +92,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             recipe = replace(recipe, **{layers[name]: tuple(term.targets)})
     if len(units) > 1:
         own["units"] = "relative for some terms, the paper's for others"
+    if len(smoothings) > 1:
+        own["smoothing"] = "of some terms, not of others"
     own |= {f"terms.{name}": "left out" for name in weights if name not in problem.terms}
     if "style" not in problem.terms or "terms.style" in own:
         return recipe

@@ -219,8 +219,9 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     """Give the terms that a checked recipe, and what is handed in beside it, compares."""
     (content, of_content), (style, of_style) = losses.content_of(recipe), losses.style_of(recipe)
-    content = (values["content_loss"], {}) if "content_loss" in values else (content, of_content)
-    style = (values["style_loss"], {}) if "style_loss" in values else (style, of_style)
+    smoothed = partial(losses.smooth, kind=recipe.smoothing, temperature=recipe.temperature)
+    content = (smoothed(values["content_loss"]), {}) if "content_loss" in values else (content, of_content)
+    style = (smoothed(values["style_loss"]), {}) if "style_loss" in values else (style, of_style)
     each = 1.0 if recipe.units == "paper" else 1 / max(1, len(recipe.content_layers))
     w = tuple(each for _ in recipe.content_layers)
     compared: dict[str, Compare | None] = {

@@ -164,7 +164,7 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
     places: dict[tuple[str, str], int] = {}
     for name, term, layer, loss, layers in _compared(problem):
         reads = loss.reads(layer, layers)
-        if loss.statistic == FEATURES and layer in term.masks:
+        if loss.statistic.by_position and layer in term.masks:
             raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
         if loss.statistic == FEATURES or reads != (layer,):
             whole |= dict.fromkeys(reads)

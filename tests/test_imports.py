@@ -25,7 +25,10 @@ INSIDE = {
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
+        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "mmd_poly", "mmd_gauss", "shifted",
+        "cross_layer", "long_range", "w2", "variation", "relative", "mixture", "blend", "smoothed", "chosen",
     ],
+    "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],
     "batch": [
