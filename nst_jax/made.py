@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax import losses, record
-from nst_jax.canvases import CANVASES
+from nst_jax.canvases import CANVASES, Transforms
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.networks import Encoder
@@ -39,6 +39,9 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
     if canvas is None:
         own["canvas"] = repr(problem.canvas)
     recipe = replace(recipe, canvas=canvas or DEFAULT.canvas)
+    if problem.views is not None and problem.views.transforms != Transforms():
+        own["transforms"] = repr(problem.views.transforms)
+    recipe = replace(recipe, transforms=problem.views is not None)
     if type(problem.gradient) in (Whole, Tiles):
         recipe = replace(recipe, tile=getattr(problem.gradient, "side", 0))
     else:
@@ -132,4 +135,5 @@ def _with_start(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             recipe = replace(recipe, init="noise" if fraction else "grey")
         else:
             own["noise"] = f"{short_fraction:g} over init {recipe.init}"
-    return replace(recipe, seed=int(problem.seed)) if fraction else replace(recipe, seed=0)
+    read = fraction or problem.views is not None
+    return replace(recipe, seed=int(problem.seed) if read else 0)

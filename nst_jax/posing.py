@@ -15,7 +15,7 @@ from nst_jax import colour, descents, gradients, images, losses, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import CANVASES, Canvas
-from nst_jax.descents import Descent, Point
+from nst_jax.descents import LBFGS, Descent, Point, Zoom
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient
 from nst_jax.losses import Loss, Mixture
@@ -24,7 +24,7 @@ from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
-from nst_jax.problem import Origin, Problem, Term, place, read
+from nst_jax.problem import Origin, Problem, Term, Views, place, read
 from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_shares, noise, precisions, style_name
 from nst_jax.types import Features, Image, ImageLike
 
@@ -211,9 +211,17 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         network=network,
         fingerprint=fingerprint(encoder),
         precision=recipe.precision,
+        views=_views(recipe, content, compared),
     )
     _check_moving(problem, values)
     return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
+
+
+def _views(recipe: Recipe, content: Image, compared: Mapping[str, Compare]) -> Views | None:
+    if not recipe.transforms:
+        return None
+    of_content = (name for name, c in compared.items() if c.picture == "content" and set(c.layers) != {PICTURE.name})
+    return Views(content, tuple(of_content))
 
 
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
@@ -271,7 +279,8 @@ def _check_styles(styles: int, recipe: Recipe) -> None:
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
     """List the leaves of a problem that are no numbers."""
-    return tuple(x for x in jax.tree.leaves((problem.init, problem.terms, problem.sides, problem.chroma)) if np.ndim(x))
+    held = problem.init, problem.terms, problem.sides, problem.chroma, problem.views
+    return tuple(x for x in jax.tree.leaves(held) if np.ndim(x))
 
 
 def changed(problem: Problem, changes: Changes) -> Problem:
@@ -405,6 +414,11 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
     if "gradient" in values:
         value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
     problem.gradient.check(Objective(Encoder({}, network=problem.network), problem))
+    if problem.views is not None and isinstance(descent, LBFGS | Zoom):
+        raise UserError(
+            f"the problem has transforms and the descent is {type(descent).__name__}: it compares losses, which are "
+            "then of another objective at each step; use nst_jax.Adam()"
+        )
     if "descent" in values:
         _check_descent(descent, canvas, problem.init)
 

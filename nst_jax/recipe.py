@@ -111,7 +111,7 @@ class Recipe:
     init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
     seed: Seed = 0
-    """Seed of the noise."""
+    """Seed of the noise, and of the transforms."""
     size: Side = 512
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     style_size: Side = 0
@@ -144,6 +144,9 @@ class Recipe:
     canvas: CanvasName = "pixels"
     """What moves: pixels; fourier, frequencies by 1/f in uncorrelated colours; or pyramid, details by octave. The last
     two draw through a sigmoid: a picture begins within [0.01, 0.99]."""
+    transforms: bool = False
+    """Look at the picture, and at the content, from another side at each step: a border, jitter, scale and rotation,
+    drawn from seed and step. For adam, whose last iterate, or average, is the picture."""
     optimizer: Optimizer = "lbfgs"
     """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: Rate = 0.02
@@ -215,6 +218,11 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
+    if recipe.transforms and recipe.optimizer != "adam":
+        raise UserError(
+            f"transforms is on and optimizer is {recipe.optimizer}: it compares losses, which are then of another "
+            "objective at each step; use optimizer adam, or leave transforms out"
+        )
     if recipe.style_shares and not sum(recipe.style_shares) > 0:
         raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
@@ -241,7 +249,8 @@ def style_name(i: int) -> str:
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
     """List the settings that nothing would read: name, the setting that decides so, and why."""
     names = blend.names(recipe.style_loss)
-    one, given, noisy = recipe.scales == 1, recipe.scales not in (1, "auto"), noise(recipe.init) > 0
+    one, given = recipe.scales == 1, recipe.scales not in (1, "auto")
+    noisy = noise(recipe.init) > 0 or recipe.transforms
     rules = (
         (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
         (

@@ -28,7 +28,7 @@ INSIDE = {
         "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "mmd_poly", "mmd_gauss", "shifted",
         "cross_layer", "long_range", "w2", "variation", "relative", "mixture", "blend", "smoothed", "chosen",
     ],
-    "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid"],
+    "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid", "transforms"],
     "descents": ["descent", "adam", "transformation", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],
     "batch": [
