@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nst_jax import losses, record
-from nst_jax.canvases import CANVASES
+from nst_jax.canvases import CANVASES, Transforms
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.networks import Encoder
@@ -39,6 +39,9 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
     if canvas is None:
         own["canvas"] = repr(problem.canvas)
     recipe = replace(recipe, canvas=canvas or DEFAULT.canvas)
+    if problem.views is not None and problem.views.transforms != Transforms():
+        own["transforms"] = repr(problem.views.transforms)
+    recipe = replace(recipe, transforms=problem.views is not None)
     if type(problem.gradient) in (Whole, Tiles):
         recipe = replace(recipe, tile=getattr(problem.gradient, "side", 0))
     else:
@@ -74,7 +77,7 @@ def _number(recipe: Recipe, term: str, name: str, found: Any) -> float:
 def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe:
     weights = {"content": "alpha", "style": "beta", "variation": "tv"}
     layers = {"content": "content_layers", "style": "style_layers"}
-    units = set()
+    units, smoothings = set(), set()
     for name, term in problem.terms.items():
         numbers = {key: short(_number(recipe, name, key, x), x) for key, x in term.numbers.items()}
         loss = term.loss.loss if isinstance(term.loss, losses.Mixture) else term.loss
@@ -83,6 +86,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"
             continue
         units.add(said["units"])
+        if name in layers:
+            smoothings.add((said["smoothing"], said["temperature"]))
         recipe = replace(recipe, **said, **{weights[name]: short(getattr(recipe, weights[name]), term.weight)})
         asked = getattr(recipe, layers.get(name, "")) if name in layers else ()
         drawn = term.loss.layers(asked) != asked and set(term.loss.layers(asked)) == set(term.targets)
@@ -90,6 +95,8 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             recipe = replace(recipe, **{layers[name]: tuple(term.targets)})
     if len(units) > 1:
         own["units"] = "relative for some terms, the paper's for others"
+    if len(smoothings) > 1:
+        own["smoothing"] = "of some terms, not of others"
     own |= {f"terms.{name}": "left out" for name in weights if name not in problem.terms}
     if "style" not in problem.terms or "terms.style" in own:
         return recipe
@@ -128,4 +135,5 @@ def _with_start(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             recipe = replace(recipe, init="noise" if fraction else "grey")
         else:
             own["noise"] = f"{short_fraction:g} over init {recipe.init}"
-    return replace(recipe, seed=int(problem.seed)) if fraction else replace(recipe, seed=0)
+    read = fraction or problem.views is not None
+    return replace(recipe, seed=int(problem.seed) if read else 0)

@@ -137,7 +137,7 @@ def leaf(value: float, dtype: str = "float32") -> Any:
 
 def idle(problem: Problem, name: str) -> str:
     """Say why a number has no effect on this problem; nothing if it has one."""
-    if name == "seed" and not float(problem.noise):
+    if name == "seed" and not float(problem.noise) and problem.views is None:
         return "the start has no noise: use a start with noise, such as init noise or blend:0.3"
     return ""
 

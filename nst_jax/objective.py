@@ -1,6 +1,8 @@
 """The objective of a problem, as a function of what moves: whole, and as a sum over windows of the picture."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,16 +13,21 @@ from nst_jax.losses import Place
 from nst_jax.networks import Encoder, Layer, summarise
 from nst_jax.networks.network import PICTURE
 from nst_jax.ops import Summary
-from nst_jax.problem import Problem, Term, added, place, total
+from nst_jax.problem import Problem, Term, added, place, total, viewed
 from nst_jax.types import Features, Image, Mask, Scalar
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A problem with the network that looks on; see `gradients.gradient.Objective`."""
+    """A problem with the network that looks on; see `gradients.gradient.Objective`.
+
+    Attributes:
+        look: what the network looks at in place of a picture, such as the same turned; none for the picture.
+    """
 
     encoder: Encoder
     problem: Problem
+    look: Callable[[Image], Image] | None = None
 
     def draw(self, x: Any) -> Image:
         """Draw the picture (h, w, 3) from x."""
@@ -29,7 +36,16 @@ class Objective:
 
     def total(self, image: Image) -> tuple[Scalar, Terms]:
         """Give the loss of a picture, and its terms."""
-        return total(self.encoder, self.problem, image)
+        return total(self.encoder, self.problem, image, self.look and self.look(image))
+
+    @classmethod
+    def at(cls, encoder: Encoder, problem: Problem, step: jax.Array) -> "Objective":
+        """Give the objective of a step, which is another one where the picture is seen from another side."""
+        views = problem.views
+        if views is None:
+            return cls(encoder, problem)
+        key = views.key(problem.seed, step)
+        return cls(encoder, viewed(encoder, problem, key), partial(views.transforms, key=key))
 
     def layers(self) -> tuple[Layer, ...]:
         """List the layers of the network whose features are compared."""
@@ -38,6 +54,8 @@ class Objective:
 
     def divisible(self) -> str:
         """Say why the objective is no function of sums over windows; empty where it is."""
+        if self.problem.views is not None:
+            return "transforms look at the whole picture"
         if self.problem.sides is not None:
             return "a picture with the margin of a bucket cannot be divided"
         for name, layer, term in self._deep():

@@ -110,7 +110,7 @@ def advance(encoder: Encoder, problem: Problem, state: State, *, length: int) ->
 def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Terms]:
     """Evaluate the iterate, keep it if it is the best, and move on; do nothing once past the steps or stopped."""
     descent, steps, gradient = problem.descent, problem.steps, problem.gradient
-    objective = Objective(encoder, problem)
+    objective = Objective.at(encoder, problem, state.step)
     (loss, terms), grad = gradient.value_and_grad(objective, state.x)
     finite = jnp.isfinite(loss) & jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grad)]).all()
     at = Point(state.x, loss, grad, state.step, steps, partial(gradient.value, objective), problem.canvas)
@@ -118,7 +118,9 @@ def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Term
     active = (state.stopped == RUNNING) & (state.step <= steps)
     stopped = descent.ended(after, finite)
     moving = active & (stopped == RUNNING) & (state.step < steps)
-    better = active & finite & ((loss < state.best_loss) | descent.takes_last(state.step, steps))
+    # Losses of different views do not compare: of those the last iterate is the picture.
+    takes_last = descent.takes_last(state.step, steps) | (problem.views is not None and state.step == steps)
+    better = active & finite & ((loss < state.best_loss) | takes_last)
 
     def select(where: jax.Array, a: Any, b: Any) -> Any:
         return jax.tree.map(partial(jnp.where, where), a, b)

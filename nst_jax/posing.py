@@ -15,7 +15,7 @@ from nst_jax import colour, descents, gradients, images, losses, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import CANVASES, Canvas
-from nst_jax.descents import Descent, Point
+from nst_jax.descents import LBFGS, Descent, Point, Zoom
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient
 from nst_jax.losses import Loss, Mixture
@@ -24,7 +24,7 @@ from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
-from nst_jax.problem import Origin, Problem, Term, place, read
+from nst_jax.problem import Origin, Problem, Term, Views, place, read
 from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_content, check_shares, noise, precisions, style_name
 from nst_jax.types import Features, Image, ImageLike
 
@@ -214,16 +214,25 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         network=network,
         fingerprint=fingerprint(encoder),
         precision=recipe.precision,
+        views=_views(recipe, content, compared),
     )
     _check_moving(problem, values)
     return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
 
 
+def _views(recipe: Recipe, content: Image, compared: Mapping[str, Compare]) -> Views | None:
+    if not recipe.transforms:
+        return None
+    of_content = (name for name, c in compared.items() if c.picture == "content" and set(c.layers) != {PICTURE.name})
+    return Views(content, tuple(of_content))
+
+
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
     """Give the terms that a checked recipe, and what is handed in beside it, compares."""
     (content, of_content), (style, of_style) = losses.content_of(recipe), losses.style_of(recipe)
-    content = (values["content_loss"], {}) if "content_loss" in values else (content, of_content)
-    style = (values["style_loss"], {}) if "style_loss" in values else (style, of_style)
+    smoothed = partial(losses.smooth, kind=recipe.smoothing, temperature=recipe.temperature)
+    content = (smoothed(values["content_loss"]), {}) if "content_loss" in values else (content, of_content)
+    style = (smoothed(values["style_loss"]), {}) if "style_loss" in values else (style, of_style)
     each = 1.0 if recipe.units == "paper" else 1 / max(1, len(recipe.content_layers))
     w = tuple(each for _ in recipe.content_layers)
     compared: dict[str, Compare | None] = {
@@ -273,7 +282,8 @@ def _check_styles(styles: int, recipe: Recipe) -> None:
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
     """List the leaves of a problem that are no numbers."""
-    return tuple(x for x in jax.tree.leaves((problem.init, problem.terms, problem.sides, problem.chroma)) if np.ndim(x))
+    held = problem.init, problem.terms, problem.sides, problem.chroma, problem.views
+    return tuple(x for x in jax.tree.leaves(held) if np.ndim(x))
 
 
 def changed(problem: Problem, changes: Changes) -> Problem:
@@ -407,6 +417,11 @@ def _check_moving(problem: Problem, values: Mapping[str, Any]) -> None:
     if "gradient" in values:
         value.check(problem.gradient, Gradient, "the gradient", ("value_and_grad",))
     problem.gradient.check(Objective(Encoder({}, network=problem.network), problem))
+    if problem.views is not None and isinstance(descent, LBFGS | Zoom):
+        raise UserError(
+            f"the problem has transforms and the descent is {type(descent).__name__}: it compares losses, which are "
+            "then of another objective at each step; use nst_jax.Adam()"
+        )
     if "descent" in values:
         _check_descent(descent, canvas, problem.init)
 

@@ -10,13 +10,13 @@ import numpy as np
 from flax import struct
 
 from nst_jax.arithmetic import in_float32
-from nst_jax.canvases import Canvas, Pixels
+from nst_jax.canvases import Canvas, Pixels, Transforms
 from nst_jax.colour import with_chroma
 from nst_jax.descents import Descent
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient, Terms, Whole
 from nst_jax.losses import Loss, Place
-from nst_jax.networks import Encoder, Network, resolve_precision, summarise
+from nst_jax.networks import PICTURE, Encoder, Network, resolve_precision, summarise
 from nst_jax.ops import FEATURES, Summaries, Summary
 from nst_jax.recipe import Precision, Recipe
 from nst_jax.types import Features, Image, Mask, Scalar
@@ -47,6 +47,25 @@ class Term:
     masks: dict[str, Mask] = struct.field(default_factory=dict)
     numbers: dict[str, Scalar] = struct.field(default_factory=dict)
     loss: Loss = struct.field(pytree_node=False, kw_only=True)
+
+
+@struct.dataclass
+class Views:
+    """How the picture is looked at: at each step from another side, and the content from the same.
+
+    Attributes:
+        content: the picture (h, w, 3) whose features the terms `of_content` are compared with.
+        of_content: terms whose targets are made anew at each step.
+        transforms: what is drawn, from the problem's seed and the step.
+    """
+
+    content: Image
+    of_content: tuple[str, ...] = struct.field(pytree_node=False)
+    transforms: Transforms = struct.field(pytree_node=False, default=Transforms())
+
+    def key(self, seed: jax.Array, step: jax.Array) -> jax.Array:
+        """Give the key of a step."""
+        return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +113,7 @@ class Problem:
         fingerprint: of the encoder that made the targets; `solve` refuses another.
         precision: arithmetic of the convolutions.
         origin: what it was posed from.
+        views: transforms that the picture is looked at through; none for the picture as it is.
     """
 
     init: Image
@@ -111,6 +131,7 @@ class Problem:
     fingerprint: str = struct.field(pytree_node=False, default="")
     precision: Precision = struct.field(pytree_node=False, default="auto")
     origin: Origin | None = struct.field(pytree_node=False, default=None)
+    views: Views | None = None
 
     def __repr__(self) -> str:
         """Name what it is made of, without its arrays."""
@@ -162,15 +183,37 @@ def strong(problem: Problem) -> Problem:
     return replace(rest, sides=problem.sides)
 
 
+def viewed(encoder: Encoder, problem: Problem, key: jax.Array) -> Problem:
+    """Give the problem with the targets of the content as it is seen at this key."""
+    views = problem.views
+    assert views is not None
+    compared = [one for one in _compared(problem) if one[0] in views.of_content and one[2] != PICTURE.name]
+    asked = dict.fromkeys(name for _, _, layer, loss, layers in compared for name in loss.reads(layer, layers))
+    encoder = replace(encoder, network=problem.network)
+    found, _ = summarise(encoder, views.transforms(views.content, key), tuple(asked), {})
+    features = {name: x.astype(jnp.float32) for name, x in found.items()}
+    terms = dict(problem.terms)
+    for name, term, layer, loss, layers in compared:
+        target = loss.target(read(loss, layer, layers, features), None, term.given[layer])
+        terms[name] = replace(terms[name], targets={**terms[name].targets, layer: target})
+    return replace(problem, terms=terms)
+
+
 @in_float32()
-def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
-    """Compute every unweighted loss of an image (h, w, 3), layer by layer: `content/relu4_2`, `style/relu1_1`, ..."""
+def terms(encoder: Encoder, problem: Problem, image: Image, seen: Image | None = None) -> Terms:
+    """Compute every unweighted loss of an image (h, w, 3), layer by layer: `content/relu4_2`, `style/relu1_1`, ...
+
+    Args:
+        encoder, problem: what it is measured by.
+        image: the picture.
+        seen: what the network looks at in place of it.
+    """
     whole: dict[str, None] = {}
     asked: dict[str, Summaries] = {}
     places: dict[tuple[str, str], int] = {}
     for name, term, layer, loss, layers in _compared(problem):
         reads = loss.reads(layer, layers)
-        if loss.statistic == FEATURES and layer in term.masks:
+        if loss.statistic.by_position and layer in term.masks:
             raise UserError(f"the term '{name}' has a mask at {layer}: {term.loss!r} has no masked form")
         if loss.statistic == FEATURES or reads != (layer,):
             whole |= dict.fromkeys(reads)
@@ -179,7 +222,7 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
         places[name, layer] = len(before)
         asked[layer] = (*before, Summary(loss.statistic, term.masks.get(layer), term.given[layer]))
     encoder = replace(encoder, network=problem.network)
-    features, made = summarise(encoder, image, tuple(whole), asked)
+    features, made = _summarised(encoder, image, image if seen is None else seen, tuple(whole), asked)
 
     distances = {}
     for name, term, layer, loss, layers in _compared(problem):
@@ -187,11 +230,25 @@ def terms(encoder: Encoder, problem: Problem, image: Image) -> Terms:
             found = made[layer][places[name, layer]]
         else:
             found = loss.statistic(read(loss, layer, layers, features), term.masks.get(layer), term.given[layer])
-        at = place(problem.network, layer, image)
+        at = place(problem.network, layer, image if seen is None or layer == PICTURE.name else seen)
         own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share}
         at = at._replace(**own, styles=problem.style_shares)
         distances[f"{name}/{layer}"] = loss.distance(found, term.targets[layer], at)
     return distances
+
+
+def _summarised(
+    encoder: Encoder, image: Image, seen: Image, layers: tuple[str, ...], wanted: Mapping[str, Summaries]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compute the layers of what is seen; the layer `image` is the picture itself."""
+    if seen is image:
+        return summarise(encoder, image, layers, wanted)
+    features, made = {}, {}
+    for shown, own in ((image, {PICTURE.name}), (seen, {*layers, *wanted} - {PICTURE.name})):
+        there = [n for n in layers if n in own], {n: s for n, s in wanted.items() if n in own}
+        more_features, more_made = summarise(encoder, shown, *there)
+        features, made = features | more_features, made | more_made
+    return features, made
 
 
 def _compared(problem: Problem) -> Iterator[tuple[str, Term, str, Loss, tuple[str, ...]]]:
@@ -215,13 +272,13 @@ def place(network: Network, layer: str, image: Image) -> Place:
 
 
 @in_float32()
-def total(encoder: Encoder, problem: Problem, image: Image) -> tuple[Scalar, Terms]:
+def total(encoder: Encoder, problem: Problem, image: Image, seen: Image | None = None) -> tuple[Scalar, Terms]:
     """Compute sum_t weight_t sum_l w_l distance_l, and what it is made of.
 
     Of the recipe's own terms this is alpha L_content + beta L_style + tv L_tv (Gatys et al. 2015, eq. 7). Beside the
     unweighted losses of each layer there are `total` and, by the name of the term, sum_l w_l distance_l.
     """
-    return added(problem, terms(encoder, problem, image))
+    return added(problem, terms(encoder, problem, image, seen))
 
 
 def added(problem: Problem, found: Terms) -> tuple[Scalar, Terms]:

@@ -26,6 +26,7 @@ Units = Literal["paper", "relative"]
 Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
+Smoothing = Literal["none", "softmax", "constant"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
 
 LONGEST_SIDE = 16384
@@ -40,6 +41,9 @@ Side = Annotated[int, Meta(ge=0, le=LONGEST_SIDE, description=f"a whole number o
 Steps = Annotated[int, Meta(ge=0, le=MOST_STEPS, description=f"a whole number from 0 to {MOST_STEPS}")]
 Seed = Annotated[int, Meta(ge=0, lt=2**32, description="a whole number of at least 0 and below 2^32")]
 Rate = Annotated[float, Meta(gt=0, le=_LARGEST, description="a finite rate above 0, such as 0.02")]
+Temperature = Annotated[
+    float, Meta(gt=0, le=1e6, description="a positive number of deviations, at most a million, such as 1")
+]
 Decay = Annotated[float, Meta(ge=0, lt=1, description="a decay of at least 0 and below 1, such as 0.99")]
 Ratio = Annotated[float, Meta(ge=1.01, le=1000, description="a number above 1, from 1.01 to 1000, such as 2")]
 Least = Annotated[int, Meta(ge=1, le=LONGEST_SIDE, description="a longer side in pixels, such as 128")]
@@ -93,6 +97,11 @@ class Recipe:
     tv_loss: TvLoss = "squares"
     """Formula of the total variation: squares (of pixels in [0, 1]), or as neural-style (johnson), neural-style-pt
     (absolute), anishathalye (mean-squares), style-transfer-pytorch (nine-point) and keras.io (keras) have it."""
+    smoothing: Smoothing = "none"
+    """What content and style losses see of a layer: its features (none), their softmax over the whole layer, or a
+    thousandth of them (constant)."""
+    temperature: Temperature = 1.0
+    """Of the softmax, in standard deviations of the features of the picture that is compared with."""
     content_layers: Layers = ("relu4_2",)
     """Layers whose features follow the content picture: relu4_2, or conv4_2 for before the ReLU."""
     style_layers: Layers = STYLE_LAYERS
@@ -105,7 +114,7 @@ class Recipe:
     init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
     seed: Seed = 0
-    """Seed of the noise."""
+    """Seed of the noise, and of the transforms."""
     size: Side = 512
     """Longer side of the content picture, in pixels; 0 keeps its own size."""
     frame: Frame = ""
@@ -140,6 +149,9 @@ class Recipe:
     canvas: CanvasName = "pixels"
     """What moves: pixels; fourier, frequencies by 1/f in uncorrelated colours; or pyramid, details by octave. The last
     two draw through a sigmoid: a picture begins within [0.01, 0.99]."""
+    transforms: bool = False
+    """Look at the picture, and at the content, from another side at each step: a border, jitter, scale and rotation,
+    drawn from seed and step. For adam, whose last iterate, or average, is the picture."""
     optimizer: Optimizer = "lbfgs"
     """How it moves: adam; lbfgs, one evaluation a step; or lbfgs-zoom, with a line search of several."""
     lr: Rate = 0.02
@@ -216,6 +228,11 @@ def check(recipe: Recipe) -> None:
             f"layer_weights has {len(recipe.layer_weights)} numbers for {len(recipe.style_layers)} style layers: "
             "give one for each, or none for equal weights"
         )
+    if recipe.transforms and recipe.optimizer != "adam":
+        raise UserError(
+            f"transforms is on and optimizer is {recipe.optimizer}: it compares losses, which are then of another "
+            "objective at each step; use optimizer adam, or leave transforms out"
+        )
     if recipe.style_shares and not sum(recipe.style_shares) > 0:
         raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
@@ -242,7 +259,8 @@ def style_name(i: int) -> str:
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
     """List the settings that nothing would read: name, the setting that decides so, and why."""
     names = blend.names(recipe.style_loss)
-    one, given, noisy = recipe.scales == 1, recipe.scales not in (1, "auto"), noise(recipe.init) > 0
+    one, given = recipe.scales == 1, recipe.scales not in (1, "auto")
+    noisy = noise(recipe.init) > 0 or recipe.transforms
     rules = (
         (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
         (
@@ -251,6 +269,7 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
             "scales",
             "it belongs to several scales",
         ),
+        (recipe.smoothing != "softmax", ("temperature",), "smoothing", "it belongs to the softmax"),
         (one or given, ("min_scale",), "scales", "it is for scales auto"),
         ("mmd-poly" not in names, ("mmd_c",), "style_loss", "it belongs to mmd-poly"),
         (not noisy, ("seed",), "init", "a seed belongs to a start with noise, such as noise or blend:0.3"),

@@ -55,6 +55,11 @@ LOSSES = {
     **{f"content/{kind}": Compared(loss, FEATURES, OTHERS, OTHERS) for kind, loss in losses.CONTENT.items()},
     **{f"style/{kind}": Compared(loss, FEATURES, SMALLER, SMALLER) for kind, loss in losses.STYLE.items()},
     **{f"variation/{kind}": Compared(loss, PICTURE, PICTURE, FLAT) for kind, loss in losses.VARIATION.items()},
+    "smoothed/softmax": Compared(
+        losses.Smoothed(losses.GramMatrix("gram-mean"), "softmax", 2.0), FEATURES, SMALLER, SMALLER
+    ),
+    "smoothed/softmax content": Compared(losses.Smoothed(losses.Content()), FEATURES, OTHERS, OTHERS),
+    "smoothed/constant": Compared(losses.Smoothed(losses.GramMatrix(), "constant"), FEATURES, SMALLER, SMALLER),
 }
 ADDITIVE = [name for name, case in LOSSES.items() if case.loss.statistic.additive]
 
@@ -91,6 +96,11 @@ def nine_point(x):
     return 2 / 3 * sum(straight) + 1 / 6 * sum(diagonal)
 
 
+def softmax(x, deviations):
+    p = np.exp(x / deviations - np.max(x / deviations))
+    return x.size * p / p.sum()
+
+
 JUDGES: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
     "content/half-sum": reference.content_loss,
     "content/sum": lambda x, y: ((x - y) ** 2).sum(),
@@ -116,6 +126,9 @@ JUDGES: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
     "variation/mean-squares": lambda x, _: sum((d**2).mean() for d in steps(x)),
     "variation/nine-point": lambda x, _: nine_point(x),
     "variation/keras": lambda x, _: (corners(x) ** 1.25).sum(),
+    "smoothed/softmax": lambda x, y: grams(softmax(x, 2 * y.std()), softmax(y, 2 * y.std())) / x.shape[-1] ** 2,
+    "smoothed/softmax content": lambda x, y: reference.content_loss(softmax(x, y.std()), softmax(y, y.std())),
+    "smoothed/constant": lambda x, y: reference.style_loss(x / 1000, y / 1000),
 }
 """Each loss in NumPy float64, of features and the target's features."""
 
@@ -292,7 +305,7 @@ def test_a_loss_is_a_term_by_itself_also_in_bands_and_under_a_mask_of_ones(tiny,
     want = step(plain.init, plain)
     assert float(want[0]) > 0
     close(step(plain.init, banded), want, 10 * ROUNDING.get(name, 1e-5))
-    if loss.statistic == ops.FEATURES:
+    if loss.statistic.by_position:
         with pytest.raises(UserError, match="has no masked form"):
             step(plain.init, masked)
     else:

@@ -25,9 +25,10 @@ INSIDE = {
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
-        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "w2", "mmd_poly", "mmd_gauss", "shifted",
-        "cross_layer", "long_range", "variation", "blend", "relative", "mixture", "chosen",
+        "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "mmd_poly", "mmd_gauss", "shifted",
+        "cross_layer", "long_range", "w2", "variation", "relative", "mixture", "blend", "smoothed", "chosen",
     ],
+    "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid", "transforms"],
     "descents": ["descent", "adam", "transformation", "pairs", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],
     "batch": [
@@ -44,7 +45,6 @@ INSIDE = {
         "tools", "dialects", "single", "joining", "running", "helps", "stylize", "texture", "invert", "rerun", "demo",
         "sweep", "batch", "translate", "units", "weights", "main",
     ],
-    "canvases": ["canvas", "pixels", "logits", "fourier", "pyramid"],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""
 

@@ -23,7 +23,7 @@ from nst_jax.batch import lanes
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, Encoder
-from nst_jax.problem import Problem
+from nst_jax.problem import Problem, Views
 from nst_jax.recipe import Precision, Recipe
 
 PLATFORMS = {"cuda": "gpu", "tpu": "tpu"}
@@ -92,6 +92,12 @@ def remat(case: Case) -> Program:
 def drawn_by(canvas: Canvas) -> Callable[[Case], Program]:
     """List the solver's loop over what another canvas draws."""
     return lambda case: step(LBFGS())(replace(case, problem=replace(case.problem, canvas=canvas)))
+
+
+def transformed(case: Case) -> Program:
+    """List the solver's loop over views of the picture."""
+    views = Views(PIXELS, ("content",))
+    return step(DESCENTS["adam"])(replace(case, problem=replace(case.problem, views=views)))
 
 
 def swept(problem: Problem) -> tuple[bool, ...]:
@@ -172,6 +178,7 @@ def held_out(*sides: Any) -> Callable[[Case], Program]:
 PREPARED: dict[str, Callable[[Case], Program]] = {
     **{f"step, {name}": step(descent) for name, descent in DESCENTS.items()},
     "step, remat": remat,
+    "step, transforms": transformed,
     **{f"step, {name}": drawn_by(canvas) for name, canvas in CANVASES.items() if name != "pixels"},
     **{f"lanes, {name}": batch(descent, 1) for name, descent in DESCENTS.items()},
     "lanes over two devices": batch(LBFGS(), 2),

@@ -12,7 +12,7 @@ import nst_jax
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.gradients.tiles import spans
-from nst_jax.networks import VGG, VGGS, Encoder, Preprocessing
+from nst_jax.networks import GOOGLENET, INCEPTION_V3, VGG, VGGS, Encoder, Preprocessing
 from nst_jax.objective import Objective
 from nst_jax.recipe import Recipe
 
@@ -71,6 +71,25 @@ def test_deep_layers_have_their_whole_reach():
     encoder = narrow("vgg16")
     recipe = replace(RECIPE, style_layers=("relu1_1", "relu5_1"), content_layers=("relu4_2",), layer_weights=(0.0, 1.0))
     assert_equal(encoder, posed(encoder, (240, 176), recipe), 64)
+
+
+@pytest.mark.parametrize(
+    ("network", "style", "content", "size"),
+    [
+        (INCEPTION_V3.cut("mixed0"), ("conv1", "conv3", "mixed0"), ("conv5",), (139, 170)),
+        (GOOGLENET.cut("mixed3a"), ("conv1", "conv2", "mixed3a"), ("conv3",), (121, 150)),
+    ],
+)
+def test_networks_of_branches_are_taken_by_tiles(network, style, content, size):
+    network = replace(network.widened([2] * len(network.convs)), smallest=1)
+    params = {
+        key: {part: RNG.normal(0, 0.5, shape).astype(np.float32) for part, shape in shapes.items()}
+        for key, shapes in network.param_shapes().items()
+    }
+    recipe = replace(RECIPE, style_layers=style, content_layers=content)
+    pictures = (RNG.random((*shape, 3), np.float32) for shape in (size, (50, 61)))
+    encoder = Encoder(params=params, network=network)
+    assert_equal(encoder, nst_jax.pose(encoder, *pictures, recipe=recipe), 40)
 
 
 def test_masks_and_other_losses_of_sums_are_taken_by_tiles():

@@ -75,7 +75,7 @@ def read_settings(settings: Any, vary: Sequence[str] = ()) -> Read:
     given: dict[str, Any] = {}
     several: dict[str, tuple[Any, ...]] = {}
     for name, text in vars(settings).items():
-        if text in ("", ()) or (name == "remat" and not text):
+        if text in ("", (), False):
             continue
         values = values_of(name, text)
         if len(values) > 1:

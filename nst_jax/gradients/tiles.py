@@ -119,7 +119,8 @@ def _geometry(objective: Objective) -> tuple[int, int]:
     """Give the pixels that windows are aligned to, and those they need around a tile."""
     layers = objective.layers()
     align = math.lcm(*(layer.stride for layer in layers))
-    reach = max((layer.reach + layer.lost for layer in layers), default=0)
+    # a position sees `reach` pixels beyond its own, and its own begin `first` pixels late
+    reach = max((layer.reach + max(layer.lost, abs(layer.first)) for layer in layers), default=0)
     return align, math.ceil(reach / align) * align
 
 

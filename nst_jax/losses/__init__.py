@@ -15,11 +15,12 @@ from nst_jax.losses.mmd_gauss import MMDGauss
 from nst_jax.losses.mmd_poly import MMDPoly
 from nst_jax.losses.relative import Relative
 from nst_jax.losses.shifted import Shifted
+from nst_jax.losses.smoothed import Smoothed, smooth
 from nst_jax.losses.variation import Variation
 from nst_jax.losses.w2 import W2
 
 __all__ = [
     "CONTENT", "STYLE", "VARIATION", "W2", "Blend", "Chosen", "Content", "Covariance", "CrossLayer", "GramMatrix",
     "GramMeanStd", "LongRange", "Loss", "MMDGauss", "MMDPoly", "MeanStd", "Mixture", "Place", "Relative", "Shifted",
-    "Variation", "content_of", "named", "style_of", "variation_of",
+    "Smoothed", "Variation", "content_of", "named", "smooth", "style_of", "variation_of",
 ]  # fmt: skip

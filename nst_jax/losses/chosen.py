@@ -17,6 +17,7 @@ from nst_jax.losses.mmd_gauss import MMDGauss
 from nst_jax.losses.mmd_poly import MMDPoly
 from nst_jax.losses.relative import Relative
 from nst_jax.losses.shifted import Shifted
+from nst_jax.losses.smoothed import Smoothed, smooth
 from nst_jax.losses.variation import Variation
 from nst_jax.losses.w2 import W2
 from nst_jax.recipe import CONTENT_LOSSES, STYLE_LOSSES, Recipe, TvLoss
@@ -59,13 +60,18 @@ def variation_of(recipe: Recipe) -> Loss:
 
 def _blended(parts: blend.Parts, table: Mapping[str, Loss], recipe: Recipe, *, shares: bool) -> Chosen:
     if len(parts) == 1 and parts[0][1] == 1:
-        return _in_units(table[parts[0][0]], recipe, shares=shares), {}
-    found = Blend(tuple((name, _in_units(table[name], recipe)) for name, _ in parts), shares and _relative(recipe))
+        return _seen(table[parts[0][0]], recipe, shares=shares), {}
+    found = Blend(tuple((name, _seen(table[name], recipe)) for name, _ in parts), shares and _relative(recipe))
     return found, dict(parts)
 
 
 def _relative(recipe: Recipe) -> bool:
     return recipe.units == "relative"
+
+
+def _seen(loss: Loss, recipe: Recipe, *, shares: bool = False) -> Loss:
+    """Give a loss of features, smoothed as the recipe has it, in its units."""
+    return _in_units(smooth(loss, recipe.smoothing, recipe.temperature), recipe, shares=shares)
 
 
 def _in_units(loss: Loss, recipe: Recipe, *, shares: bool = False) -> Loss:
@@ -84,9 +90,18 @@ def named(kind: str, loss: Loss, numbers: Mapping[str, float]) -> dict[str, Any]
     choose = {"content": content_of, "style": style_of, "variation": lambda recipe: (variation_of(recipe), {})}[kind]
     words = {"content": CONTENT, "style": STYLE, "variation": VARIATION}[kind]
     parts = [name for name, _ in loss.parts] if isinstance(loss, Blend) else None
+    seen = {} if kind == "variation" else _smoothing(loss)
     for units in ("paper", "relative"):
         for word in [blend.written(tuple((name, numbers[name]) for name in parts))] if parts else words:
-            settings: dict[str, Any] = {setting: word, "units": units}
+            settings: dict[str, Any] = {setting: word, "units": units, **seen}
             if choose(Recipe(**settings))[0] == loss:
                 return {**settings, **({"mmd_c": numbers["c"]} if "c" in numbers else {})}
     return None
+
+
+def _smoothing(loss: Loss) -> dict[str, Any]:
+    """Give the settings that say how the features of a loss are smoothed."""
+    if isinstance(loss, Smoothed):
+        return {"smoothing": loss.kind, "temperature": loss.temperature}
+    inner = [part for _, part in loss.parts] if isinstance(loss, Blend) else [getattr(loss, "loss", None)]
+    return _smoothing(inner[0]) if isinstance(inner[0], Loss) else {"smoothing": "none", "temperature": 1.0}

@@ -25,6 +25,11 @@ class Statistic(NamedTuple):
     finish: Callable[[Any], Any]
     additive: bool = True
 
+    @property
+    def by_position(self) -> bool:
+        """Say whether these are features themselves, or made of them one by one: they have no masked form."""
+        return self == FEATURES or getattr(self.sums, "statistic", None) == FEATURES
+
     def __call__(self, features: Features, mask: Mask | None = None, given: Any = ()) -> Any:
         """Sum up a whole layer."""
         return self.finish(self.sums(features, mask, given))
