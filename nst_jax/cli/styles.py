@@ -10,8 +10,8 @@ from nst_jax.files import shown
 from nst_jax.recipe import Recipe
 
 WORDS = (
-    "Several style pictures that are mixed into one result, each with its share after a colon: a.jpg:0.3 b.jpg:0.7. "
-    "Shares count by their sum (1 and 3 are 0.25 and 0.75); equal ones without."
+    "Several styles, mixed into one result, each with its share of their sum after a colon: a.jpg:0.3 b.jpg:0.7; equal "
+    "shares without."
 )
 
 
