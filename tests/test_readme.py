@@ -55,7 +55,7 @@ def desk(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     (tmp_path / "paintings").mkdir()
-    for name in ("photo.jpg", "painting.jpg", "photos/a.jpg", "photos/b.jpg", "paintings/c.jpg"):
+    for name in ("photo.jpg", "painting.jpg", "drawing.jpg", "photos/a.jpg", "photos/b.jpg", "paintings/c.jpg"):
         levels = 80 if "painting" in name else 256  # so that there is a way to go
         Image.fromarray(rng.integers(0, levels, (40, 48, 3), dtype=np.uint8)).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
