@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,19 @@ def large(problem: Any, size: int) -> Any:
 
     from nst_jax.ops import FEATURES
 
-    def grown(layer: str, x: Any) -> jax.ShapeDtypeStruct:
+    def grown(layer: str, x: Any) -> Any:
+        if getattr(x, "ndim", 0) < 3:  # no features
+            return x
         return jax.ShapeDtypeStruct((*problem.network.layer(layer).positions((size, size)), x.shape[-1]), x.dtype)
 
-    terms = {
-        name: term.replace(targets={layer: jax.tree.map(lambda x, at=layer: grown(at, x), target)
-                                    for layer, target in term.targets.items()})
-        if term.loss.statistic == FEATURES else term
-        for name, term in problem.terms.items()
-    }  # fmt: skip
+    def larger(term: Any) -> Any:
+        if term.loss.statistic != FEATURES:
+            return term
+        return term.replace(
+            targets={layer: jax.tree.map(partial(grown, layer), x) for layer, x in term.targets.items()}
+        )
+
+    terms = {name: larger(term) for name, term in problem.terms.items()}
     return replace(problem, init=jax.ShapeDtypeStruct((size, size, 3), jnp.float32), terms=terms, origin=None)
 
 

@@ -163,7 +163,7 @@ def shown(problem: Problem, image: Image | np.ndarray) -> Any:
 
 def prepared(problem: Problem, platform: str) -> Problem:
     """Give a problem with its descent in the form for a platform (cpu, gpu, tpu)."""
-    precision = resolve_precision(problem.precision, platform)
+    precision = resolve_precision(problem.precision, platform, problem.network.accelerated)
     return replace(problem, descent=problem.descent.prepared(precision, platform))
 
 

@@ -92,7 +92,8 @@ def tabled_bytes(device: Absent, problem: Problem, lanes: int) -> int:
     fitted = FITTED.get((device.name, type(problem.descent).__name__))
     layers = {layer for term in problem.terms.values() for layer in term.targets}
     usual = {*DEFAULT.style_layers, *DEFAULT.content_layers, PICTURE.name}
-    known = resolve_precision(problem.precision, device.platform) == "bfloat16" and layers <= usual
+    precision = resolve_precision(problem.precision, device.platform, problem.network.accelerated)
+    known = precision == "bfloat16" and layers <= usual
     if fitted is None or not known or problem.network.name not in ("vgg16", "vgg19"):
         raise UserError(
             f"what this takes on the {device.title} is not in nst_jax's table: install its compiler, "
