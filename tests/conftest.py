@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+from hypothesis import configuration
 
 from nst_jax import compiler
 from nst_jax.batch import lanes
@@ -30,7 +31,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # The same examples every time, no clock, and nothing left in the tree.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("same")
-hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nst_jax-hypothesis")
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nst_jax-hypothesis")
 
 STORE = pytest.StashKey[Path | None]()
 """Where the session keeps compiled programs, if it is to be removed at the end."""

@@ -396,7 +396,7 @@ def test_help_teaches_what_is_used_first_and_all_of_it_on_demand_in_under_a_seco
 
 def test_the_loss_line_adds_up(folder):
     code, out, _ = run("stylize", "content.png", "style.png", "-o", "out.png", *QUICK, "--beta", "50", "--tv", "30")
-    total, terms = re.search(r"-> (\S+) \((.*?)\)", out).groups()
+    ((total, terms),) = re.findall(r"-> (\S+) \((.*?)\)", out)
     shares = dict(term.split(" ") for term in terms.split(" + "))
     assert (code, list(shares)) == (0, ["content", "style", "variation"])
     assert sum(map(float, shares.values())) == pytest.approx(float(total), rel=1e-3)

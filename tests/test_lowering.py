@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +96,7 @@ def drawn_by(canvas: Canvas) -> Callable[[Case], Program]:
 
 def transformed(case: Case) -> Program:
     """List the solver's loop over views of the picture."""
-    views = Views(PIXELS, ("content",))
+    views: Any = Views(cast(Any, PIXELS), ("content",))
     return step(DESCENTS["adam"])(replace(case, problem=replace(case.problem, views=views)))
 
 

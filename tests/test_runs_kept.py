@@ -119,9 +119,11 @@ def test_a_stopped_sweep_goes_on_to_the_same_bits(tiny, tmp_path, scales, values
     whole = solve_batch(tiny.encoder, sweep, lanes=2, watch=QUIET)
     # three pieces a scale, two chunks: within a scale, then in the last chunk
     first = stopped(tiny.encoder, sweep, tmp_path, 2)
+    assert first.at
     assert (first.at.scale, first.at.step, sorted(first.solutions)) == (0, 3, [0, 1])
     assert {s.stopped for s in first.solutions.values()} == {"running"}
     second = stopped(tiny.encoder, sweep, tmp_path, {1: 3, 2: 9}[scales])
+    assert second.at
     assert (second.at.scale, second.at.step, sorted(second.solutions)) == (scales - 1, 3, [2])
     said = []
     found = solve_batch(tiny.encoder, sweep, lanes=2, folder=tmp_path, watch=Watch(say=said.append))
@@ -148,6 +150,7 @@ def test_stylize_goes_on_too(tiny, tmp_path) -> None:
     watch = replace(QUIET, stop=lambda: next(asked))
     with pytest.raises(Interrupted) as found:
         stylize(tiny.encoder, picture(1), picture(2), recipe, folder=tmp_path, watch=watch)
+    assert found.value.at
     assert (found.value.at.scale, found.value.at.step) == (1, 1)
     again = stylize(tiny.encoder, picture(1), picture(2), recipe, folder=tmp_path)
     np.testing.assert_array_equal(again.image, whole.image)

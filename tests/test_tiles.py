@@ -1,6 +1,7 @@
 """The gradient by tiles is the gradient of the whole picture."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ def narrow(name: str, **settings) -> Encoder:
 
 
 def posed(encoder: Encoder, size: tuple[int, int], recipe: Recipe, **values):
-    network = encoder.network
+    network: Any = encoder.network
     recipe = replace(recipe, padding=network.padding, pooling=network.pooling)
     content, style = (RNG.random((*shape, 3), np.float32) for shape in (size, (50, 61)))
     return nst_jax.pose(encoder, content, style, recipe=recipe, **values)
