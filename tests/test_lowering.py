@@ -160,7 +160,8 @@ def enlarge_lanes(case: Case) -> Program:
 
 def targets(loss: losses.Loss) -> Callable[[Case], Program]:
     layers = Recipe().style_layers
-    return lambda case: (lambda e, image: posing._targets(e, image, (("style", loss, layers),)), (case.raw, PIXELS))
+    asked = (("style", loss, layers),)
+    return lambda case: (lambda e, image: posing._targets(e, (image,), asked), (case.raw, PIXELS))
 
 
 def style_side(*sides: Any) -> Callable[[Case], Program]:
