@@ -78,8 +78,11 @@ def needed_there(device: Absent, encoder: Encoder, problem: Problem, swept: tupl
 FITTED = {
     ("h100", "Adam"): (107_000_000, 471),
     ("h100", "LBFGS"): (85_000_000, 756),
+    ("v5e", "Adam"): (0, 1373),
+    ("v5e", "LBFGS"): (8_000_000, 1857),
 }
-"""Bytes of a program, and more of them a pixel, as compiled: 512, 1024 and 2048 px, the default layers, bfloat16."""
+"""Bytes of a program, and more of them a pixel, as compiled for the default layers in bfloat16: for an H100 pictures of
+512, 1024 and 2048 px, for a TPU v5e one of 512 px and, with L-BFGS, eight."""
 
 
 def tabled_bytes(device: Absent, problem: Problem, lanes: int) -> int:
