@@ -111,7 +111,9 @@ def _spread_sums(features: Features, mask: Mask | None, given: Any):
 def _spread_finish(sums) -> tuple[jax.Array, jax.Array]:
     m, first, second = sums
     mean = first / m
-    return mean, jnp.maximum(second / m - jnp.square(mean), 0)
+    variance = second / m - jnp.square(mean)
+    # By choice: the derivative of a maximum asks what is equal to it, and a compiler may round anew.
+    return mean, jnp.where(variance > 0, variance, 0)
 
 
 SPREAD = Statistic(_spread_sums, _spread_finish)
