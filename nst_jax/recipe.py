@@ -210,14 +210,6 @@ TEXTURE = Recipe(alpha=0.0, content_layers=(), init="noise", frame="512x512")
 """A style alone, from noise."""
 INVERSION = Recipe(beta=0.0, style_layers=(), init="noise")
 """A content alone, from noise: what a layer knows of it."""
-GATYS_2015 = Recipe(
-    content_layers=("conv4_2",),
-    style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
-    init="noise",
-    pooling="avg",
-    optimizer="lbfgs",
-    beta=1e3,
-)
 
 
 def check(recipe: Recipe) -> None:
@@ -412,3 +404,67 @@ def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
 def _text(value: object) -> str:
     # every digit, but 100 rather than 100.0
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+PLAIN = Recipe(
+    alpha=1.0,
+    beta=1e3,
+    tv=0.0,
+    units="paper",
+    content_loss="half-sum",
+    style_loss="gram",
+    mmd_c=1.0,
+    projections="auto",
+    patch=3,
+    tv_loss="squares",
+    smoothing="none",
+    temperature=1.0,
+    content_layers=("relu4_2",),
+    style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    layer_weights=(),
+    style_shares=(),
+    init="content",
+    seed=0,
+    size=512,
+    frame="",
+    style_size=0,
+    colour="none",
+    resample="lanczos",
+    rounding="nearest",
+    bucket=1,
+    scales=1,
+    scale_ratio=2.0,
+    min_scale=128,
+    style_scaling="tied",
+    steps=500,
+    coarse_steps=0,
+    first_steps=0,
+    canvas="pixels",
+    transforms=False,
+    optimizer="lbfgs",
+    lr=0.02,
+    lr_schedule="constant",
+    ema=0.0,
+    pooling="max",
+    padding="zero",
+    weights="vgg16",
+    precision="auto",
+    tile=0,
+    remat=False,
+)
+"""Every setting, so that a change of the default moves no recipe that begins from here."""
+
+
+def plain(**settings: Any) -> Recipe:
+    """Give `PLAIN` with other settings; those that nothing would read are at their defaults."""
+    return tidied(replace(PLAIN, **settings))
+
+
+GATYS_2015 = plain(
+    content_layers=("conv4_2",),
+    style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+    init="noise",
+    pooling="avg",
+    optimizer="lbfgs",
+    beta=1e3,
+)
