@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from nst_jax import losses, record
+from nst_jax import blend, losses, record
 from nst_jax.canvases import CANVASES, Transforms
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.networks import Encoder
 from nst_jax.posing import arrays
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, check, noise
+from nst_jax.recipe import DEFAULT, DRAWN, Recipe, check, noise
 
 
 def described(encoder: Encoder, problem: Problem) -> dict[str, Any] | None:
@@ -135,5 +135,6 @@ def _with_start(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
             recipe = replace(recipe, init="noise" if fraction else "grey")
         else:
             own["noise"] = f"{short_fraction:g} over init {recipe.init}"
-    read = fraction or problem.views is not None
+    draws = {*DRAWN} & {*blend.names(recipe.style_loss), *blend.names(recipe.content_loss)}
+    read = fraction or problem.views is not None or draws
     return replace(recipe, seed=int(problem.seed) if read else 0)

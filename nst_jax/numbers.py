@@ -137,7 +137,8 @@ def leaf(value: float, dtype: str = "float32") -> Any:
 
 def idle(problem: Problem, name: str) -> str:
     """Say why a number has no effect on this problem; nothing if it has one."""
-    if name == "seed" and not float(problem.noise) and problem.views is None:
+    draws = any(term.loss.at(layer).renews for term in problem.terms.values() for layer in term.targets)
+    if name == "seed" and not float(problem.noise) and problem.views is None and not draws:
         return "the start has no noise: use a start with noise, such as init noise or blend:0.3"
     return ""
 

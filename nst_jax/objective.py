@@ -13,7 +13,7 @@ from nst_jax.losses import Place
 from nst_jax.networks import Encoder, Layer, summarise
 from nst_jax.networks.network import PICTURE
 from nst_jax.ops import Summary
-from nst_jax.problem import Problem, Term, added, place, total, viewed
+from nst_jax.problem import Problem, Term, added, at_place, total, viewed
 from nst_jax.types import Features, Image, Mask, Scalar
 
 
@@ -136,9 +136,7 @@ class Objective:
         return term.loss.at(layer).part(seen, target, self._place(layer, term))
 
     def _place(self, layer: str, term: Term) -> Place:
-        at = place(self.problem.network, layer, self.problem.init)
-        own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share}
-        return at._replace(**own, styles=self.problem.style_shares)
+        return at_place(self.problem, term, layer, self.problem.init)
 
 
 def _sums(sums: Any) -> Any:

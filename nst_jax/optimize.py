@@ -1,5 +1,6 @@
 """Move x: steps of a descent that keep the best, as pure functions of one lane."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from nst_jax import renewal
 from nst_jax.arithmetic import in_float32
 from nst_jax.descents import NON_FINITE, RUNNING, STALLED, Point
 from nst_jax.gradients import Terms
@@ -31,6 +33,7 @@ class State:
         step: steps done, the starting image's evaluation being the first.
         evaluations: of the loss and its gradient; more than one a step with a line search.
         stopped: RUNNING, NON_FINITE or STALLED.
+        renewed: what losses made of the picture at some step before, or drew: see `renewal`.
     """
 
     x: Any
@@ -42,6 +45,7 @@ class State:
     step: jax.Array
     evaluations: jax.Array
     stopped: jax.Array
+    renewed: renewal.Renewed = struct.field(default_factory=dict)
 
 
 @struct.dataclass
@@ -79,7 +83,7 @@ class Solution:
 def begin(problem: Problem) -> State:
     """Make the state before the first evaluation, from the problem's starting image."""
     x = problem.canvas.encode(start(problem))
-    return _begun(x, problem.descent.init(x, problem.canvas))
+    return _begun(problem, x, problem.descent.init(x, problem.canvas))
 
 
 @in_float32()
@@ -93,12 +97,29 @@ def enlarge(state: State, problem: Problem, size: tuple[int, int]) -> State:
     """
     canvas, (h, w, _) = problem.canvas, problem.init.shape
     x = canvas.encode(jax.image.resize(canvas.draw(state.best, size).clip(0, 1), (h, w, 3), "cubic").clip(0, 1))
-    return _begun(x, problem.descent.resized(state.descent, x, canvas, (h, w)))
+    return _begun(problem, x, problem.descent.resized(state.descent, x, canvas, (h, w)))
 
 
-def _begun(x: Any, descent: Any) -> State:
-    zero = jnp.int32(0)
-    return State(x, x, x, jnp.float32(jnp.inf), zero, descent, zero, zero, jnp.int32(RUNNING))
+def _begun(problem: Problem, x: Any, descent: Any) -> State:
+    zero, least = jnp.int32(0), jnp.float32(jnp.inf)
+    return State(x, x, x, least, zero, descent, zero, zero, jnp.int32(RUNNING), renewal.blank(problem))
+
+
+@in_float32()
+def renew(encoder: Encoder, problem: Problem, state: State) -> State:
+    """Let the losses look at the picture, or draw, anew: the objective is another one from here on.
+
+    Losses of two objectives do not compare, so the best is sought anew, and a descent that remembers forgets; a lane
+    that has ended keeps what it has.
+    """
+    canvas, (h, w, _) = problem.canvas, problem.init.shape
+    going = (state.stopped == RUNNING) & (state.step <= problem.steps)
+    made = renewal.renewed(encoder, problem, canvas.draw(state.x, (h, w)), state.step)
+    descent = problem.descent.forget(state.descent, state.x, canvas)
+    kept = (state.renewed, state.descent, state.best_loss)
+    fresh = (made, descent, jnp.float32(jnp.inf))
+    found, descent, least = jax.tree.map(partial(jnp.where, going), fresh, kept)
+    return replace(state, renewed=found, descent=descent, best_loss=least)
 
 
 @in_float32()
@@ -110,7 +131,7 @@ def advance(encoder: Encoder, problem: Problem, state: State, *, length: int) ->
 def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Terms]:
     """Evaluate the iterate, keep it if it is the best, and move on; do nothing once past the steps or stopped."""
     descent, steps, gradient = problem.descent, problem.steps, problem.gradient
-    objective = Objective.at(encoder, problem, state.step)
+    objective = Objective.at(encoder, renewal.with_renewed(problem, state.renewed), state.step)
     (loss, terms), grad = gradient.value_and_grad(objective, state.x)
     finite = jnp.isfinite(loss) & jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(grad)]).all()
     at = Point(state.x, loss, grad, state.step, steps, partial(gradient.value, objective), problem.canvas)
@@ -136,6 +157,7 @@ def _step(encoder: Encoder, problem: Problem, state: State) -> tuple[State, Term
         step=state.step + active,
         evaluations=state.evaluations + active + moving * descent.evaluations(after),
         stopped=jnp.where(active, stopped, state.stopped),
+        renewed=state.renewed,
     )
     return new, {name: jnp.where(active, x, jnp.nan) for name, x in terms.items()}
 

@@ -183,10 +183,10 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     encoder = replace(encoder, network=network, plans={})
     styles = styles_of(style)
     compared = mixed(objective(recipe, values), len(styles))
-    names = tuple(dict.fromkeys(layer for compare in compared.values() for layer in compare.layers))
     for what, image in (("content", content), *(("style", one) for one in styles)):
-        _check_image(what, image, network, names)
+        _check_image(what, image, *least_side(network, compared))
     _check_styles(len(styles), recipe)
+    _check_views(recipe, compared)
     coloured = [colour.prepared(content, one, recipe.colour) for one in styles]
     content, _, chroma = coloured[0]
     init = init if init is None or chroma is None else colour.luminance(init)
@@ -258,6 +258,15 @@ def _placed(compare: Compare) -> Compare:
     w = compare.layer_weights or tuple(1 / len(compare.layers) for _ in compare.layers)
     known = dict(zip(compare.layers, w, strict=True))
     return replace(compare, layers=layers, layer_weights=tuple(known.get(layer, 1.0) for layer in layers))
+
+
+def _check_views(recipe: Recipe, compared: Mapping[str, Compare]) -> None:
+    for name, compare in compared.items():
+        if recipe.transforms and any(compare.loss.at(layer).renews for layer in compare.layers):
+            raise UserError(
+                f"transforms is on and the loss of '{name}', {compare.loss!r}, keeps what it made of the picture for "
+                "some steps, while each step sees it from another side: leave transforms out, or use another loss"
+            )
 
 
 def mixed(compared: Mapping[str, Compare], styles: int) -> dict[str, Compare]:
@@ -375,16 +384,28 @@ def _check_compare(name: str, compare: Compare) -> None:
         )
 
 
-def _check_image(what: str, image: ImageLike, network: Network, layers: tuple[str, ...]) -> None:
+def least_side(network: Network, compared: Mapping[str, Compare]) -> tuple[int, str]:
+    """Give the smallest side of a picture, in pixels, that all terms can be compared at, and what asks for it."""
+    layers = tuple(dict.fromkeys(layer for compare in compared.values() for layer in compare.layers))
+    deep = ", ".join(layer for layer in layers if layer != PICTURE.name)
+    least, why = network.least_side(layers), f"the deepest of {deep}"
+    for compare in compared.values():
+        for layer in compare.layers:
+            loss, at = compare.loss.at(layer), network.layer(layer)
+            side = at.lost + loss.least() * at.stride
+            if loss.least() > 1 and side > least:
+                least, why = side, f"{loss!r} at {layer}"
+    return least, why
+
+
+def _check_image(what: str, image: ImageLike, least: int, why: str) -> None:
     shape = np.shape(image)
     if len(shape) != 3 or shape[-1] != 3:
         raise UserError(f"the {what} image has shape {shape}: expected (height, width, 3), RGB in [0, 1]")
-    least = network.least_side(layers)
     if min(shape[:2]) < least:
-        deep = ", ".join(layer for layer in layers if layer != PICTURE.name)
         raise UserError(
-            f"the {what} image is {shape[1]}x{shape[0]}: the deepest of {deep} needs at least "
-            f"{least} pixels a side; use a larger picture or size, or shallower layers"
+            f"the {what} image is {shape[1]}x{shape[0]}: {why} needs at least {least} pixels a side; use a larger "
+            "picture or size, or shallower layers"
         )
     check_range(f"the {what} image", image)
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from nst_jax.errors import UserError
-from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe, tidied
+from nst_jax.recipe import DEFAULT, GATYS_2015, Recipe, plain, tidied
 
 # leongatys/PytorchNeuralStyleTransfer be6c8e2, NeuralStyleTransfer.ipynb: style weights 1e3 / N^2 on the mean squared
 # difference of Grams, content 1 on the mean. Not here: the second stage (200 steps at a shorter side of 800 pixels);
 # its 512 pixels are the shorter side; pictures are clipped only at the end, ours stay within [0, 1].
-GATYS_NOTEBOOK = Recipe(
+GATYS_NOTEBOOK = plain(
     alpha=1.0,
     beta=1e3,
     content_loss="mean",
@@ -33,7 +33,7 @@ GATYS_NOTEBOOK = Recipe(
 #     nst-jax weights normalize vgg16 vgg16-normalized.h5 --images FOLDER
 # Not here: the second stage at 1024 pixels (200 steps); its size is the square root of the area, and scikit-image
 # resamples there.
-GATYS_2017_NORMALISED = Recipe(
+GATYS_2017_NORMALISED = plain(
     alpha=1e6,
     beta=1e9,
     content_loss="mean",
@@ -49,44 +49,47 @@ GATYS_2017_NORMALISED = Recipe(
 # of a pixel when it reduces and truncates sides. Not here: its "bilinear" when it enlarges; pixels times 256, not 255;
 # its total variation has a gradient but is missing in the loss it prints (and in its L-BFGS); loadcaffe's pooling
 # rounds odd sides up: a picture whose sides are multiples of 16 has none.
-JCJOHNSON = Recipe(
-    alpha=5.0,
-    beta=1e2,
-    tv=1e-3,
-    content_loss="mean",
-    style_loss="gram-johnson",
-    tv_loss="johnson",
-    layer_weights=(1.0,) * 5,
-    init="grey",
-    optimizer="lbfgs",
-    steps=1000,
-    resample="box",
-    rounding="down",
-)
+NEURAL_STYLE: dict[str, Any] = {
+    "alpha": 5.0,
+    "beta": 1e2,
+    "tv": 1e-3,
+    "content_loss": "mean",
+    "style_loss": "gram-johnson",
+    "tv_loss": "johnson",
+    "layer_weights": (1.0,) * 5,
+    "init": "grey",
+    "optimizer": "lbfgs",
+    "steps": 1000,
+    "resample": "box",
+    "rounding": "down",
+}
+JCJOHNSON = plain(**NEURAL_STYLE)
 
 # ProGamerGov/neural-style-pt 7251405, neural_style.py: the same with absolute differences, pooling that rounds down as
 # ours, and torchvision's Resize.
-NEURAL_STYLE_PT = replace(JCJOHNSON, tv_loss="absolute", resample="bilinear")
+NEURAL_STYLE_PT = plain(**{**NEURAL_STYLE, "tv_loss": "absolute", "resample": "bilinear"})
 
 # anishathalye/neural-style d0a1148, stylize.py: 5e2 times 1/5 is neural-style's 1e2 a layer. Not here: Adam's second
 # decay 0.999 (ours 0.99), the content loss's second layer (off by default there), pooling that rounds odd sides up
 # ("SAME"), and a style that is as wide as the content.
-ANISHATHALYE = replace(
-    JCJOHNSON,
-    beta=5e2,
-    tv=1e2,
-    tv_loss="mean-squares",
-    layer_weights=(),
-    optimizer="adam",
-    lr=10 / 255,
-    size=0,
-    resample="bicubic",
+ANISHATHALYE = plain(
+    **{
+        **NEURAL_STYLE,
+        "beta": 5e2,
+        "tv": 1e2,
+        "tv_loss": "mean-squares",
+        "layer_weights": (),
+        "optimizer": "adam",
+        "lr": 10 / 255,
+        "size": 0,
+        "resample": "bicubic",
+    }
 )
 
 # gordicaleksa/pytorch-neural-style-transfer a244dc6: the sum over entries of squared differences of Grams divided by
 # N M is m. Its conv4_2 passes through an in-place ReLU before it is compared, so it is relu4_2. Not here: torchvision's
 # weights fed 0-255 minus the mean; its 400 pixels are the height.
-GORDIC = Recipe(
+GORDIC = plain(
     alpha=1e5,
     beta=3e4,
     tv=1.0,
@@ -108,7 +111,7 @@ GORDIC = Recipe(
 # size that is no power of sqrt 2 times 128 the coarsest scale is above 128 there; a picture of one scale takes 1000
 # steps there; its L-BFGS is averaged too; the matrix root of its W2 is cut short after twelve iterations of Newton and
 # Schulz, which leaves loss and gradient some 6 % off (ours are exact within 1e-3).
-CROWSON = Recipe(
+CROWSON = plain(
     alpha=0.015,
     beta=1.0,
     tv=2.0,
@@ -130,7 +133,7 @@ CROWSON = Recipe(
 # keras-io, examples/generative/neural_style_transfer.py (2020). Layers are after the ReLU. Not here: gradient descent
 # with a rate of 100 x 0.96 every 100 steps for 4000 steps (L-BFGS as in the example's first version: 10 times 20
 # evaluations); its 400 pixels are the height, and the style picture is stretched to the content's shape.
-KERAS = Recipe(
+KERAS = plain(
     alpha=2.5e-8,
     beta=1e-6,
     tv=1e-6,

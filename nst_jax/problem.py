@@ -36,6 +36,7 @@ class Term:
         given: by layer, what `loss.given` made.
         masks: (h_l, w_l) by layer, how much each position of the picture counts; none for a layer without.
         numbers: those of the loss's formula, by name.
+        renewed: by layer, what `loss.renewed` made last; it is part of a run's state.
         loss: what is compared.
     """
 
@@ -46,6 +47,7 @@ class Term:
     given: dict[str, Any]
     masks: dict[str, Mask] = struct.field(default_factory=dict)
     numbers: dict[str, Scalar] = struct.field(default_factory=dict)
+    renewed: dict[str, Any] = struct.field(default_factory=dict)
     loss: Loss = struct.field(pytree_node=False, kw_only=True)
 
 
@@ -230,9 +232,7 @@ def terms(encoder: Encoder, problem: Problem, image: Image, seen: Image | None =
             found = made[layer][places[name, layer]]
         else:
             found = loss.statistic(read(loss, layer, layers, features), term.masks.get(layer), term.given[layer])
-        at = place(problem.network, layer, image if seen is None or layer == PICTURE.name else seen)
-        own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share}
-        at = at._replace(**own, styles=problem.style_shares)
+        at = at_place(problem, term, layer, image if seen is None or layer == PICTURE.name else seen)
         distances[f"{name}/{layer}"] = loss.distance(found, term.targets[layer], at)
     return distances
 
@@ -268,7 +268,13 @@ def place(network: Network, layer: str, image: Image) -> Place:
     """Say where a layer's features of an image (h, w, 3) lie."""
     at, (h, w, _) = network.layer(layer), image.shape
     rows, columns = at.positions((h, w))
-    return Place(rows * columns, at.channels, h * w)
+    return Place(rows * columns, at.channels, h * w, size=(rows, columns))
+
+
+def at_place(problem: Problem, term: Term, layer: str, image: Image) -> Place:
+    """Say where a layer's features of an image (h, w, 3) lie, and what a term brought along there."""
+    own = {"given": term.given[layer], "numbers": term.numbers, "share": term.share, "styles": problem.style_shares}
+    return place(problem.network, layer, image)._replace(**own, renewed=term.renewed.get(layer, ()))
 
 
 @in_float32()

@@ -17,11 +17,13 @@ Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-CONTENT_LOSSES = ("half-sum", "sum", "mean")
+CONTENT_LOSSES = ("half-sum", "sum", "mean", "laplacian", "self-similarity", "matting")
 STYLE_LOSSES = (
     "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
-    "mmd-gauss", "shifted", "cross-layer", "long-range",
+    "mmd-gauss", "shifted", "cross-layer", "long-range", "sliced", "histogram", "nearest", "contextual", "remd",
 )  # fmt: skip
+DRAWN = ("sliced", "contextual", "remd", "self-similarity")
+"""Losses that draw by the seed."""
 Units = Literal["paper", "relative"]
 Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
@@ -63,6 +65,10 @@ Layers = Annotated[
 ]
 Shares = Annotated[tuple[Weight, ...], Meta(max_length=32, description="a list of at most 32 numbers")]
 LayerWeights = Annotated[tuple[Weight, ...], Meta(max_length=200, description="a list of numbers")]
+Projections = (
+    Annotated[int, Meta(ge=1, le=65536, description="at least 1 direction a layer, at most 65536")] | Literal["auto"]
+)
+Patch = Annotated[int, Meta(ge=1, le=64, description="from 1 to 64 positions a side, such as 3")]
 Name = Annotated[str, Meta(max_length=4096, description="a name of at most 4096 characters")]
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -91,9 +97,14 @@ class Recipe:
     style_loss: Name = "gram"
     """Formula of a layer's style loss, with m the mean of (Gram_S / M_S - Gram_G / M_G)^2 over the N^2 entries:
     gram m/4; gram-mean m; gram-johnson m/N^2; gram-keras as in keras.io's example; covariance, mean-std, gram-mean-std,
-    w2, mmd-poly, mmd-gauss, shifted, cross-layer, long-range: docs/losses.md. Several at once: gram:1+w2:0.1."""
+    w2, mmd-poly, mmd-gauss, shifted, cross-layer, long-range, sliced, histogram, nearest, contextual, remd:
+    docs/losses.md. Several at once: gram:1+histogram:0.1."""
     mmd_c: Weight = 1.0
     """The c of mmd-poly: at 0 it compares Gram matrices, the larger the more the means alone."""
+    projections: Projections = "auto"
+    """Random directions of each layer for sliced; auto for as many as the layer has channels."""
+    patch: Patch = 3
+    """Positions a side of the patches of nearest."""
     tv_loss: TvLoss = "squares"
     """Formula of the total variation: squares (of pixels in [0, 1]), or as neural-style (johnson), neural-style-pt
     (absolute), anishathalye (mean-squares), style-transfer-pytorch (nine-point) and keras.io (keras) have it."""
@@ -199,14 +210,6 @@ TEXTURE = Recipe(alpha=0.0, content_layers=(), init="noise", frame="512x512")
 """A style alone, from noise."""
 INVERSION = Recipe(beta=0.0, style_layers=(), init="noise")
 """A content alone, from noise: what a layer knows of it."""
-GATYS_2015 = Recipe(
-    content_layers=("conv4_2",),
-    style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
-    init="noise",
-    pooling="avg",
-    optimizer="lbfgs",
-    beta=1e3,
-)
 
 
 def check(recipe: Recipe) -> None:
@@ -259,6 +262,7 @@ def style_name(i: int) -> str:
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
     """List the settings that nothing would read: name, the setting that decides so, and why."""
     names = blend.names(recipe.style_loss)
+    drawn = {*DRAWN} & {*names, *blend.names(recipe.content_loss)}
     one, given = recipe.scales == 1, recipe.scales not in (1, "auto")
     noisy = noise(recipe.init) > 0 or recipe.transforms
     rules = (
@@ -271,8 +275,15 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
         ),
         (recipe.smoothing != "softmax", ("temperature",), "smoothing", "it belongs to the softmax"),
         (one or given, ("min_scale",), "scales", "it is for scales auto"),
+        ("sliced" not in names, ("projections",), "style_loss", "it belongs to sliced"),
+        ("nearest" not in names, ("patch",), "style_loss", "it belongs to nearest"),
         ("mmd-poly" not in names, ("mmd_c",), "style_loss", "it belongs to mmd-poly"),
-        (not noisy, ("seed",), "init", "a seed belongs to a start with noise, such as noise or blend:0.3"),
+        (
+            not noisy and not drawn,
+            ("seed",),
+            "init",
+            "a seed belongs to a start with noise, such as noise or blend:0.3, or to a loss that draws, such as sliced",
+        ),
     )
     return [
         (name, decider, why)
@@ -393,3 +404,67 @@ def options(recipe: Recipe, base: Recipe = DEFAULT) -> dict[str, list[str]]:
 def _text(value: object) -> str:
     # every digit, but 100 rather than 100.0
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+PLAIN = Recipe(
+    alpha=1.0,
+    beta=1e3,
+    tv=0.0,
+    units="paper",
+    content_loss="half-sum",
+    style_loss="gram",
+    mmd_c=1.0,
+    projections="auto",
+    patch=3,
+    tv_loss="squares",
+    smoothing="none",
+    temperature=1.0,
+    content_layers=("relu4_2",),
+    style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    layer_weights=(),
+    style_shares=(),
+    init="content",
+    seed=0,
+    size=512,
+    frame="",
+    style_size=0,
+    colour="none",
+    resample="lanczos",
+    rounding="nearest",
+    bucket=1,
+    scales=1,
+    scale_ratio=2.0,
+    min_scale=128,
+    style_scaling="tied",
+    steps=500,
+    coarse_steps=0,
+    first_steps=0,
+    canvas="pixels",
+    transforms=False,
+    optimizer="lbfgs",
+    lr=0.02,
+    lr_schedule="constant",
+    ema=0.0,
+    pooling="max",
+    padding="zero",
+    weights="vgg16",
+    precision="auto",
+    tile=0,
+    remat=False,
+)
+"""Every setting, so that a change of the default moves no recipe that begins from here."""
+
+
+def plain(**settings: Any) -> Recipe:
+    """Give `PLAIN` with other settings; those that nothing would read are at their defaults."""
+    return tidied(replace(PLAIN, **settings))
+
+
+GATYS_2015 = plain(
+    content_layers=("conv4_2",),
+    style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+    init="noise",
+    pooling="avg",
+    optimizer="lbfgs",
+    beta=1e3,
+)

@@ -10,7 +10,7 @@ from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.networks import Encoder
 from nst_jax.numbers import vary
-from nst_jax.posing import NONE, At, Pair, Style, Values, objective, one_or_all, posed, settled, styles_of
+from nst_jax.posing import NONE, At, Pair, Style, Values, least_side, objective, one_or_all, posed, settled, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
 from nst_jax.types import ImageLike
@@ -117,8 +117,7 @@ def plan_for(
     encoder: Encoder, content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, values: Values
 ) -> list[Scale]:
     """List the scales, coarsest first, that the layers of a settled recipe and of what is handed in allow."""
-    layers = [layer for compare in objective(recipe, values).values() for layer in compare.layers]
-    return plan(content, style, recipe, encoder.network.least_side(layers))
+    return plan(content, style, recipe, least_side(encoder.network, objective(recipe, values))[0])
 
 
 def pose_at(encoder: Encoder, pair: Pair, recipe: Recipe, scale: Scale, values: Values) -> Problem:

@@ -146,6 +146,105 @@ def long_range(generated: Array, target: Array) -> float:
     return float(np.mean(gaps) / (4 * generated.shape[-1] ** 2))
 
 
+def ranks(ordered: Array, count: int) -> Array:
+    """Give sorted values (k,) at the levels (j + 1/2) / count, in proportion between two of them."""
+    at = np.clip((np.arange(count) + 0.5) * len(ordered) / count - 0.5, 0, len(ordered) - 1)
+    return np.interp(at, np.arange(len(ordered)), ordered)
+
+
+def sliced(generated: Array, target: Array, directions: Array) -> float:
+    """Average (sort(F v) - sort(F_s v))^2 over directions (D, c) and ranks."""
+    x, y = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
+    gaps = [np.sort(x @ v) - ranks(np.sort(y @ v), len(x)) for v in np.asarray(directions, float)]
+    return float(np.mean(np.square(gaps)))
+
+
+def patches(features: Array, p: int = 3) -> Array:
+    """List all patches of p x p positions of (h, w, c)."""
+    f, (h, w, _) = np.asarray(features, float), features.shape
+    return np.stack([f[i : i + p, j : j + p].ravel() for i in range(h - p + 1) for j in range(w - p + 1)])
+
+
+def nearest(generated: Array, target: Array) -> float:
+    """Average the squared difference of each patch and the one of the target that correlates most with it."""
+    x, y = patches(generated), patches(target)
+    found = y[np.argmax(x @ (y / np.linalg.norm(y, axis=1, keepdims=True)).T, 1)]
+    return float(np.mean((x - found) ** 2))
+
+
+def directions(x: Array, y: Array) -> Array:
+    """Divide rows x by their length, 1e-6 of the mean squared length of y added to its square."""
+    return x / np.sqrt((x**2).sum(1, keepdims=True) + 1e-6 * (y**2).sum(1).mean())
+
+
+def remd(generated: Array, target: Array) -> float:
+    """Compute the larger of the mean cosine distances to the nearest, from either side."""
+    x, y = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
+    cost = 1 - directions(x, y) @ directions(y, y).T
+    return float(max(cost.min(1).mean(), cost.min(0).mean()))
+
+
+def contextual(generated: Array, target: Array, width: float = 0.5) -> float:
+    """Compute -log mean_j max_i CX_ij, less that of the target with itself."""
+    x, y = (np.asarray(f, float).reshape(-1, f.shape[-1]) for f in (generated, target))
+    mean = y.mean(0)
+    own = directions(y - mean, y - mean)
+
+    def loss(other: Array) -> float:
+        d = (1 - other @ own.T) / 2
+        w = np.exp((1 - d / (d.min(1, keepdims=True) + 1e-5)) / width)
+        return -float(np.log((w / w.sum(1, keepdims=True)).max(0).mean()))
+
+    return loss(directions(x - mean, y - mean)) - loss(own)
+
+
+def self_similarity(generated: Array, target: Array) -> float:
+    """Compute n mean |D - D'| of pairwise cosine distances whose columns are divided by their sums."""
+
+    def distances(f: Array) -> Array:
+        f = np.asarray(f, float).reshape(-1, f.shape[-1])
+        own = directions(f, np.asarray(target, float).reshape(-1, f.shape[-1]))
+        d = 1 - own @ own.T
+        return d / (d.sum(0, keepdims=True) + 1e-6 * len(d))
+
+    a, b = distances(generated), distances(target)
+    return float(len(a) * np.abs(a - b).mean())
+
+
+def laplacian(generated: Array, target: Array, p: int = 4) -> float:
+    """Average the squared difference of Laplacians, summed over colours, of pictures averaged over p x p pixels."""
+
+    def edges(x: Array) -> Array:
+        h, w = x.shape[0] // p, x.shape[1] // p
+        small = np.array(
+            [[255 * x[p * i : p * i + p, p * j : p * j + p].mean((0, 1)).sum() for j in range(w)] for i in range(h)]
+        )
+        inner = 4 * small[1:-1, 1:-1]
+        return inner - small[:-2, 1:-1] - small[2:, 1:-1] - small[1:-1, :-2] - small[1:-1, 2:]
+
+    return float(np.mean((edges(np.float64(generated)) - edges(np.float64(target))) ** 2))
+
+
+def matting_matrix(picture: Array, eps: float = 1e-5) -> Array:
+    """Build Levin's Laplacian (pixels, pixels) of a picture (h, w, 3), window by window."""
+    x, (h, w, _) = np.asarray(picture, float), picture.shape
+    total = np.zeros((h * w, h * w))
+    for i in range(h - 2):
+        for j in range(w - 2):
+            at = [(i + a) * w + j + b for a in range(3) for b in range(3)]
+            colours = x.reshape(-1, 3)[at]
+            mean = colours.mean(0)
+            s = np.linalg.inv((colours - mean).T @ (colours - mean) / 9 + eps / 9 * np.eye(3))
+            total[np.ix_(at, at)] += np.eye(9) - (1 + (colours - mean) @ s @ (colours - mean).T) / 9
+    return total
+
+
+def matting(generated: Array, target: Array) -> float:
+    """Compute the sum over colours of v^T L v, L being that of the target."""
+    v = np.asarray(generated, float).reshape(-1, 3)
+    return float(np.einsum("ic,ij,jc->", v, matting_matrix(target), v))
+
+
 def total_variation(image: Array) -> float:
     """Compute the sum of squared differences between vertical and horizontal neighbours."""
     h, w, _ = image.shape

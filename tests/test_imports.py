@@ -14,19 +14,22 @@ PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
     "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
-    "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "numbers", "posing", "units",
-    "compiler", "optimize", "scales", "record", "made", "absent", "batch", "cache", "runs", "pages", "cli",
+    "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "renewal", "numbers", "posing",
+    "units", "compiler", "optimize", "scales", "record", "made", "absent", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
     "ops": [
-        "statistic", "bands", "margin", "gram", "pool", "narrow", "winograd", "joined", "bures", "conv", "remat",
+        "statistic", "bands", "margin", "gram", "ordered", "pool", "narrow", "winograd", "joined", "bures", "conv",
+        "remat",
         "shaped", "windows",
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],
     "losses": [
         "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "mmd_poly", "mmd_gauss", "shifted",
-        "cross_layer", "long_range", "w2", "variation", "relative", "mixture", "blend", "smoothed", "chosen",
+        "cross_layer", "long_range", "w2", "variation", "samples", "sliced", "histogram", "nearest", "remd",
+        "contextual", "self_similarity", "laplacian", "matting", "around", "relative", "mixture", "blend",
+        "smoothed", "chosen",
     ],
     "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid", "transforms"],
     "descents": ["descent", "adam", "transformation", "pairs", "lbfgs"],

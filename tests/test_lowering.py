@@ -164,6 +164,21 @@ def targets(loss: losses.Loss) -> Callable[[Case], Program]:
     return lambda case: (lambda e, image: posing._targets(e, (image,), asked), (case.raw, PIXELS))
 
 
+def compared(loss: losses.Loss) -> Callable[[Case], Program]:
+    """List a loss with its derivative and what it makes anew, between two pictures' features of four channels."""
+    x, y = (jax.ShapeDtypeStruct((24, 20, 3 if loss.layers(("",)) == ("image",) else 4), jnp.float32) for _ in range(2))
+
+    def program(found: jax.Array, other: jax.Array, seed: jax.Array):
+        given = loss.given(other)
+        target = loss.target(other, None, given)
+        h, w, c = found.shape
+        at = losses.Place(h * w, c, h * w, given, size=(h, w))
+        at = at._replace(renewed=loss.renewed(found, target, jax.random.key(seed), at))
+        return jax.value_and_grad(lambda x: loss.distance(loss.statistic(x, None, given), target, at))(found)
+
+    return lambda case: (program, (x, y, jax.ShapeDtypeStruct((), jnp.uint32)))
+
+
 def style_side(*sides: Any) -> Callable[[Case], Program]:
     return lambda case: (metrics._style_side, (case.raw, PIXELS, sides or None))
 
@@ -192,7 +207,9 @@ EXACT: dict[str, Callable[[Case], Program]] = {
     "begin lanes": begin_lanes,
     **{f"enlarge, {name}": enlarge(descent) for name, descent in DESCENTS.items()},
     "enlarge lanes": enlarge_lanes,
-    **{f"targets, {name}": targets(loss) for name, loss in losses.STYLE.items()},
+    "targets": targets(losses.STYLE["gram"]),
+    **{f"style loss {name}": compared(loss) for name, loss in losses.STYLE.items()},
+    **{f"content loss {name}": compared(loss) for name, loss in losses.CONTENT.items()},
     "metrics of a style": style_side(),
     "metrics of a style with a margin": style_side(*SIDES),
     "metrics of a result": held_out(),

@@ -3,7 +3,12 @@
 Features come from the judge's network; what a source does to them is spelled out as the source has it.
 """
 
+import json
+import re
+import subprocess
+import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +19,7 @@ from measured import distance
 from PIL import Image
 
 import nst_jax
-from nst_jax import images, losses, scales
+from nst_jax import images, losses, scales, settings
 from nst_jax.errors import UserError
 from nst_jax.losses import W2, GramMatrix, Place
 from nst_jax.networks import VGGS
@@ -356,3 +361,37 @@ def test_units_are_static_so_a_sweep_does_not_change_them(tiny):
     assert jax.tree.structure(nst_jax.vary(problem, alpha=3)) == structure
     other = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=replace(recipe, style_loss="gram-johnson"))
     assert jax.tree.structure(other) != structure
+
+
+def test_no_preset_of_another_program_moves_with_the_default():
+    """Read the recipe's file with other defaults: what each preset relies on stays what it is."""
+    other = {
+        "alpha": "7.0", "beta": "7.0", "tv": "7.0", "units": '"relative"', "content_loss": '"mean"',
+        "style_loss": '"w2"', "tv_loss": '"nine-point"', "content_layers": '("relu3_1",)',
+        "style_layers": '("relu1_2",)', "init": '"grey"',
+        "size": "64", "style_size": "32", "colour": '"match-mk"', "resample": '"box"', "rounding": '"down"',
+        "scales": "3", "steps": "7", "canvas": '"fourier"', "optimizer": '"adam"', "lr": "0.5", "pooling": '"avg"',
+        "padding": '"reflect"', "weights": '"vgg19"', "precision": '"float32"', "smoothing": '"constant"',
+        "bucket": "32", "scale_ratio": "2.5", "min_scale": "16", "ema": "0.3",
+    }  # fmt: skip
+    path = Path(nst_jax.__file__).parent
+    text = (path / "recipe.py").read_text()
+    for name, value in other.items():
+        text, count = re.subn(rf"^(    {name}: [^=\n]+) = .+$", rf"\1 = {value}", text, count=1, flags=re.MULTILINE)
+        assert count == 1, name
+    code = (
+        "import sys, types, json, dataclasses\n"
+        "import nst_jax\n"
+        "found = types.ModuleType('nst_jax.recipe'); sys.modules['nst_jax.recipe'] = found\n"
+        "exec(compile(sys.stdin.read(), 'recipe', 'exec'), found.__dict__)\n"
+        "from nst_jax import presets, settings\n"
+        "print(json.dumps({name: {k: v for k, v in vars(r).items() if not settings.idle_in(r, k)}\n"
+        "                  for name, r in presets.PRESETS.items()}))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    moved = json.loads(run.stdout)
+    assert moved["default"]["beta"] == 7.0
+    for name in set(PRESETS) - set(OURS):
+        read = {k: v for k, v in vars(PRESETS[name]).items() if not settings.idle_in(PRESETS[name], k)}
+        assert moved[name] == json.loads(json.dumps(read)), name

@@ -84,6 +84,12 @@ def enlarge_lanes(
     return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 
 
+@partial(jax.jit, static_argnames=("swept", "mesh"), donate_argnames="state")
+def renew_lanes(encoder: Encoder, problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
+    """Renew what losses make of the picture in every lane; nothing else changes but what is known of the old one."""
+    return _over_lanes(optimize.renew, mesh, problem, swept)(encoder, problem, state)
+
+
 def advance_lanes(
     encoder: Encoder, problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh, length: int
 ) -> tuple[State, Terms]:

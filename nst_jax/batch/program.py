@@ -1,5 +1,6 @@
 """The one advancing loop: one chunk of lanes through all scales, and where it stands after each piece of its steps."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from nst_jax import optimize
+from nst_jax import optimize, renewal
 from nst_jax.batch import lanes as compiled
 from nst_jax.batch.sweep import Sweep, collate
 from nst_jax.descents import RUNNING
@@ -109,6 +110,7 @@ class _Setup:
     lanes: jax.Array
     steps: np.ndarray
     length: int
+    period: int
 
     @property
     def program(self) -> dict[str, Any]:
@@ -127,10 +129,12 @@ def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: 
     problem = prepared(replace(collate(problems, chunk.swept), origin=None), platform)
     problem = compiled.place(mesh, problem, chunk.swept)
     length = optimize.length_of_call(int(steps.max()), h * w * chunk.size // mesh.size, platform)
-    if snapshots and scale == _scales(sweep, chunk) - 1:
-        length = next(n for n in range(min(length, snapshots), 0, -1) if snapshots % n == 0)
+    period = renewal.period(problem)
+    stops = math.gcd(period, snapshots if scale == _scales(sweep, chunk) - 1 else 0)
+    if stops:
+        length = next(n for n in range(min(length, stops), 0, -1) if stops % n == 0)
     lanes = compiled.place_lanes(mesh, np.arange(chunk.size, dtype=np.int32))
-    return _Setup(encoder, problem, chunk.swept, mesh, lanes, steps, length)
+    return _Setup(encoder, problem, chunk.swept, mesh, lanes, steps, length, period)
 
 
 def _scales(sweep: Sweep, chunk: Chunk) -> int:
@@ -205,6 +209,7 @@ def _advance(
     if done or (show and not history):
         yield state, history, done
     while not done:
+        state = _renewed(setup, state, len(next(iter(history.values()))[0]) if history else 0)
         state, terms = compiled.advancing_lanes()(
             setup.encoder, setup.problem, state, length=setup.length, **setup.program
         )
@@ -212,6 +217,13 @@ def _advance(
         history = {name: np.concatenate([history[name], x], 1) if history else x for name, x in terms.items()}
         done = _done(state, setup.steps)
         yield state, history, done
+
+
+def _renewed(setup: _Setup, state: State, step: int) -> State:
+    """Renew the objective where it is due: before the first step, and every `period` steps."""
+    if not renewal.renews(setup.problem) or (step % setup.period if setup.period else step):
+        return state
+    return compiled.renew_lanes(setup.encoder, setup.problem, state, **setup.program)
 
 
 def _done(state: State, steps: np.ndarray) -> bool:

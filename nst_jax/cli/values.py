@@ -123,7 +123,7 @@ def values_of(name: str, text: Any) -> tuple[Any, ...]:
     if name in ("init", "weights") and ("," not in text or Path(text).exists()):
         return (text,)
     words = [word.strip() for word in text.split(",")]
-    if name == "scales":
+    if name in ("scales", "projections"):
         return tuple(word if word == "auto" else axes.parse(name, word, "int")[0] for word in words)
     if "" in words:
         raise UserError(f"{name} is '{text}': expected a list a,b,c")

@@ -47,7 +47,12 @@ class Descent:
     """An optimizer as a value whose numbers are leaves, so that each can be swept.
 
     To bring your own, extend this class as a `flax.struct.dataclass`: `init` and `update`.
+
+    Attributes:
+        remembers: its steps are made of gradients at earlier points, which are those of one function.
     """
+
+    remembers = False
 
     def prepared(self, precision: str, platform: str) -> "Descent":
         """Give the descent in the form for a platform (cpu, gpu, tpu) and a network in float32, tf32 or bfloat16.
@@ -83,6 +88,10 @@ class Descent:
     def resized(self, state: Any, x: Any, canvas: Canvas, size: tuple[int, int]) -> Any:
         """Begin at the next scale with `x`, which draws a picture of `size` (h, w): anew by default."""
         return self.init(x, canvas)
+
+    def forget(self, state: Any, x: Any, canvas: Canvas) -> Any:
+        """Give the state for an objective that is another one from here on; one that `remembers` begins anew."""
+        return self.init(x, canvas) if self.remembers else state
 
     def settings(self) -> dict[str, Any] | None:
         """Give what a recipe calls this descent; none for a descent that it has no name for."""

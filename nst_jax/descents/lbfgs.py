@@ -67,6 +67,7 @@ class LBFGS(Descent):
         form: how they are kept; `prepared` chooses.
     """
 
+    remembers = True
     memory: int = struct.field(pytree_node=False, default=MEMORY)
     form: Form = struct.field(pytree_node=False, default=Form())
 

@@ -46,6 +46,8 @@ class Zoom(Descent):
     which loses by being clipped at the end.
     """
 
+    remembers = True
+
     def init(self, x: Any, canvas: Canvas) -> Any:
         """Make optax's state."""
         return optax.lbfgs().init(x)

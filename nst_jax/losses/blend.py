@@ -1,9 +1,11 @@
 """Several losses at once, each with a weight that a sweep can vary."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from nst_jax import ops
@@ -105,6 +107,34 @@ class Blend(Loss):
             loss.target(self._own(loss, features), mask, one) for (_, loss), one in zip(self.parts, given, strict=True)
         )
 
+    @property
+    def renews(self) -> bool:  # type: ignore[override]
+        """Say whether any part does."""
+        return any(loss.renews for _, loss in self.parts)
+
+    @property
+    def period(self) -> int:  # type: ignore[override]
+        """Give the steps after which some part is renewed: then all are."""
+        return math.gcd(*(loss.period for _, loss in self.parts))
+
+    @property
+    def looks(self) -> bool:  # type: ignore[override]
+        """Say whether any part does."""
+        return any(loss.looks for _, loss in self.parts)
+
+    @property
+    def drawn(self) -> bool:  # type: ignore[override]
+        """Say whether all parts that renew draw."""
+        return all(loss.drawn for _, loss in self.parts if loss.renews)
+
+    def renewed(self, found: Any, target: Any, key: jax.Array, at: Place) -> Any:
+        """Make those of the parts that renew, each with a key of its own; drawn ones stay where others look."""
+        made = []
+        for k, ((_, loss), other, given) in enumerate(zip(self.parts, target, at.given, strict=True)):
+            own = self._own(loss, found)
+            made.append(loss.renewed(own, other, jax.random.fold_in(key, k), at._replace(given=given)))
+        return tuple(made)
+
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Add up the parts, each by its weight."""
         return self._added([loss.distance(*own) for loss, own in self._each(found, target, at)], at)
@@ -119,8 +149,9 @@ class Blend(Loss):
         return self._added([loss.whole(*own) for loss, own in self._each(parts, target, at)], at)
 
     def _each(self, found: Any, target: Any, at: Place) -> list[tuple[Loss, tuple[Any, Any, Place]]]:
-        rows = zip(self.parts, found, target, at.given, strict=True)
-        return [(loss, (own, other, at._replace(given=given))) for (_, loss), own, other, given in rows]
+        renewed = at.renewed or tuple(() for _ in self.parts)
+        rows = zip(self.parts, found, target, at.given, renewed, strict=True)
+        return [(loss, (a, b, at._replace(given=given, renewed=new))) for (_, loss), a, b, given, new in rows]
 
     def _added(self, distances: list[Scalar], at: Place) -> Scalar:
         total = jnp.float32(0)

@@ -6,23 +6,36 @@ from typing import Any, get_args
 from nst_jax import blend
 from nst_jax.losses.blend import Blend
 from nst_jax.losses.content import Content, Kind
+from nst_jax.losses.contextual import Contextual
 from nst_jax.losses.covariance import Covariance
 from nst_jax.losses.cross_layer import CrossLayer
 from nst_jax.losses.gram import GramMatrix, Scale
 from nst_jax.losses.gram_mean_std import GramMeanStd
+from nst_jax.losses.histogram import Histogram
+from nst_jax.losses.laplacian import Laplacian
 from nst_jax.losses.long_range import LongRange
 from nst_jax.losses.loss import Loss
+from nst_jax.losses.matting import Matting
 from nst_jax.losses.mean_std import MeanStd
 from nst_jax.losses.mmd_gauss import MMDGauss
 from nst_jax.losses.mmd_poly import MMDPoly
+from nst_jax.losses.nearest import Nearest
 from nst_jax.losses.relative import Relative
+from nst_jax.losses.remd import REMD
+from nst_jax.losses.self_similarity import SelfSimilarity
 from nst_jax.losses.shifted import Shifted
+from nst_jax.losses.sliced import Sliced
 from nst_jax.losses.smoothed import Smoothed, smooth
 from nst_jax.losses.variation import Variation
 from nst_jax.losses.w2 import W2
 from nst_jax.recipe import CONTENT_LOSSES, STYLE_LOSSES, Recipe, TvLoss
 
-CONTENT: dict[str, Loss] = {kind: Content(kind) for kind in get_args(Kind)}
+CONTENT: dict[str, Loss] = {
+    **{kind: Content(kind) for kind in get_args(Kind)},
+    "laplacian": Laplacian(),
+    "self-similarity": SelfSimilarity(),
+    "matting": Matting(),
+}
 STYLE: dict[str, Loss] = {
     **{scale: GramMatrix(scale) for scale in get_args(Scale)},
     "covariance": Covariance(),
@@ -34,6 +47,11 @@ STYLE: dict[str, Loss] = {
     "shifted": Shifted(),
     "cross-layer": CrossLayer(),
     "long-range": LongRange(),
+    "sliced": Sliced(),
+    "histogram": Histogram(),
+    "nearest": Nearest(),
+    "contextual": Contextual(),
+    "remd": REMD(),
 }
 VARIATION: dict[str, Loss] = {kind: Variation(kind) for kind in get_args(TvLoss)}
 """What a recipe's names mean."""
@@ -44,12 +62,17 @@ Chosen = tuple[Loss, dict[str, float]]
 
 def content_of(recipe: Recipe) -> Chosen:
     """Give the content loss of a recipe."""
-    return _blended(blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES), CONTENT, recipe, shares=False)
+    return _blended("content_loss", CONTENT_LOSSES, CONTENT, recipe, shares=False)
 
 
 def style_of(recipe: Recipe) -> Chosen:
     """Give the style loss of a recipe."""
-    found, numbers = _blended(blend.parsed("style_loss", recipe.style_loss, STYLE_LOSSES), STYLE, recipe, shares=True)
+    table = {
+        **STYLE,
+        "sliced": Sliced(projections=recipe.projections),
+        "nearest": Nearest(patch=recipe.patch),
+    }
+    found, numbers = _blended("style_loss", STYLE_LOSSES, table, recipe, shares=True)
     return found, {**numbers, **({"c": recipe.mmd_c} if "c" in found.numbers else {})}
 
 
@@ -58,7 +81,10 @@ def variation_of(recipe: Recipe) -> Loss:
     return _in_units(VARIATION[recipe.tv_loss], recipe)
 
 
-def _blended(parts: blend.Parts, table: Mapping[str, Loss], recipe: Recipe, *, shares: bool) -> Chosen:
+def _blended(
+    setting: str, known: tuple[str, ...], table: Mapping[str, Loss], recipe: Recipe, *, shares: bool
+) -> Chosen:
+    parts = blend.parsed(setting, getattr(recipe, setting), known)
     if len(parts) == 1 and parts[0][1] == 1:
         return _seen(table[parts[0][0]], recipe, shares=shares), {}
     found = Blend(tuple((name, _seen(table[name], recipe)) for name, _ in parts), shares and _relative(recipe))
@@ -93,7 +119,7 @@ def named(kind: str, loss: Loss, numbers: Mapping[str, float]) -> dict[str, Any]
     seen = {} if kind == "variation" else _smoothing(loss)
     for units in ("paper", "relative"):
         for word in [blend.written(tuple((name, numbers[name]) for name in parts))] if parts else words:
-            settings: dict[str, Any] = {setting: word, "units": units, **seen}
+            settings: dict[str, Any] = {setting: word, "units": units, **seen, **_structure(loss)}
             if choose(Recipe(**settings))[0] == loss:
                 return {**settings, **({"mmd_c": numbers["c"]} if "c" in numbers else {})}
     return None
@@ -105,3 +131,14 @@ def _smoothing(loss: Loss) -> dict[str, Any]:
         return {"smoothing": loss.kind, "temperature": loss.temperature}
     inner = [part for _, part in loss.parts] if isinstance(loss, Blend) else [getattr(loss, "loss", None)]
     return _smoothing(inner[0]) if isinstance(inner[0], Loss) else {"smoothing": "none", "temperature": 1.0}
+
+
+def _structure(loss: Loss) -> dict[str, Any]:
+    """Give the settings that are attributes of a loss."""
+    if isinstance(loss, Relative | Smoothed):
+        return _structure(loss.loss)
+    if isinstance(loss, Blend):
+        return {name: x for _, part in loss.parts for name, x in _structure(part).items()}
+    if isinstance(loss, Sliced):
+        return {"projections": loss.projections}
+    return {"patch": loss.patch} if isinstance(loss, Nearest) else {}

@@ -24,6 +24,8 @@ class Place(NamedTuple):
         numbers: see `Loss.numbers`; those that are missing have the loss's own values.
         share: what a sum over positions is multiplied by at this scale.
         styles: how much each of several styles counts, where there are several.
+        size: rows and columns of the layer.
+        renewed: what `Loss.renewed` made last; () where it made nothing yet.
     """
 
     positions: int
@@ -33,6 +35,8 @@ class Place(NamedTuple):
     numbers: Mapping[str, Any] = NOTHING
     share: Any = 1.0
     styles: Mapping[str, Any] = NOTHING
+    size: tuple[int, int] = (0, 0)
+    renewed: Any = ()
 
 
 class Loss(Value):
@@ -48,6 +52,9 @@ class Loss(Value):
         blends: the distance is a sum of squares of statistic less target, with weights that do not depend on either: a
             target between those of several styles then has the gradient of all their distances.
         shares: the weights of a term's layers are divided by their sum.
+        renews: `renewed` makes something, at the first step and every `period` steps; 0 for the first alone.
+        looks: it needs the picture's features as they stand.
+        drawn: it draws by its key, so that a descent that remembers gradients, such as L-BFGS, keeps the first draw.
     """
 
     statistic: Statistic
@@ -56,6 +63,10 @@ class Loss(Value):
     numbers: Mapping[str, float] = NOTHING
     blends: bool = False
     shares: bool = False
+    renews: bool = False
+    period: int = 0
+    looks: bool = False
+    drawn: bool = False
 
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers where a term that is asked for at `layers` is compared: there by default."""
@@ -86,6 +97,17 @@ class Loss(Value):
     def target(self, features: Features, mask: Mask | None, given: Any) -> Any:
         """Make what the generated picture is to match, once, from the target's features; their statistic by default."""
         return self.statistic(features, mask, given)
+
+    def renewed(self, found: Any, target: Any, key: jax.Array, at: Place) -> Any:
+        """Make what `distance` finds in its place until the next time: directions, neighbours; nothing by default.
+
+        Args:
+            found: the picture's statistic as it stands, for a loss that `looks`.
+            target: what it is to match.
+            key: of this step and layer.
+            at: where the layer lies.
+        """
+        return ()
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure how far the statistic `found` is from the `target`, in float32; 0 where they are equal."""

@@ -1,12 +1,12 @@
 """Losses of smoothed features: for networks whose activations have peaks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from nst_jax.losses.around import Around
 from nst_jax.losses.loss import Loss, Place
 from nst_jax.ops import FEATURES, Statistic
 from nst_jax.recipe import Smoothing
@@ -36,7 +36,7 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Smoothed(Loss):
+class Smoothed(Around):
     """Another loss, of features F that are smoothed first.
 
     softmax   N M exp(F / t) / sum exp(F / t) over all N channels and M positions of a layer, t being `temperature`
@@ -47,46 +47,16 @@ class Smoothed(Loss):
     without a temperature, which one-hot features ask for: VGG's reach 10^4.
     """
 
-    loss: Loss
     kind: Smoothing = "softmax"
     temperature: float = 1.0
+
+    positional = False  # type: ignore[override]
 
     @property
     def statistic(self) -> Statistic:  # type: ignore[override]
         """Smooth, and sum up as the loss within does; a softmax needs the whole layer at once."""
         inner = self.loss.statistic
         return Statistic(Sums(self.kind, inner), inner.finish, inner.additive and self.kind != "softmax")
-
-    @property
-    def extensive(self) -> bool:  # type: ignore[override]
-        """Give the loss's own."""
-        return self.loss.extensive
-
-    @property
-    def numbers(self) -> Mapping[str, float]:  # type: ignore[override]
-        """Give the loss's own."""
-        return self.loss.numbers
-
-    @property
-    def blends(self) -> bool:  # type: ignore[override]
-        """Give the loss's own."""
-        return self.loss.blends
-
-    def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the loss's own."""
-        return self.loss.layers(layers)
-
-    def at(self, layer: str) -> Loss:
-        """Give what is compared at a layer, smoothed as well."""
-        return replace(self, loss=self.loss.at(layer))
-
-    def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the loss's own."""
-        return self.loss.reads(layer, layers)
-
-    def least(self) -> int:
-        """Give the loss's own."""
-        return self.loss.least()
 
     def given(self, features: Any) -> Given:
         """Measure the deviation of the target's features, over all channels and positions."""
@@ -96,6 +66,11 @@ class Smoothed(Loss):
     def target(self, features: Any, mask: Mask | None, given: Given) -> Any:
         """Make the target of smoothed features."""
         return self.loss.target(smoothed(features, self.kind, given.unit), mask, given.inner)
+
+    def renewed(self, found: Any, target: Any, key: jax.Array, at: Place) -> Any:
+        """Make what the loss within makes of smoothed features."""
+        seen = None if found is None else smoothed(found, self.kind, at.given.unit)
+        return self.loss.renewed(seen, target, key, self._inner(at))
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure as the loss within does."""

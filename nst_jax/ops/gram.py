@@ -111,20 +111,44 @@ def _spread_sums(features: Features, mask: Mask | None, given: Any):
 def _spread_finish(sums) -> tuple[jax.Array, jax.Array]:
     m, first, second = sums
     mean = first / m
-    return mean, jnp.maximum(second / m - jnp.square(mean), 0)
+    variance = second / m - jnp.square(mean)
+    # By choice: the derivative of a maximum asks what is equal to it, and a compiler may round anew.
+    return mean, jnp.where(variance > 0, variance, 0)
 
 
 SPREAD = Statistic(_spread_sums, _spread_finish)
 """Mean (c,) less a fixed centre, which is given, and variance (c,)."""
 
 
+@jax.custom_vjp
+def _products_and_spread(features: Features, mask: Mask | None, centre: jax.Array) -> tuple[Gram, jax.Array, jax.Array]:
+    x = _centred(features, centre)
+    return products(features, mask), total(x, mask), total(jnp.square(x), mask)
+
+
+def _both_forward(features: Features, mask: Mask | None, centre: jax.Array):
+    return _products_and_spread(features, mask, centre), (features, mask, centre)
+
+
+def _both_backward(saved, gs):
+    # of all three m (F S + b), S = g + g^T + 2 diag(h), b = f - 2 h c: one product, and no other look at F
+    (features, mask, centre), (g, f, h) = saved, gs
+    rows = features.reshape(-1, features.shape[-1])
+    s = (g + g.T + 2 * jnp.diag(h)).astype(rows.dtype)
+    slope = jnp.dot(rows, s, precision=_precision(rows)) + (f - 2 * h * centre).astype(rows.dtype)[None]
+    return weighed(slope.reshape(features.shape), mask), None, None
+
+
+_products_and_spread.defvjp(_both_forward, _both_backward)
+
+
 def _all_sums(features: Features, mask: Mask | None, given: Any):
-    return products(features, mask), _spread_sums(features, mask, given)
+    return count(features, mask), *_products_and_spread(features, mask, given)
 
 
 def _all_finish(sums) -> tuple[Gram, jax.Array, jax.Array]:
-    second, spread = sums
-    return second / spread[0], *_spread_finish(spread)
+    m, second, *spread = sums
+    return second / m, *_spread_finish((m, *spread))
 
 
 GRAM_AND_SPREAD = Statistic(_all_sums, _all_finish)
