@@ -18,7 +18,7 @@ import nst_jax
 from nst_jax import optimize, renewal
 from nst_jax.compiler import late_jit
 from nst_jax.networks import prepare
-from nst_jax.recipe import STYLE_LOSSES, Recipe
+from nst_jax.recipe import STYLE_LOSSES, Optimizer, Recipe
 
 STEPS = 4
 
@@ -26,7 +26,7 @@ STEPS = 4
 class Turn:
     """A compiled piece of a run, that goes on each time it is called."""
 
-    def __init__(self, encoder: nst_jax.Encoder, loss: str, size: int, optimizer: str) -> None:
+    def __init__(self, encoder: nst_jax.Encoder, loss: str, size: int, optimizer: Optimizer) -> None:
         content, style = (np.random.default_rng(k).random((size, size, 3), np.float32) for k in (0, 1))
         recipe = Recipe(style_loss=loss, units="relative", beta=3.0, optimizer=optimizer, steps=10_000)
         posed = nst_jax.pose(encoder, content, style, recipe=recipe)

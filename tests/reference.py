@@ -222,7 +222,7 @@ def laplacian(generated: Array, target: Array, p: int = 4) -> float:
         inner = 4 * small[1:-1, 1:-1]
         return inner - small[:-2, 1:-1] - small[2:, 1:-1] - small[1:-1, :-2] - small[1:-1, 2:]
 
-    return float(np.mean((edges(np.float64(generated)) - edges(np.float64(target))) ** 2))
+    return float(np.mean((edges(np.asarray(generated, float)) - edges(np.asarray(target, float))) ** 2))
 
 
 def matting_matrix(picture: Array, eps: float = 1e-5) -> Array:
