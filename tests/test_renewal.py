@@ -116,7 +116,10 @@ def test_each_lane_has_its_own_draws_and_is_what_it_is_alone():
 CONTENT, STYLE = (np.random.default_rng(k).random((20, 18, 3), np.float32) for k in (0, 1))
 
 
-@pytest.mark.parametrize("style_loss", ["sliced", "nearest", "gram:1+remd:1+nearest:0.5"])
+@pytest.mark.parametrize(
+    "style_loss",
+    ["nearest", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sliced", "gram:1+remd:1+nearest:0.5"))],
+)
 def test_losses_of_a_recipe_are_renewed_for_the_picture_as_it_stands(tiny, style_loss):
     recipe = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"), style_loss=style_loss)
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)

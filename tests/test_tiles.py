@@ -77,7 +77,9 @@ def test_deep_layers_have_their_whole_reach():
 @pytest.mark.parametrize(
     ("network", "style", "content", "size"),
     [
-        (INCEPTION_V3.cut("mixed0"), ("conv1", "conv3", "mixed0"), ("conv5",), (139, 170)),
+        pytest.param(
+            *(INCEPTION_V3.cut("mixed0"), ("conv1", "conv3", "mixed0"), ("conv5",), (139, 170)), marks=pytest.mark.slow
+        ),
         (GOOGLENET.cut("mixed3a"), ("conv1", "conv2", "mixed3a"), ("conv3",), (121, 150)),
     ],
 )

@@ -23,6 +23,9 @@ class Relative(Around):
 
     shares: bool = False  # type: ignore[override]
 
+    # its weight depends on the target
+    blends = False  # type: ignore[override]
+
     extensive = False  # type: ignore[override]
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
