@@ -13,7 +13,8 @@ from PIL import Image
 import nst_jax
 from nst_jax import compiler, networks, optimize
 from nst_jax.batch.memory import needed_bytes
-from nst_jax.recipe import Precision
+from nst_jax.problem import prepared
+from nst_jax.recipe import Optimizer, Precision
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "weights/vgg16.h5"
@@ -23,10 +24,14 @@ LAST = "conv5_1"
 
 @dataclass
 class Contender:
-    """One program, ready: `run(steps)` moves its images, waits for the device and returns the last loss."""
+    """One program, ready: `run(steps)` moves its images, waits for the device and returns the last loss.
+
+    `memory` and `text` tell its bytes and how it reads, where that can be told.
+    """
 
     run: Callable[[int], float]
     memory: Callable[[], int | None]
+    text: Callable[[], str] = str
 
 
 def pictures(size: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,14 +45,17 @@ def _read(name: str, size: int) -> np.ndarray:
         return np.asarray(file.convert("RGB").resize((size, size)), np.float32) / 255
 
 
-def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = False) -> Contender:
-    """Compile `steps` Adam steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
+def ours(
+    size: int, batch: int, precision: Precision, steps: int, remat: bool = False, optimizer: Optimizer = "adam"
+) -> Contender:
+    """Compile `steps` steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
     # As torch_reference.Objective has it; the steps never end.
-    recipe = nst_jax.Recipe(beta=1e3, remat=remat, optimizer="adam", steps=2**30)
+    recipe = nst_jax.Recipe(beta=1e3, remat=remat, optimizer=optimizer, precision=precision, steps=10**6)
     content, style = pictures(size, batch)
     encoder = nst_jax.load_encoder()
     problems = [nst_jax.pose(encoder, image, jnp.asarray(style), recipe=recipe) for image in jnp.asarray(content)]
     problem = problems[0] if batch == 1 else jax.tree.map(lambda *leaves: jnp.stack(leaves), *problems)
+    problem = prepared(problem, jax.default_backend())
     begin = jax.jit(optimize.begin if batch == 1 else jax.vmap(optimize.begin))
     chunk = partial(optimize.advance, length=steps)
     chunk = chunk if batch == 1 else jax.vmap(chunk, in_axes=(None, 0, 0))
@@ -62,7 +70,7 @@ def ours(size: int, batch: int, precision: Precision, steps: int, remat: bool = 
         state, terms = compiled(encoder, problem, state)
         return float(jax.block_until_ready(terms)["total"][..., -1].sum())
 
-    return Contender(run, lambda: needed_bytes(compiled))
+    return Contender(run, lambda: needed_bytes(compiled), lambda: compiled.as_text() or "")
 
 
 def theirs(size: int, batch: int, variant, device: str) -> Contender:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="JSON file for what is found")
     parser.add_argument("--size", type=int, default=512, help="side of the square pictures")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--lanes", type=int, default=32, help="most pictures at once")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--picture", type=Path, help="NumPy file of a solved picture")
     parser.add_argument("--beside", type=Path, help="the CPU's, to compare with")
@@ -254,6 +256,51 @@ def profile(args: argparse.Namespace) -> Iterator[Found]:
     yield {"facts": facts, "tables": [table(caption, ("operation", "times", "us", "share"), rows)], "ok": bool(rows)}
 
 
+# --- steps beside the bytes of their programs ---
+
+
+def steps(args: argparse.Namespace) -> Iterator[Found]:
+    """Time the steps of both descents, in turn with the same without what was done for a GPU, beside their bytes."""
+    from contextlib import ExitStack
+    from unittest.mock import patch
+
+    import jax
+
+    from benchmarks import contenders, program
+
+    plain = patch("nst_jax.ops.joined.runs_here", lambda: False)
+    unrecorded = patch("nst_jax.compiler.options", dict)
+    forms = {"as it is": (), "gradients of Grams by XLA": (plain,), "no command buffers of convolutions": (unrecorded,)}
+    header = ("descent", "lanes", "form", "ms a step", "fastest to slowest", "x as it is", "GB by the text", "GB/s")
+    rows: list[tuple[Any, ...]] = []
+    for descent, lanes in (("adam", 32), ("lbfgs", 32), ("adam", 1), ("lbfgs", 1), ("adam", 8), ("lbfgs", 8)):
+        lanes = min(lanes, args.lanes)
+        running = {}
+        for name, patches in forms.items():
+            if lanes > 1 and patches == (unrecorded,):
+                continue
+            with ExitStack() as stack:
+                for patched in patches:
+                    stack.enter_context(patched)
+                jax.clear_caches()
+                running[name] = contenders.ours(args.size, lanes, args.precision, args.steps, optimizer=descent)
+                running[name].run(args.steps)
+        times: dict[str, list[float]] = {name: [] for name in running}
+        for _ in range(5):
+            for name, contender in running.items():
+                began = time.perf_counter()
+                contender.run(args.steps)
+                times[name].append((time.perf_counter() - began) / args.steps)
+        own = statistics.median(times["as it is"])
+        for name, contender in running.items():
+            took, moved = statistics.median(times[name]), program.read(contender.text()).moved
+            spread = f"{1e3 * min(times[name]):.3f} to {1e3 * max(times[name]):.3f}"
+            speed = (f"{took / own:.2f}", f"{moved / 1e9:.2f}", f"{moved / took / 1e9:.0f}")
+            rows.append((descent, lanes, name, f"{1e3 * took:.3f}", spread, *speed))
+        caption = f"Steps at {args.size} px, {args.precision}, medians of 5 turns of {args.steps}"
+        yield {"facts": {}, "tables": [table(caption, header, rows)], "ok": True}
+
+
 def operations(events: Sequence[dict[str, Any]]) -> dict[str, tuple[float, int]]:
     """Add up the seconds and the number of each kernel in a device's streams; on a CPU, of each operation of XLA's."""
     where = {(e["pid"], e.get("tid")): e["args"].get("name", "") for e in events if e.get("ph") == "M"}
@@ -273,6 +320,7 @@ PARTS = {
     "tests": tests,
     "picture": picture,
     "profile": profile,
+    "steps": steps,
 }
 
 

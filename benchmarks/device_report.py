@@ -58,17 +58,18 @@ def parts(smoke: bool, folder: Path) -> list[Part]:
     solves = "float32,bfloat16" if smoke else "float32,tf32,bfloat16"
     return [
         Part("Device and versions", 40, [Run((own, "machine", *device))]),
-        Part("Kernels", 75, [Run((own, "kernels", *device, *layers)), Run((own, "tests", *device, *files))]),
+        Part("Kernels", 60, [Run((own, "kernels", *device, *layers)), Run((own, "tests", *device, *files))]),
         Part(
             "A picture beside the CPU's",
-            60,
+            50,
             [
                 Run((own, "picture", *cpu, *drawn, "--picture", kept)),
                 Run((own, "picture", *device, *drawn, "--precision", solves, "--beside", kept)),
             ],
         ),
-        Part("Speed beside PyTorch", 140, [Run(("speed", *device, *words)) for words in speeds(smoke)]),
-        Part("Batches", 70, [Run(("batching", *device, *batches(smoke)))]),
+        Part("Steps beside the bytes of their programs", 70, [Run((own, "steps", *device, *stepped(smoke)))]),
+        Part("Speed beside PyTorch", 110, [Run(("speed", *device, *words)) for words in speeds(smoke)]),
+        Part("Batches", 60, [Run(("batching", *device, *batches(smoke)))]),
         Part("Time to quality", 50, [Run(("time_to_quality", *device, *race(smoke)))]),
         Part("A step's profile", 35, [Run((own, "profile", *device, *profiled(smoke)))]),
     ]
@@ -113,6 +114,12 @@ def race(smoke: bool) -> tuple[str, ...]:
 
 def profiled(smoke: bool) -> tuple[str, ...]:
     return ("--size", "32") if smoke else ("--size", "512", "--precision", "bfloat16")
+
+
+def stepped(smoke: bool) -> tuple[str, ...]:
+    if smoke:
+        return ("--size", "32", "--lanes", "2", "--steps", "2", "--precision", "bfloat16")
+    return ("--size", "512", "--lanes", "32", "--steps", "20", "--precision", "bfloat16")
 
 
 # --- running ---

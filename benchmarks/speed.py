@@ -106,8 +106,8 @@ def reset_memory(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure every configuration, print the table and write the JSON."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every configuration, print the table and write the JSON; give 1 if ours failed anywhere."""
     args = options(arguments)
     # Both before jax is imported: one GPU serves two frameworks.
     os.environ["JAX_PLATFORMS"] = args.device
@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if args.out:
                     write_json(args.out, facts, rows)
     print(", ".join(f"{key} {value}" for key, value in facts.items()), markdown(rows), sep="\n\n")
+    return int(any(row.failure and row.name.startswith("nst_jax") for row in rows))
 
 
 def limit_threads(count: int) -> None:
@@ -146,4 +147,4 @@ def limit_threads(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
