@@ -31,8 +31,12 @@ LARGEST = 300_000
 
 def picture(name: str, size: int) -> np.ndarray:
     """Read a picture, or one of the examples by its name, with a longer side of `size` pixels: (h, w, 3) in [0, 1]."""
-    path = Path(name) if Path(name).suffix else ROOT / "examples/images" / f"{name}.jpg"
-    return images.resize(images.read(path).rgb, size)
+    return images.resize(images.read(find(name)).rgb, size)
+
+
+def find(name: str) -> Path:
+    """Give the path of a picture, or of one of the examples by its name."""
+    return Path(name) if Path(name).suffix else ROOT / "examples/images" / f"{name}.jpg"
 
 
 def run_folder(config: Any, runs: Path) -> Path:

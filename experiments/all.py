@@ -1,0 +1,60 @@
+"""Run what fits into a time, the experiments that say most first: `python -m experiments.all --budget 2h`.
+
+Rows that their tables have are not made again; a run that was cut short goes on from the committed files.
+"""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import tyro
+
+from experiments import common, trials
+
+ORDER = (
+    "default_search", "vgg_or_inception", "losses", "layers", "inits", "units", "balance", "novak", "precision",
+    "layer_weights",
+)  # fmt: skip
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is run, and how long."""
+
+    budget: str = "2h"
+    """Time after which nothing more is begun: 90s, 20m, 2h."""
+    workers: int = 1
+    """Processes at once: on a GPU 12, on a CPU 1."""
+    only: tuple[str, ...] = ()
+    """Experiments to run; all if none is named."""
+    out: Path = common.RESULTS
+    """Where the tables are."""
+    pictures: Path = common.ROOT / "runs/pictures"
+    """Where every picture is kept."""
+
+
+def seconds(text: str) -> float:
+    """Read 90s, 20m or 2h."""
+    return float(text[:-1]) * UNITS[text[-1]]
+
+
+def main(config: Config) -> int:
+    """Run the trials of all experiments through one pool of processes; draw what is whole."""
+    os.environ.setdefault("NST_COMMIT", trials.commit())
+    until = time.monotonic() + seconds(config.budget)
+    names = config.only or ORDER
+    wanted = {name: list(import_module(f"experiments.{name}").trials()) for name in names}
+    tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
+    trials.run(wanted, tables, config.pictures, trials.Limits(config.workers, until - time.monotonic()))
+    for name in names:
+        left = sum(trial.name not in tables[name].rows for trial in wanted[name])
+        print(f"{name}: {len(wanted[name]) - left} of {len(wanted[name])} rows", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config, description=__doc__)))

@@ -1,0 +1,26 @@
+"""How should the layers of a style weigh: alike, so that all begin with equal losses, or with equal gradients?
+
+Command: python -m experiments.balance
+Cost: see the rows' seconds; on a GPU --workers 12.
+Expected: in relative units, alike is already nearly balanced; in the paper's, conv5_1 is 5e-5 of conv3_1, so there the
+    balance decides what is seen.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.trials import PAIRS, WEIGHINGS, Trial
+from nst_jax.recipe import Recipe, Units
+
+BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (1e2, 1e3, 1e4)}
+
+
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
+    """List what is painted."""
+    for units, balances in BALANCES.items():
+        for weighing in WEIGHINGS:
+            for content, style in pairs:
+                for balance in balances:
+                    recipe = Recipe(units=units, beta=balance, pooling="avg", size=size, steps=steps, precision="tf32")
+                    columns = {"units": units, "weights": weighing, "balance": balance}
+                    yield Trial(columns, content, style, recipe, weighing)

@@ -1,0 +1,35 @@
+"""Which weights of the five layers are best, if a random search may choose?
+
+Command: python -m experiments.layer_weights
+Cost: see the rows' seconds; one batch of 64 settings for each pair.
+Weights are drawn from a symmetric Dirichlet distribution; the first setting is equal weights.
+Expected: equal weights in relative units are near the front of content kept against style reached; no setting wins on
+    all pairs.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from experiments.trials import PAIRS, Trial
+from nst_jax.recipe import Recipe
+
+SETTINGS = 64
+
+
+def weights(count: int = SETTINGS) -> list[tuple[float, ...]]:
+    """Draw the weights, the same each time; their sum is 1."""
+    drawn = np.random.default_rng(2015).dirichlet(np.full(5, 0.7), count - 1)
+    return [(0.2,) * 5, *(tuple(round(float(w), 4) for w in row) for row in drawn)]
+
+
+def trials(size: int = 128, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+    """List what is painted."""
+    for content, style in pairs:
+        for number, given in enumerate(weights()):
+            recipe = Recipe(
+                units="relative", beta=3.0, layer_weights=given, pooling="avg", size=size, steps=steps, precision="tf32"
+            )
+            columns = {"setting": number, **{f"w{i + 1}": w for i, w in enumerate(given)}}
+            yield Trial(columns, content, style, recipe)

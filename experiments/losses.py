@@ -1,0 +1,35 @@
+"""What does each style loss carry, at equal content distance?
+
+Command: python -m experiments.losses
+Cost: see the rows' seconds; on a GPU --workers 12.
+Expected: losses of whole distributions (sliced) come closest to the style by every held-out measure, means and
+    deviations are the cheapest and loosest, losses of patches look most like it and measure worst.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.trials import PAIRS, Trial
+from nst_jax.recipe import Recipe
+
+BALANCES = (0.3, 1.0, 3.0, 10.0, 30.0)
+LOSSES: dict[str, dict[str, Any]] = {
+    "gram": {}, "covariance": {}, "mean-std": {}, "gram-mean-std": {}, "w2": {}, "mmd-poly": {}, "mmd-gauss": {},
+    "shifted": {}, "cross-layer": {}, "long-range": {}, "sliced": {}, "gram:1+histogram:0.1": {},
+    "nearest": {"style_layers": ("relu3_1", "relu4_1")},
+    "contextual": {"style_layers": ("relu2_1", "relu3_1", "relu4_1")},
+    "remd:1+mean-std:1": {},
+}  # fmt: skip
+"""Each as docs/losses.md advises to use it."""
+
+
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
+    """List what is painted."""
+    for loss, settings in LOSSES.items():
+        for content, style in pairs:
+            for balance in BALANCES:
+                recipe = Recipe(
+                    units="relative", beta=balance, style_loss=loss, pooling="avg", size=size, steps=steps,
+                    precision="tf32", **settings,
+                )  # fmt: skip
+                yield Trial({"style_loss": loss, "balance": balance}, content, style, recipe)

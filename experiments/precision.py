@@ -1,0 +1,32 @@
+"""What does a lower precision cost in the picture?
+
+Command: python -m experiments.precision
+Cost: see the rows' seconds. On a CPU tf32 is float32.
+Expected: TensorFloat-32 and bfloat16 end within the spread of seeds of noise, by every measure.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.trials import PAIRS, Trial
+from nst_jax.recipe import Precision, Recipe
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
+SEEDS = (0, 1, 2)
+
+
+def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+    """List what is painted: from the content, and from seeds of noise, whose spread is the yardstick."""
+    for precision in PRECISIONS:
+        for content, style in pairs:
+            for init, seed in (("content", 0), *(("noise", seed) for seed in SEEDS)):
+                recipe = Recipe(
+                    units="relative",
+                    beta=3.0,
+                    init=init,
+                    seed=seed,
+                    size=size,
+                    steps=steps,
+                    precision=precision,
+                )
+                yield Trial({"precision": precision, "init": init, "seed": seed}, content, style, recipe)

@@ -1,0 +1,324 @@
+"""Trials: pictures painted by recipes, judged, and appended as rows to a table that a later run goes on from.
+
+Trials whose recipes differ in numbers alone share a compiled program and run as one batch. On a GPU several such groups
+run at once, each in a process of its own (`workers`), so that one compiles while another computes.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from experiments import common
+from nst_jax import images, record
+from nst_jax.recipe import Recipe
+
+PAIRS = (
+    ("temple", "great_wave"), ("astronaut", "village_street_auvers"), ("chelsea", "summertime"),
+    ("temple", "composition_viii"), ("astronaut", "great_wave"), ("chelsea", "village_street_auvers"),
+)  # fmt: skip
+"""Contents and styles; the first three are three of each. Each content stands twice."""
+NUMBERS = {"alpha": 1.0, "beta": 1.0, "tv": 0.0, "seed": 0, "init": "content", "steps": 1, "lr": 0.02}
+"""Settings that lanes of one program may have for themselves."""
+WEIGHINGS = ("given", "balanced", "gradient")
+"""Weights of the style's layers: the recipe's; such that all begin with equal losses; or with equal gradients."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One picture to paint: the columns that say which, of what, and how.
+
+    The content is the middle square of its photograph, so that all contents share programs; a style is whole.
+
+    Attributes:
+        columns: of its row.
+        content, style: names of pictures.
+        recipe: how it is painted, at the recipe's size.
+        weighing: where the weights of the style's layers come from, one of WEIGHINGS.
+        also: networks beside VGG16 whose held-out layers judge it too.
+        judged_at: side in pixels that the picture is brought to before it is judged; 0 leaves it.
+    """
+
+    columns: Mapping[str, Any]
+    content: str
+    style: str
+    recipe: Recipe
+    weighing: str = "given"
+    also: tuple[str, ...] = ()
+    judged_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name it by all that it is made from."""
+        made = {**asdict(self), "columns": dict(self.columns)}
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def group(self) -> str:
+        """Name what it has in common with trials that share its program."""
+        recipe = self.recipe
+        shares = {name: value for name, value in NUMBERS.items() if name != "tv" or recipe.tv}
+        shares |= {"layer_weights": ()} if recipe.layer_weights or self.weighing != "given" else {}
+        return repr(replace(recipe, **shares))
+
+
+def square(name: str, size: int) -> np.ndarray:
+    """Read the middle square of a picture, with sides of `size`: (size, size, 3) in [0, 1]."""
+    whole = images.read(common.find(name)).rgb
+    side = min(whole.shape[:2])
+    top, left = ((n - side) // 2 for n in whole.shape[:2])
+    return images.resize(whole[top : top + side, left : left + side], size)
+
+
+@dataclass
+class Table:
+    """The rows of a CSV file by the name of their trial, which is the first column; written whole at each change."""
+
+    path: Path
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read what is there."""
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self.rows = {row["trial"]: dict(row) for row in csv.DictReader(file)}
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        self.rows.update({row["trial"]: dict(row) for row in rows})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        common.table(self.path, list(self.rows.values()))
+
+    def of(self, trials: Sequence[Trial]) -> list[dict[str, Any]]:
+        """Give the rows of trials that are there, in their order, with numbers as numbers."""
+        found = [self.rows[trial.name] for trial in trials if trial.name in self.rows]
+        return [{key: _number(value) for key, value in row.items()} for row in found]
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+@cache
+def commit() -> str:
+    """Name the commit that is run, with a + if files differ from it; nothing where there is no git."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        cwd=common.ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return os.environ.get("NST_COMMIT") or told.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a run of trials may spend its time.
+
+    Attributes:
+        workers: processes at once; 1 for this one.
+        budget: seconds after which no group of trials is begun.
+        largest: pixels times lanes of one batch; larger groups are cut.
+    """
+
+    workers: int = 1
+    budget: float = float("inf")
+    largest: int = 40 * 256 * 256
+
+
+def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pictures: Path, limits: Limits) -> None:
+    """Paint and judge the trials that their tables lack, in order, append their rows and keep their pictures."""
+    began = time.monotonic()
+    work = [(name, part) for name, found in wanted.items() for part in parts(found, tables[name], limits.largest)]
+    pictures.mkdir(parents=True, exist_ok=True)
+    with executor(limits.workers) as submit:
+        running: dict[Future, tuple[str, int]] = {}
+        while work or running:
+            late = time.monotonic() - began > limits.budget
+            while work and not late and len(running) < limits.workers:
+                name, part = work.pop(0)
+                running[submit(paint, part, pictures)] = name, len(part)
+            if not running:
+                break
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                name, count = running.pop(done)
+                state = f"failed: {error}" if (error := done.exception()) else "done"
+                if not error:
+                    tables[name].add(done.result())
+                said = f"{time.monotonic() - began:5.0f} s, {name}: {count} trials {state}; {len(work)} batches left"
+                print(said, file=sys.stderr, flush=True)
+
+
+def parts(found: Sequence[Trial], table: Table, largest: int) -> Iterator[list[Trial]]:
+    """Cut the trials that a table lacks into batches that share a program, of at most so many pixels."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in {trial.name: trial for trial in found if trial.name not in table.rows}.values():
+        groups.setdefault(trial.group, []).append(trial)
+    for group in groups.values():
+        yield from _parts(group, largest)
+
+
+def _parts(group: Sequence[Trial], largest: int) -> Iterator[list[Trial]]:
+    count = max(1, largest // group[0].recipe.size ** 2)
+    parts = -(-len(group) // count)
+    size = -(-len(group) // parts)
+    yield from (list(group[i : i + size]) for i in range(0, len(group), size))
+
+
+@contextmanager
+def executor(workers: int) -> Iterator[Callable[..., Future]]:
+    """Give a `submit`: to processes, or, of one worker, to this process at once."""
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool.submit
+        return
+
+    def submit(function: Callable, *words: Any) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(function(*words))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    yield submit
+
+
+@cache
+def encoder_of(weights: str) -> Any:
+    """Load a network once a process."""
+    from nst_jax import load_encoder
+
+    return load_encoder(weights)
+
+
+def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
+    """Paint trials that share a program, keep each as PNG in `pictures`, and give their rows."""
+    from nst_jax import Watch, solve_batch
+    from nst_jax.axis import Axis
+    from nst_jax.batch.sweep import of_scales
+    from nst_jax.posing import Pair
+    from nst_jax.scales import pose_scales
+
+    began = time.perf_counter()
+    encoder = encoder_of(trials[0].recipe.weights)
+    lanes = []
+    for trial in trials:
+        size = trial.recipe.size
+        pair = Pair(square(trial.content, size), common.picture(trial.style, trial.recipe.style_size or size))
+        recipe = replace(trial.recipe, size=0, style_size=0)
+        if trial.weighing != "given":
+            recipe = replace(recipe, layer_weights=weighed(encoder, pair, recipe, trial.weighing))
+        lanes.append(pose_scales(encoder, pair, recipe))
+    axis = Axis(("trial",), tuple((trial.name,) for trial in trials))
+    sweep = of_scales(lanes, (axis,), tuple((i,) for i in range(len(trials))))
+    found = solve_batch(encoder, sweep, watch=Watch(say=lambda *_: None)).solutions
+    each = (time.perf_counter() - began) / len(trials)
+    rows = []
+    for trial, solution in zip(trials, found, strict=True):
+        path = pictures / f"{trial.name}.png"
+        image = np.asarray(solution.image)
+        Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(path)
+        total = solution.history["total"]
+        last = len(total) - 1
+        facts = {"loss": float(np.nanmin(total)), "last_change": _change(total), "steps": last}
+        rows.append({**_said(trial), **facts, **judged(path, trial), **about(each)})
+    return rows
+
+
+def weighed(encoder: Any, pair: Any, recipe: Recipe, how: str) -> tuple[float, ...]:
+    """Give the weights, of mean 1, with which all layers of the style begin with equal losses, or equal gradients."""
+    import jax
+
+    from nst_jax import pose, terms
+
+    alone = []
+    for layer in recipe.style_layers:
+        own = replace(recipe, style_layers=(layer,), layer_weights=(), scales=1)
+        problem = pose(encoder, pair.content, pair.style, recipe=own)
+
+        def style(image: Any, problem: Any = problem, name: str = f"style/{layer}") -> Any:
+            return terms(encoder, problem, image)[name]
+
+        value, slope = jax.value_and_grad(style)(jax.numpy.asarray(pair.content, "float32"))
+        alone.append(float(value if how == "balanced" else jax.numpy.linalg.norm(slope)))
+    weights = 1 / np.array(alone)
+    return tuple((weights / weights.mean()).tolist())
+
+
+def _said(trial: Trial) -> dict[str, Any]:
+    return {"trial": trial.name, "content": trial.content, "style": trial.style, **trial.columns}
+
+
+def _change(total: np.ndarray) -> float:
+    """Give how much the lowest loss still fell over the last 50 steps, relatively."""
+    lowest = np.fmin.accumulate(total)
+    return float(1 - lowest[-1] / lowest[max(0, len(lowest) - 51)])
+
+
+def about(seconds: float) -> dict[str, Any]:
+    """Say where, when and by which program a row was made, and in how many seconds."""
+    versions = record.versions()
+    where = {"device": record.device_name(), "commit": commit()}
+    return {"seconds": seconds, "nst_jax": versions["nst_jax"], "jax": versions["jax"], **where}
+
+
+def judged(path: Path, trial: Trial) -> dict[str, float]:
+    """Measure the picture of a trial as it was saved, on a CPU, where decompositions of matrices are quick."""
+    import jax
+
+    size = trial.judged_at or trial.recipe.size
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        image = np.asarray(images.read(path).rgb, np.float32)
+        image = image if size == trial.recipe.size else images.resize(image, size)
+        found = {key: float(value) for key, value in judge_of(trial.content, trial.style, size)(image).items()}
+        for network in trial.also:
+            held = other_of(network, trial.content, trial.style, size)(image)
+            found |= {f"{network}.{key}": float(value) for key, value in held.items()}
+    return found
+
+
+@cache
+def judge_of(content: str, style: str, size: int) -> Callable[[np.ndarray], Mapping[str, Any]]:
+    """Give who judges pictures of a pair, by VGG16 and without a network."""
+    from nst_jax import metrics
+
+    return metrics.Judge(_judging("vgg16"), square(content, size), common.picture(style, size))
+
+
+@cache
+def other_of(network: str, content: str, style: str, size: int) -> Callable[[np.ndarray], Mapping[str, Any]]:
+    """Give what another network holds out."""
+    from nst_jax import metrics
+
+    encoder, original = _judging(network), square(content, size)
+    side = metrics.style_side(encoder, common.picture(style, size))
+
+    def judge(image: np.ndarray) -> dict[str, Any]:
+        held = metrics.held_out(encoder, image, original, side)
+        return {key: held[key] for key in ("content_distance", "style_bures", "style_sliced")}
+
+    return judge
+
+
+@cache
+def _judging(weights: str) -> Any:
+    """Load a network for where the judges are; `encoder_of` may have it elsewhere."""
+    from nst_jax import load_encoder
+
+    return load_encoder(weights)

@@ -1,0 +1,71 @@
+"""Is VGG more well suited to style transfer than Inception, everything else equal? And why?
+
+Command: python -m experiments.vgg_or_inception
+    --size 512 --workers 12 where a GPU is at hand.
+Cost: see the rows' seconds.
+
+The rule, written and committed before the first result (the column `commit` of every row is a descendant of it):
+
+The claim "VGG is better suited" HOLDS if, at equal content distance (interpolated along the balance, over the range
+that both networks reach), VGG16's pictures are nearer to the style than Inception V3's in at least 5 of 6 pairs by EACH
+of three judges that neither network optimises: VGG16's held-out layers, Inception V3's held-out layers, and the
+distance of oriented filters' responses, which knows no network; and if their checkerboard energy is not the larger one.
+It FAILS if it is so in at most 2 of 6 pairs by at least two of the three. Anything else is MIXED, and is said as it is.
+It holds of a network "as it is used" (Gram matrices, pixels) or "at its best" (the best statistic and canvas of each
+network by the mean of the three judges' ranks).
+
+Which explanation is right, by what it predicts:
+- size of the network or of its layers: random VGG16 beats random Inception V3 by as much as the trained do;
+- early stride: what Inception lacks is fine texture alone (spectrum slope off, oriented filters at the finest scale),
+  with either statistic and canvas;
+- gradients in a checkerboard: pixels show checkerboard energy that a Fourier canvas with transforms removes, and then
+  the distance to VGG16 closes;
+- peaky maps: smoothing features by a softmax closes it, and a mere re-weighting by a constant does not;
+- ours, offsets of batch norm: Inception's and random networks' Gram matrices are nearly of rank one, so centring them
+  (covariance + mean) helps those by more than half of the gap, and VGG16 hardly.
+
+What would overturn an answer: other weights (the Inception here was fine-tuned on drawings and photographs and is
+quantised to 8 bits, see weights/README.md), larger pictures, other layers than each network's defaults.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.trials import PAIRS, Trial
+from nst_jax.recipe import Recipe
+
+TRAINED = ("vgg16", "inception_v3")
+RANDOM = ("random:vgg16:0", "random:inception_v3:0")
+STATISTICS = ("gram", "covariance")
+BALANCES = (0.3, 1.0, 3.0, 10.0)
+SEEDS = (0, 1, 2)
+
+
+def trials(size: int = 224, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
+    """List what is painted: not the full product."""
+
+    def one(pair: tuple[str, str], network: str, statistic: str, balance: float, **settings: Any) -> Trial:
+        recipe = Recipe(
+            weights=network, style_loss=statistic, units="relative", beta=balance, size=size, steps=steps,
+            precision="tf32", **settings,
+        )  # fmt: skip
+        how = {"canvas": "pixels", "smoothing": "none", "init": "content", "seed": 0} | {
+            key: value for key, value in settings.items() if key in ("canvas", "smoothing", "init", "seed")
+        }
+        columns = {"network": network, "statistic": statistic, **how, "balance": balance}
+        return Trial(columns, *pair, recipe, also=("inception_v3",))
+
+    fourier = {"canvas": "fourier", "transforms": True, "optimizer": "adam", "lr": 0.05, "ema": 0.95}
+    arms: list[tuple[str, str, dict[str, Any]]] = []
+    arms += [(network, statistic, {}) for network in (*TRAINED, *RANDOM) for statistic in STATISTICS]
+    arms += [(network, statistic, fourier) for network in TRAINED for statistic in STATISTICS]
+    arms += [(network, "w2", {}) for network in TRAINED]
+    arms += [(network, "gram", {"smoothing": how}) for network in TRAINED for how in ("softmax", "constant")]
+    for network, statistic, settings in arms:
+        for pair in pairs:
+            for balance in BALANCES:
+                yield one(pair, network, statistic, balance, **settings)
+    for network in TRAINED:
+        for seed in SEEDS:
+            for balance in BALANCES:
+                yield one(pairs[0], network, "gram", balance, init="noise", seed=seed)
