@@ -32,7 +32,8 @@ INSIDE = {
         "smoothed", "chosen",
     ],
     "metrics": [
-        "planes", "edges", "spectrum", "filters", "chroma", "distance", "layers", "holdout", "resemblance", "effect",
+        "planes", "edges", "spectrum", "filters", "chroma", "distance", "layers", "holdout", "resemblance",
+        "divergence",
         "judge",
     ],
     "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid", "transforms"],

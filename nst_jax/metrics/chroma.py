@@ -39,6 +39,8 @@ def colour_w2(image: ImageLike | Moments, style: ImageLike | Moments) -> float:
     Source: Dowson and Landau (1982), The Frechet distance between multivariate normal distributions.
     """
     (m, a), (n, b) = (x if isinstance(x, tuple) else colours_of(x) for x in (image, style))
+    if not np.isfinite(a).all():
+        return float("nan")
     root = _root(a)
     squared = ((m - n) ** 2).sum() + np.trace(a) + np.trace(b) - 2 * np.trace(_root(root @ b @ root))
     return float(np.sqrt(max(squared, 0.0)))

@@ -45,6 +45,8 @@ def edge_f1(image: ImageLike | Edges, content: ImageLike | Edges, *, tolerance: 
     Source: Martin, Fowlkes and Malik (2004), Learning to detect natural image boundaries; edges after Canny (1986), A
     computational approach to edge detection, without its hysteresis.
     """
+    if image.dtype != bool and not np.isfinite(image).all():
+        return float("nan")
     found, wanted = (np.asarray(x) if x.dtype == bool else edges_of(x) for x in (image, content))
     if found.shape != wanted.shape:
         sizes = " and ".join(f"{x.shape[2]}x{x.shape[1]}" for x in (found, wanted))
