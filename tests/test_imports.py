@@ -31,6 +31,11 @@ INSIDE = {
         "contextual", "self_similarity", "laplacian", "matting", "around", "relative", "mixture", "blend",
         "smoothed", "chosen",
     ],
+    "metrics": [
+        "planes", "edges", "spectrum", "filters", "chroma", "distance", "layers", "holdout", "resemblance",
+        "divergence",
+        "judge",
+    ],
     "canvases": ["canvas", "logits", "pixels", "fourier", "pyramid", "transforms"],
     "descents": ["descent", "adam", "transformation", "pairs", "lbfgs"],
     "gradients": ["gradient", "whole", "tiles"],

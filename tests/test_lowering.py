@@ -18,10 +18,11 @@ from jax import export
 from jax.sharding import AbstractMesh
 
 import nst_jax
-from nst_jax import compiler, losses, metrics, networks, ops, optimize, posing
+from nst_jax import compiler, losses, networks, ops, optimize, posing
 from nst_jax.batch import lanes
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
+from nst_jax.metrics import holdout
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, Encoder
 from nst_jax.problem import Problem, Views
 from nst_jax.recipe import Precision, Recipe
@@ -180,13 +181,13 @@ def compared(loss: losses.Loss) -> Callable[[Case], Program]:
 
 
 def style_side(*sides: Any) -> Callable[[Case], Program]:
-    return lambda case: (metrics._style_side, (case.raw, PIXELS, sides or None))
+    return lambda case: (holdout._style_side, (case.raw, PIXELS, sides or None))
 
 
 def held_out(*sides: Any) -> Callable[[Case], Program]:
     def make(case: Case) -> Program:
-        style = jax.eval_shape(metrics._style_side, case.raw, PIXELS, sides or None)
-        return metrics._held_out, (case.raw, PIXELS, PIXELS, style, sides or None)
+        style = jax.eval_shape(holdout._style_side, case.raw, PIXELS, sides or None)
+        return holdout._held_out, (case.raw, PIXELS, PIXELS, style, sides or None)
 
     return make
 
