@@ -5,7 +5,6 @@ Rows that their tables have are not made again; a run that was cut short goes on
 
 import os
 import sys
-import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +28,10 @@ class Config:
     """Time after which nothing more is begun: 90s, 20m, 2h."""
     workers: int = 1
     """Processes at once: on a GPU 12, on a CPU 1."""
+    judges: int = 0
+    """Processes that judge beside them; 0 for those that paint."""
+    grace: str = "1h"
+    """Time after the budget for judging what is painted."""
     only: tuple[str, ...] = ()
     """Experiments to run; all if none is named."""
     out: Path = common.RESULTS
@@ -45,14 +48,13 @@ def seconds(text: str) -> float:
 def main(config: Config) -> int:
     """Run the trials of all experiments through one pool of processes; draw what is whole."""
     os.environ.setdefault("NST_COMMIT", trials.commit())
-    until = time.monotonic() + seconds(config.budget)
     names = config.only or ORDER
     wanted = {name: list(import_module(f"experiments.{name}").trials()) for name in names}
     tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
-    trials.run(wanted, tables, config.pictures, trials.Limits(config.workers, until - time.monotonic()))
+    limits = trials.Limits(config.workers, config.judges, seconds(config.budget), seconds(config.grace))
+    trials.run(wanted, tables, config.pictures, limits)
     for name in names:
-        left = sum(trial.name not in tables[name].rows for trial in wanted[name])
-        print(f"{name}: {len(wanted[name]) - left} of {len(wanted[name])} rows", flush=True)
+        print(f"{name}: {len(tables[name].of(wanted[name]))} of {len(wanted[name])} rows", flush=True)
     return 0
 
 

@@ -18,7 +18,7 @@ SETS = {
     **{f"to {STYLE_LAYERS[i]}": STYLE_LAYERS[: i + 1] for i in range(5)},
     **{f"{layer} alone": (layer,) for layer in STYLE_LAYERS[1:]},
 }
-BALANCES = (0.3, 1.0, 3.0, 10.0, 30.0)
+BALANCES = (0.3, 1.0, 3.0, 10.0)
 RATIOS = (1e2, 1e3, 1e4, 1e5)
 IN_UNITS: dict[Units, tuple[float, ...]] = {"relative": BALANCES, "paper": RATIOS}
 

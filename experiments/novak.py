@@ -29,7 +29,7 @@ ARMS: dict[str, dict[str, Any]] = {
     },
     "average pooling": {"pooling": "avg"},
 }
-BALANCES = (0.3, 1.0, 3.0, 10.0, 30.0)
+BALANCES = (1.0, 3.0, 10.0)
 
 
 def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:

@@ -42,7 +42,7 @@ WEIGHINGS = ("given", "balanced", "gradient")
 class Trial:
     """One picture to paint: the columns that say which, of what, and how.
 
-    The content is the middle square of its photograph, so that all contents share programs; a style is whole.
+    Content and style are the middle squares of their pictures, so that all pairs share programs.
 
     Attributes:
         columns: of its row.
@@ -98,14 +98,20 @@ class Table:
                 self.rows = {row["trial"]: dict(row) for row in csv.DictReader(file)}
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows."""
-        self.rows.update({row["trial"]: dict(row) for row in rows})
+        """Append rows, or to rows what they lack."""
+        for row in rows:
+            self.rows[row["trial"]] = {**self.rows.get(row["trial"], {}), **row}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         common.table(self.path, list(self.rows.values()))
 
+    def waits(self, trial: Trial, pictures: Path) -> bool:
+        """Say whether a trial is painted and not judged, and its picture is there."""
+        row = self.rows.get(trial.name)
+        return bool(row) and not row.get("ssim") and (pictures / f"{trial.name}.png").exists()
+
     def of(self, trials: Sequence[Trial]) -> list[dict[str, Any]]:
-        """Give the rows of trials that are there, in their order, with numbers as numbers."""
-        found = [self.rows[trial.name] for trial in trials if trial.name in self.rows]
+        """Give the rows of trials that are judged, in their order, with numbers as numbers."""
+        found = [self.rows[trial.name] for trial in trials if self.rows.get(trial.name, {}).get("ssim")]
         return [{key: _number(value) for key, value in row.items()} for row in found]
 
 
@@ -131,37 +137,54 @@ class Limits:
     """How a run of trials may spend its time.
 
     Attributes:
-        workers: processes at once; 1 for this one.
-        budget: seconds after which no group of trials is begun.
+        workers: processes that paint at once; 1 for this one.
+        judges: processes that judge at once, on the CPU, beside them; 0 for those that paint.
+        budget: seconds after which nothing more is painted.
+        grace: seconds more to judge what is painted; the rest is judged by the next run, if its pictures are there.
         largest: pixels times lanes of one batch; larger groups are cut.
     """
 
     workers: int = 1
+    judges: int = 0
     budget: float = float("inf")
-    largest: int = 40 * 256 * 256
+    grace: float = float("inf")
+    largest: int = 36 * 256 * 256
 
 
 def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pictures: Path, limits: Limits) -> None:
-    """Paint and judge the trials that their tables lack, in order, append their rows and keep their pictures."""
+    """Paint the trials that their tables lack, in order, keep their pictures, judge them and append their rows."""
     began = time.monotonic()
-    work = [(name, part) for name, found in wanted.items() for part in parts(found, tables[name], limits.largest)]
+    painting = [(name, part) for name, found in wanted.items() for part in parts(found, tables[name], limits.largest)]
+    judging = [
+        (name, [trial]) for name, found in wanted.items() for trial in found if tables[name].waits(trial, pictures)
+    ]
     pictures.mkdir(parents=True, exist_ok=True)
-    with executor(limits.workers) as submit:
-        running: dict[Future, tuple[str, int]] = {}
-        while work or running:
-            late = time.monotonic() - began > limits.budget
-            while work and not late and len(running) < limits.workers:
-                name, part = work.pop(0)
-                running[submit(paint, part, pictures)] = name, len(part)
+    with executor(limits.workers) as paints, executor(limits.judges, alone=True) as judges:
+        running: dict[Future, tuple[str, list[Trial], bool]] = {}
+        while painting or judging or running:
+            spent = time.monotonic() - began
+            if spent > limits.budget + limits.grace:
+                break
+            busy = sum(painted for *_, painted in running.values())
+            while painting and spent < limits.budget and busy < limits.workers:
+                name, part = painting.pop(0)
+                running[paints(paint, part, pictures)] = name, part, True
+                busy += 1
+            while judging and (limits.judges == 0 or len(running) - busy < 2 * limits.judges):
+                name, part = judging.pop(0)
+                running[judges(judge, part, pictures)] = name, part, False
             if not running:
                 break
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                name, count = running.pop(done)
-                state = f"failed: {error}" if (error := done.exception()) else "done"
-                if not error:
-                    tables[name].add(done.result())
-                said = f"{time.monotonic() - began:5.0f} s, {name}: {count} trials {state}; {len(work)} batches left"
-                print(said, file=sys.stderr, flush=True)
+            for done in wait(running, timeout=5, return_when=FIRST_COMPLETED).done:
+                name, part, painted = running.pop(done)
+                if error := done.exception():
+                    print(f"{spent:5.0f} s, {name}: {len(part)} trials failed: {error}", file=sys.stderr, flush=True)
+                    continue
+                tables[name].add(done.result())
+                if painted:
+                    judging += [(name, [trial]) for trial in part]
+                    said = f"{len(part)} painted, {len(painting)} batches and {len(judging)} judgements left"
+                    print(f"{spent:5.0f} s, {name}: {said}", file=sys.stderr, flush=True)
 
 
 def parts(found: Sequence[Trial], table: Table, largest: int) -> Iterator[list[Trial]]:
@@ -170,22 +193,25 @@ def parts(found: Sequence[Trial], table: Table, largest: int) -> Iterator[list[T
     for trial in {trial.name: trial for trial in found if trial.name not in table.rows}.values():
         groups.setdefault(trial.group, []).append(trial)
     for group in groups.values():
-        yield from _parts(group, largest)
-
-
-def _parts(group: Sequence[Trial], largest: int) -> Iterator[list[Trial]]:
-    count = max(1, largest // group[0].recipe.size ** 2)
-    parts = -(-len(group) // count)
-    size = -(-len(group) // parts)
-    yield from (list(group[i : i + size]) for i in range(0, len(group), size))
+        count = max(1, largest // group[0].recipe.size ** 2)
+        size = -(-len(group) // -(-len(group) // count))
+        yield from (group[i : i + size] for i in range(0, len(group), size))
 
 
 @contextmanager
-def executor(workers: int) -> Iterator[Callable[..., Future]]:
-    """Give a `submit`: to processes, or, of one worker, to this process at once."""
+def executor(workers: int, alone: bool = False) -> Iterator[Callable[..., Future]]:
+    """Give a `submit`: to processes, or, of at most one worker, to this process at once.
+
+    `alone` are processes of one thread on the CPU. They end with the block, whatever they are at.
+    """
     if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone if alone else None)
+        try:
             yield pool.submit
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
         return
 
     def submit(function: Callable, *words: Any) -> Future:
@@ -197,6 +223,14 @@ def executor(workers: int) -> Iterator[Callable[..., Future]]:
         return future
 
     yield submit
+
+
+def _alone() -> None:
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 
 @cache
@@ -220,7 +254,7 @@ def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
     lanes = []
     for trial in trials:
         size = trial.recipe.size
-        pair = Pair(square(trial.content, size), common.picture(trial.style, trial.recipe.style_size or size))
+        pair = Pair(square(trial.content, size), square(trial.style, trial.recipe.style_size or size))
         recipe = replace(trial.recipe, size=0, style_size=0)
         if trial.weighing != "given":
             recipe = replace(recipe, layer_weights=weighed(encoder, pair, recipe, trial.weighing))
@@ -237,8 +271,13 @@ def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
         total = solution.history["total"]
         last = len(total) - 1
         facts = {"loss": float(np.nanmin(total)), "last_change": _change(total), "steps": last}
-        rows.append({**_said(trial), **facts, **judged(path, trial), **about(each)})
+        rows.append({**_said(trial), **facts, **about(each)})
     return rows
+
+
+def judge(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
+    """Measure the pictures of trials as they were saved: what is to be added to their rows."""
+    return [{"trial": trial.name, **judged(pictures / f"{trial.name}.png", trial)} for trial in trials]
 
 
 def weighed(encoder: Any, pair: Any, recipe: Recipe, how: str) -> tuple[float, ...]:
@@ -298,7 +337,7 @@ def judge_of(content: str, style: str, size: int) -> Callable[[np.ndarray], Mapp
     """Give who judges pictures of a pair, by VGG16 and without a network."""
     from nst_jax import metrics
 
-    return metrics.Judge(_judging("vgg16"), square(content, size), common.picture(style, size))
+    return metrics.Judge(_judging("vgg16"), square(content, size), square(style, size))
 
 
 @cache
@@ -307,7 +346,7 @@ def other_of(network: str, content: str, style: str, size: int) -> Callable[[np.
     from nst_jax import metrics
 
     encoder, original = _judging(network), square(content, size)
-    side = metrics.style_side(encoder, common.picture(style, size))
+    side = metrics.style_side(encoder, square(style, size))
 
     def judge(image: np.ndarray) -> dict[str, Any]:
         held = metrics.held_out(encoder, image, original, side)

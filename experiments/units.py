@@ -15,7 +15,7 @@ from nst_jax.recipe import Recipe, Units
 
 SIZES = (128, 256, 512, 1024)
 NETWORKS = ("vgg16", "random:vgg16:0")
-BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (2e2, 2e3, 2e4)}
+BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 10.0), "paper": (2e2, 2e4)}
 
 
 def trials(sizes: tuple[int, ...] = SIZES, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:

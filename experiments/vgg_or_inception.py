@@ -41,7 +41,7 @@ BALANCES = (0.3, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
 
 
-def trials(size: int = 224, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
     """List what is painted: not the full product."""
 
     def one(pair: tuple[str, str], network: str, statistic: str, balance: float, **settings: Any) -> Trial:
@@ -59,10 +59,10 @@ def trials(size: int = 224, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Tr
     arms: list[tuple[str, str, dict[str, Any]]] = []
     arms += [(network, statistic, {}) for network in (*TRAINED, *RANDOM) for statistic in STATISTICS]
     arms += [(network, statistic, fourier) for network in TRAINED for statistic in STATISTICS]
-    arms += [(network, "w2", {}) for network in TRAINED]
-    arms += [(network, "gram", {"smoothing": how}) for network in TRAINED for how in ("softmax", "constant")]
-    for network, statistic, settings in arms:
-        for pair in pairs:
+    side: list[tuple[str, str, dict[str, Any]]] = [(network, "w2", {}) for network in TRAINED]
+    side += [(network, "gram", {"smoothing": how}) for network in TRAINED for how in ("softmax", "constant")]
+    for network, statistic, settings in (*arms, *side):
+        for pair in pairs if (network, statistic, settings) in arms else pairs[:3]:
             for balance in BALANCES:
                 yield one(pair, network, statistic, balance, **settings)
     for network in TRAINED:

@@ -108,6 +108,6 @@ def test_gram_of_bfloat16_is_float32():
 
 def test_gram_of_a_batch_is_one_product():
     step = jax.value_and_grad(lambda f: (ops.gram(f) ** 2).sum())
-    one = jax.jit(step).lower(jnp.zeros((16, 16, 8))).compile().as_text() or ""
-    four = jax.jit(jax.vmap(step)).lower(jnp.zeros((4, 16, 16, 8))).compile().as_text() or ""
-    assert one.count(" dot(") == four.count(" dot(") == 2
+    one = jax.jit(step).lower(jnp.zeros((16, 16, 8))).as_text()
+    four = jax.jit(jax.vmap(step)).lower(jnp.zeros((4, 16, 16, 8))).as_text()
+    assert one.count("dot_general ") == four.count("dot_general ") == 2
