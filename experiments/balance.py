@@ -15,7 +15,7 @@ from nst_jax.recipe import Recipe, Units
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (1e2, 1e3, 1e4)}
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for units, balances in BALANCES.items():
         for weighing in WEIGHINGS:

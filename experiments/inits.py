@@ -17,7 +17,7 @@ SEEDS = 4
 BALANCES: dict[Units, float] = {"relative": 3.0, "paper": 2e3}
 
 
-def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every start, those with noise from several seeds."""
     for units, balance in BALANCES.items():
         for content, style in pairs:

@@ -23,7 +23,7 @@ RATIOS = (1e2, 1e3, 1e4, 1e5)
 IN_UNITS: dict[Units, tuple[float, ...]] = {"relative": BALANCES, "paper": RATIOS}
 
 
-def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every set in relative units, all five layers in the paper's too."""
     for name, layers in SETS.items():
         for units, balances in IN_UNITS.items():

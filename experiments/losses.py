@@ -23,7 +23,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 """Each as docs/losses.md advises to use it."""
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for loss, settings in LOSSES.items():
         for content, style in pairs:

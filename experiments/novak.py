@@ -32,7 +32,7 @@ ARMS: dict[str, dict[str, Any]] = {
 BALANCES = (1.0, 3.0, 10.0)
 
 
-def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     assert len(STYLE_LAYERS) == 5
     for name, settings in ARMS.items():

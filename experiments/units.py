@@ -18,7 +18,7 @@ NETWORKS = ("vgg16", "random:vgg16:0")
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 10.0), "paper": (2e2, 2e4)}
 
 
-def trials(sizes: tuple[int, ...] = SIZES, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(sizes: tuple[int, ...] = SIZES, steps: int = 100, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: the largest size of one pair."""
     for size in sizes:
         for network in NETWORKS:

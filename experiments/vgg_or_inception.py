@@ -41,7 +41,7 @@ BALANCES = (0.3, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
+def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS) -> Iterator[Trial]:
     """List what is painted: not the full product."""
 
     def one(pair: tuple[str, str], network: str, statistic: str, balance: float, **settings: Any) -> Trial:
