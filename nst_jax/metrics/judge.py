@@ -1,6 +1,7 @@
 """Every measure of a picture at once, under stable names, against one content and one style."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from nst_jax.metrics import divergence, resemblance
 from nst_jax.metrics.chroma import chroma_speckle, colour_w2, colours_of
 from nst_jax.metrics.edges import edge_f1, edges_of
 from nst_jax.metrics.filters import WAVES, filters_distance, responses
-from nst_jax.metrics.holdout import StyleSide, compared, style_side
+from nst_jax.metrics.holdout import StyleSide, compared, sides_of
 from nst_jax.metrics.layers import features_of, held_out_layers, least_side, levels
 from nst_jax.metrics.spectrum import LEAST, checkerboard, spectrum_slope
 from nst_jax.networks import Encoder, Network
@@ -52,11 +53,9 @@ MEANINGS: dict[str, Meaning] = {
 
 
 class Known(NamedTuple):
-    """What the network sees of a content and of a style, once for all results."""
+    """What the network sees of a style, once for all results."""
 
-    content: Image
-    kept: dict[str, Features]
-    style: dict[str, StyleSide]
+    sides: dict[str, StyleSide]
     whole: resemblance.Whole
     patches: dict[str, resemblance.Patches]
 
@@ -64,8 +63,8 @@ class Known(NamedTuple):
 class Judge:
     """Measure results against one content and one style: `judge = Judge(encoder, content, style)`, `judge(image)`.
 
-    What depends on content and style alone is computed once. One picture of 256 px takes about two seconds of one CPU
-    core, most of them for the network, the patches and `style_bures`.
+    What depends on content and style alone is computed once. One picture of 256 px takes about a second and a half of
+    one CPU core, most of it for the network, the patches and `style_bures`.
 
     Attributes:
         style: the style's own `spectrum_slope`, `checkerboard` and `chroma_speckle`, to compare a result's with.
@@ -85,12 +84,12 @@ class Judge:
         """
         for picture, what in ((content, "content"), (style, "style")):
             _check(picture, what, encoder.network)
-        self._encoder, self._content = encoder, content
-        basis = divergence.basis_of(encoder, photographs)
-        self._basis = basis
-        picture = jnp.asarray(style, jnp.float32)
-        self._known, moments = _look(encoder, jnp.asarray(content, jnp.float32), picture, style_side(encoder, picture))
-        self._gaussians = divergence.projected(jax.device_get(moments), basis)
+        self._encoder, self._basis = encoder, divergence.basis_of(encoder, photographs)
+        network, (self._content, kept) = encoder.network, self._seen(content)
+        at = (held_out_layers(network)[0], *resemblance.content_layers(network))
+        self._original = self._content, {name: kept[name] for name in at}
+        self._known, moments = _look(network, *self._seen(style))
+        self._gaussians = divergence.projected(jax.device_get(moments), self._basis)
         self._edges, self._responses, self._colours = edges_of(content), responses(style), colours_of(style)
         self.style = {
             "spectrum_slope": spectrum_slope(style),
@@ -110,7 +109,7 @@ class Judge:
         image = np.asarray(image, np.float32)
         if not np.isfinite(image).all():
             return dict.fromkeys(MEANINGS, float("nan"))
-        seen, moments = jax.device_get(_see(self._encoder, image, self._known))
+        seen, moments = jax.device_get(_see(self._encoder.network, self._seen(image), self._original, self._known))
         found = {
             **{name: float(value) for name, value in seen.items()},
             "effect": divergence.effect(divergence.projected(moments, self._basis), self._gaussians),
@@ -125,6 +124,10 @@ class Judge:
         # A grey style has none; of less than half a level nothing is seen.
         found["chroma_speckle_ratio"] = found["chroma_speckle"] / max(self.style["chroma_speckle"], 0.5)
         return {name: found[name] for name in MEANINGS}
+
+    def _seen(self, image: ImageLike) -> tuple[Image, dict[str, Features]]:
+        picture = jnp.asarray(image, jnp.float32)
+        return picture, _features(self._encoder, picture, _layers(self._encoder.network))
 
 
 def measures(encoder: Encoder, image: ImageLike, content: ImageLike, style: ImageLike) -> dict[str, float]:
@@ -146,40 +149,50 @@ def _check(picture: ImageLike, what: str, network: Network) -> None:
         raise UserError(f"the {what} is {w}x{h}: all measures of {network.name} need at least {least}x{least} pixels")
 
 
-@jax.jit
+def _layers(network: Network) -> tuple[str, ...]:
+    """Name every layer that some measure looks at."""
+    content, style = held_out_layers(network)
+    return tuple(dict.fromkeys((content, *style, *levels(network))))
+
+
+@partial(jax.jit, static_argnums=2)
 @in_float32()
-def _look(encoder: Encoder, content: Image, style: Image, side: dict[str, StyleSide]) -> tuple[Known, Any]:
-    """See a content and a style: what results are compared with, and the moments of the style's features."""
-    network = encoder.network
-    kept = features_of(encoder, content, _content_layers(network), None)
-    found = features_of(encoder, style, levels(network), None)
-    whole = resemblance.whole_of(style, {name: found[name] for name in resemblance.global_layers(network)})
+def _features(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, Features]:
+    # A program of its own, so that pictures of one size share it, the content's and the style's among them.
+    return features_of(encoder, image, layers, None)
+
+
+@partial(jax.jit, static_argnums=0)
+@in_float32()
+def _look(network: Network, style: Image, found: dict[str, Features]) -> tuple[Known, Any]:
+    """Keep of a style what results are compared with, and the moments of its features."""
+    whole = resemblance.whole_of(style, _at(found, resemblance.global_layers(network)))
     patches = {name: resemblance.patches_of(found[name]) for name in resemblance.local_layers(network)}
-    return Known(content, kept, side, whole, patches), _moments(network, found)
+    return Known(sides_of(network, found), whole, patches), _moments(network, found)
 
 
-@jax.jit
+@partial(jax.jit, static_argnums=0)
 @in_float32()
-def _see(encoder: Encoder, image: Image, known: Known) -> tuple[dict[str, jax.Array], Any]:
-    """See a result: its measures by the network, and the moments of its features."""
-    network = encoder.network
-    names = tuple(dict.fromkeys((*_content_layers(network), *known.style, *levels(network))))
-    found = features_of(encoder, image, names, None)
-    deep, whole, local = (
-        {name: found[name] for name in layers(network)}
-        for layers in (resemblance.content_layers, resemblance.global_layers, resemblance.local_layers)
-    )
+def _see(
+    network: Network,
+    made: tuple[Image, dict[str, Features]],
+    original: tuple[Image, dict[str, Features]],
+    style: Known,
+) -> tuple[dict[str, jax.Array], Any]:
+    """See a result beside its content: its measures by the network, and the moments of its features."""
+    image, found = made
+    whole = resemblance.whole_of(image, _at(found, resemblance.global_layers(network)))
     measured = {
-        **compared(network, (image, found), (known.content, known.kept), known.style),
-        "content_fidelity": resemblance.content_fidelity(deep, known.kept),
-        "global_effects": resemblance.global_effects(resemblance.whole_of(image, whole), known.whole),
-        "local_patterns": resemblance.local_patterns(local, known.patches),
+        **compared(network, made, original, style.sides),
+        "content_fidelity": resemblance.content_fidelity(_at(found, resemblance.content_layers(network)), original[1]),
+        "global_effects": resemblance.global_effects(whole, style.whole),
+        "local_patterns": resemblance.local_patterns(_at(found, resemblance.local_layers(network)), style.patches),
     }
     return measured, _moments(network, found)
 
 
-def _content_layers(network: Network) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((held_out_layers(network)[0], *resemblance.content_layers(network))))
+def _at(found: dict[str, Features], layers: tuple[str, ...]) -> dict[str, Features]:
+    return {name: found[name] for name in layers}
 
 
 def _moments(network: Network, found: dict[str, Features]) -> dict[str, tuple[jax.Array, jax.Array]]:
