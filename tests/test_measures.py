@@ -24,7 +24,7 @@ def features(h: int, w: int, c: int = 5) -> jnp.ndarray:
 def picture(h: int = SIDE, w: int = SIDE, sigma: float = 1.5) -> np.ndarray:
     """Draw a smooth picture (h, w, 3) in [0, 1]."""
     x = ndimage.gaussian_filter(RNG.standard_normal((h, w, 3)), (sigma, sigma, 0))
-    return np.float32((x - x.min()) / (x.max() - x.min()))
+    return ((x - x.min()) / (x.max() - x.min())).astype(np.float32)
 
 
 def checkers(h: int = SIDE, w: int = SIDE) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_patterns_agree_with_the_judge_in_tiles_of_any_size(block, monkeypatch) 
     monkeypatch.setattr(resemblance, "BLOCK", block)
     x, style = features(8, 9), features(7, 6)
     found = metrics.local_patterns({"a": x}, {"a": resemblance.patches_of(style)})
-    assert found == pytest.approx(patterns_judge(np.float64(x), np.float64(style)), rel=1e-5)
+    assert found == pytest.approx(patterns_judge(np.asarray(x, np.float64), np.asarray(style, np.float64)), rel=1e-5)
 
 
 def test_patterns_are_one_of_the_style_and_half_of_one_patch() -> None:
@@ -75,7 +75,7 @@ def test_fidelity_and_effects_agree_with_the_judge() -> None:
     wanted = np.mean([cosine(np.float64(x[k]), np.float64(y[k])) for k in x])
     assert metrics.content_fidelity(x, y) == pytest.approx(wanted, rel=1e-5)
     image, style = picture(20, 30), picture(16, 16)
-    f, g = (np.float64(a).reshape(-1, 5) for a in (x["a"], z))
+    f, g = (np.asarray(a, np.float64).reshape(-1, 5) for a in (x["a"], z))
     textures = cosine(f.T @ f, g.T @ g)
     shares = [[np.histogram(p[..., c], 128, (0, 1))[0] for c in range(3)] for p in (image, style)]
     wanted = textures / 2 + np.mean([cosine(np.float64(a), b) for a, b in zip(*shares, strict=True)]) / 2
@@ -106,7 +106,7 @@ def test_effect_agrees_with_the_judge_and_by_hand() -> None:
     basis = divergence.Basis({"a": np.linalg.qr(RNG.standard_normal((5, 3)))[0]}, {"a": 1e-3})
     x, y = features(6, 5), features(4, 9)
     p, q = (divergence.projected({"a": divergence.moments(z)}, basis) for z in (x, y))
-    flat = np.float64(x).reshape(-1, 5) @ basis.components["a"]
+    flat = np.asarray(x, np.float64).reshape(-1, 5) @ basis.components["a"]
     np.testing.assert_allclose(p["a"].covariance, np.cov(flat.T, bias=True) + 1e-3 * np.eye(3), rtol=1e-4, atol=1e-6)
     assert metrics.effects(p, q)["a"] == pytest.approx(-np.log(divergence_judge(p["a"], q["a"])), rel=1e-6)
     # N(1, 1) from N(0, 1) is 1/2; N(0, e^2) from N(0, 1) is (e^2 - 1 - 2) / 2
@@ -192,7 +192,7 @@ def test_checkerboard_is_one_in_noise_and_seen_in_every_phase(h, w) -> None:
 
 
 def test_speckle_agrees_with_the_judge_and_sees_no_grey() -> None:
-    x = np.float64(picture(20, 31, 0.4))
+    x = np.asarray(picture(20, 31, 0.4), np.float64)
     u = x @ np.array([-0.147, -0.288, 0.436])
     v = x @ np.array([0.615, -0.515, -0.1])
     high = [c - ndimage.gaussian_filter(c, 1.5, mode="reflect", truncate=4) for c in (u, v)]
@@ -203,7 +203,7 @@ def test_speckle_agrees_with_the_judge_and_sees_no_grey() -> None:
 
 
 def test_colours_by_hand() -> None:
-    x = np.float64(picture(12, 12))
+    x = np.asarray(picture(12, 12), np.float64)
     assert metrics.colour_w2(x, x) == pytest.approx(0, abs=1e-6)
     assert metrics.colour_w2(x + np.array([[[0.3, 0, 0.4]]]), x[::-1]) == pytest.approx(0.5)
     assert metrics.colour_w2(np.zeros((2, 2, 3)), np.ones((3, 3, 3))) == pytest.approx(3**0.5)
@@ -218,7 +218,7 @@ def test_colours_by_hand() -> None:
 
 
 def filters_judge(x: np.ndarray) -> np.ndarray:
-    y = np.float64(x) @ np.array([0.299, 0.587, 0.114])
+    y = np.asarray(x, np.float64) @ np.array([0.299, 0.587, 0.114])
     (h, w), found = y.shape, []
     wide = np.pad(y, [(32, -(-(n + 64) // 32) * 32 - n - 32) for n in (h, w)], mode="symmetric")
     spectrum, (v, u) = np.fft.fft2(wide), np.meshgrid(*(np.fft.fftfreq(n) for n in wide.shape), indexing="ij")

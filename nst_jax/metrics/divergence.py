@@ -135,8 +135,8 @@ def effect(found: Mapping[str, Gaussian], style: Mapping[str, Gaussian]) -> floa
 
     Of fewer layers, those that there are.
     """
-    found = effects(found, style)
-    return sum(weight * value for weight, value in zip(CALIBRATION, found.values(), strict=False))
+    values = effects(found, style).values()
+    return sum(weight * value for weight, value in zip(CALIBRATION, values, strict=False))
 
 
 def _divergence(x: Gaussian, y: Gaussian) -> float:
