@@ -4,7 +4,6 @@ Command: python -m experiments.metrics, or with TABLES of rows that trials wrote
 Cost: seconds; the rows are those of the other experiments.
 Expected: measures of the content agree, so do those of the style, and the two contradict each other as the balance
     varies; at equal content distance local_patterns and filters_distance say what Gram matrices do not.
-
 Ranks are those within a pair of content and style, which explains more of a measure than how it is painted (Yeh 2020).
 More is better in each, so 1 is agreement and -1 contradiction.
 """
@@ -22,8 +21,7 @@ import tyro
 from experiments import common
 from nst_jax.metrics import MEANINGS
 
-GIVEN, LEAST = "content_distance", 4
-"""What is held fixed, and pictures of a pair below which ranks say nothing."""
+GIVEN, LEAST = "content_distance", 4  # what is held fixed, and pictures of a pair below which ranks say nothing
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,16 @@ def given(found: np.ndarray, at: int) -> np.ndarray:
 
 def read(tables: Sequence[Path]) -> tuple[list[str], list[np.ndarray]]:
     """Read the measures of every pair: names, and for each pair (pictures, names), what is better being more."""
-    rows = [row for path in tables for row in csv.DictReader(path.read_text().splitlines()) if row.get(GIVEN)]
+    found = [row for path in tables for row in csv.DictReader(path.read_text().splitlines())]
+    rows = [row for row in found if row.get("trial") and row.get(GIVEN)]
     names = [name for name in MEANINGS if all(row.get(name) for row in rows)]
     pairs: dict[Any, dict[str, list[float]]] = {}
     for row in rows:  # a trial that stands in two tables counts once
         values = [float(row[name]) for name in names]
         if np.isfinite(values).all():
             pairs.setdefault((row["content"], row["style"]), {})[row["trial"]] = values
-    sign = np.array([-1 if MEANINGS[name].better == "lower" else 1 for name in names])
-    return names, [np.array(list(found.values())) * sign[None] for found in pairs.values() if len(found) >= LEAST]
+    sign = np.array([[-1 if MEANINGS[name].better == "lower" else 1 for name in names]])
+    return names, [np.array(list(kept.values())) * sign for kept in pairs.values() if len(kept) >= LEAST]
 
 
 def draw(path: Path, names: Sequence[str], maps: Mapping[str, np.ndarray], caption: str) -> None:
@@ -82,10 +81,9 @@ def draw(path: Path, names: Sequence[str], maps: Mapping[str, np.ndarray], capti
 
 def main(config: Config) -> int:
     """Correlate all measures of all rows, and draw them."""
-    tables = config.tables or tuple(p for p in sorted(common.RESULTS.glob("*.csv")) if p.stem != "metrics")
-    names, pairs = read(tables)
+    names, pairs = read(config.tables or sorted(common.RESULTS.glob("*.csv")))
     if not pairs:
-        print(f"no pair has {LEAST} judged pictures in {len(tables)} tables: run python -m experiments.all")
+        print(f"no pair has {LEAST} judged pictures in these tables: run python -m experiments.all")
         return 2
     each = [agreement(x) for x in pairs]
     left = [given(found, names.index(GIVEN)) for found in each]
