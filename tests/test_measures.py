@@ -1,5 +1,8 @@
 """The measures of pictures that need no download: against slow judges, by hand, and by what they promise."""
 
+import re
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -292,6 +295,16 @@ def test_a_judge_gives_every_measure_and_they_are_those_of_the_functions(encoder
         "chroma_speckle_ratio": metrics.chroma_speckle(image) / metrics.chroma_speckle(STYLE),
     }
     assert {name: found[name] for name in alone} == pytest.approx(alone)
+
+
+def test_the_documents_say_what_the_program_says() -> None:
+    text = (Path(__file__).parents[1] / "docs/measures.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`(\*?) \| (\w+) \| (.*?) \|", text, re.MULTILINE)
+    assert [(name, better, what) for name, _, better, what in rows] == [
+        (name, meaning.better, meaning.text) for name, meaning in metrics.MEANINGS.items()
+    ]
+    held = {"content_distance", "style_bures", "style_sliced", "ssim", "colour_distance", "total_variation"}
+    assert {name for name, star, *_ in rows if star} == held
 
 
 def test_the_target_is_better_than_another_picture(judged) -> None:
