@@ -86,8 +86,8 @@ def main(config: Config) -> int:
         print(f"no pair has {LEAST} judged pictures in these tables: run python -m experiments.all")
         return 2
     each = [agreement(x) for x in pairs]
-    left = [given(found, names.index(GIVEN)) for found in each]
-    maps = {"within a pair": np.mean(each, axis=0), f"at equal {GIVEN}": np.mean(left, axis=0)}
+    both = {"within a pair": each, f"at equal {GIVEN}": [given(found, names.index(GIVEN)) for found in each]}
+    maps = {title: np.ma.masked_invalid(found).mean(0).filled(np.nan) for title, found in both.items()}
     lines = ((title, name, line) for title, found in maps.items() for name, line in zip(names, found, strict=True))
     rows = [{"ranks": title, "measure": name, **dict(zip(names, line, strict=True))} for title, name, line in lines]
     common.table(config.out / "metrics.csv", rows)

@@ -38,6 +38,7 @@ def _rows(path, count: int, *, start: int = 0) -> None:
         pair = i % 2
         values = {name: float(RNG.random()) for name in MEANINGS}
         values |= {"content_distance": 1 / (i + 1), "ssim": i / 100, "style_bures": pair, "edge_f1": -i}
+        values |= {} if pair else {"effect": 1.0}
         rows.append({"trial": f"t{i}", "content": "c", "style": f"s{pair}", **values})
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -61,6 +62,9 @@ def test_the_table_and_the_figure(tmp_path) -> None:
     assert float(found["ssim"]["content_distance"]) == 1
     assert float(found["edge_f1"]["ssim"]) == -1
     assert np.isnan(float(found["style_bures"]["ssim"]))
+    # One pair alone tells how effect agrees, the other's are constant.
+    alone = experiment.agreement(pairs[1])[names.index("effect"), names.index("ssim")]
+    assert float(found["effect"]["ssim"]) == pytest.approx(alone, rel=1e-5)
 
 
 def test_without_rows_it_says_what_to_run(tmp_path, capsys) -> None:
