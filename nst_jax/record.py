@@ -164,6 +164,17 @@ def ending(solution: "Solution", place: tuple[int, int] | None = None) -> dict[s
     }
 
 
+def row(settings: Mapping[str, Any], solution: "Solution", metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what a lane was given, reached and measures into one row; the three share no name."""
+    end = ending(solution)
+    parts = (settings, end["terms"], {"stopped": end["stopped"], "best_step": end["best_step"]}, metrics)
+    found: dict[str, Any] = {}
+    for part in parts:
+        assert not found.keys() & part.keys(), f"{found.keys() & part.keys()} would be two columns of one name"
+        found |= part
+    return found
+
+
 def save(path: str | Path, solution: "Solution") -> None:
     """Write a solution's picture with what it was made from inside, for `nst-jax rerun`.
 

@@ -14,8 +14,9 @@ PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
     "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
-    "pixels", "metrics", "canvases", "descents", "gradients", "problem", "objective", "renewal", "numbers", "posing",
-    "units", "compiler", "optimize", "scales", "record", "made", "absent", "batch", "cache", "runs", "pages", "cli",
+    "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "objective", "renewal", "numbers",
+    "posing", "units", "compiler", "optimize", "scales", "record", "made", "absent", "frame", "batch", "cache", "runs",
+    "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],

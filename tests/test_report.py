@@ -189,6 +189,8 @@ def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
     assert found["steps"] == [list(range(20))]
     # lr is the same in all lanes and no column; nan stays a word, a lane without a summary has empty fields
     assert found["table"]["columns"] == ["beta", "alpha", "total", "ssim", "stopped"]
+    assert list(found["table"]["meanings"]) == ["ssim"]
+    assert found["table"]["meanings"]["ssim"].endswith("higher is better")
     assert found["table"]["rows"][1] == [10.0, 10.0, 99.0, "nan", "steps"]
     assert found["table"]["rows"][5] == [1e5, 10.0, None, None, None]
     assert found["about"]["config"] == {"tv": 0.0}

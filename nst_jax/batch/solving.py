@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import jax
 import numpy as np
 
-from nst_jax import images, made, printing
+from nst_jax import images, made, printing, record
 from nst_jax.axis import Axis
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.pairing import Pictures, pose_lanes
@@ -18,6 +18,7 @@ from nst_jax.batch.run import Run, Watch, nothing
 from nst_jax.batch.store import Finished, Store, digest
 from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
+from nst_jax.frame import frame
 from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
@@ -26,6 +27,9 @@ from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, frame_of
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
 from nst_jax.types import ImageLike
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
 LOUD, SILENT = Watch(), Watch(say=nothing)
 
@@ -41,6 +45,29 @@ class Results:
         """Count the lanes."""
         axes = ", ".join("/".join(axis.names) for axis in self.sweep.axes)
         return f"Results({len(self.solutions)} lanes over {axes or 'nothing'})"
+
+    def to_dataframe(self, judge: Callable[[Any], Mapping[str, Any]] | None = None) -> "DataFrame":
+        """Give a pandas data frame of one row a lane: `lane`, what varies, what it ended with, and what a judge finds.
+
+        What it ended with are the terms at the best step, `stopped`, `best_step`, `steps` and `evaluations`.
+
+        Args:
+            judge: gives measures of a picture by name, such as `nst_jax.metrics.Judge(encoder, content, style)`; by
+                default none.
+
+        Raises:
+            UserError: pandas is not installed, or a measure has the name of another column.
+        """
+        return frame([self._row(lane, judge) for lane in range(len(self.solutions))])
+
+    def _row(self, lane: int, judge: Callable[[Any], Mapping[str, Any]] | None) -> dict[str, Any]:
+        solution = self.solutions[lane]
+        found = {"lane": lane, **record.row(self.sweep.settings(lane), solution, {})}
+        found |= {"steps": len(solution.history["total"]) - 1, "evaluations": solution.evaluations}
+        measured = {name: float(value) for name, value in judge(solution.image).items()} if judge else {}
+        if taken := sorted(found.keys() & measured.keys()):
+            raise UserError(f"the judge calls a measure '{taken[0]}', which is another column: rename it")
+        return {**found, **measured}
 
 
 def solve_batch(

@@ -3,13 +3,14 @@
 `held_out` gives those that runs write beside their pictures, `Judge` all of them; `MEANINGS` says what they mean.
 """
 
+from nst_jax.meanings import MEANINGS, Meaning
 from nst_jax.metrics.chroma import chroma_speckle, colour_w2
 from nst_jax.metrics.distance import bures_distance, content_distance, sliced_distance
 from nst_jax.metrics.divergence import basis_of, effect, effects
 from nst_jax.metrics.edges import edge_f1
 from nst_jax.metrics.filters import filters_distance
 from nst_jax.metrics.holdout import StyleSide, held_out, style_side
-from nst_jax.metrics.judge import MEANINGS, Judge, Meaning, measures
+from nst_jax.metrics.judge import Judge, measures
 from nst_jax.metrics.layers import held_out_layers, least_side, levels
 from nst_jax.metrics.resemblance import content_fidelity, global_effects, local_patterns
 from nst_jax.metrics.spectrum import checkerboard, spectrum_slope

@@ -31,7 +31,7 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "temple")
 """Pictures that travel with the package."""
 
 SIDE = 256
-"""The longer side of the photographs, in pixels."""
+"""The side of a photograph's middle square, in pixels."""
 
 NEAREST = 1e-6
 """The least divergence that counts: E is at most 13.8, where the logarithm of nothing would be infinite."""
@@ -71,6 +71,7 @@ def moments(found: Features) -> tuple[jax.Array, jax.Array]:
 
 
 @partial(jax.jit, static_argnums=2)
+@in_float32()
 def _moments(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, tuple[jax.Array, jax.Array]]:
     return {name: moments(found) for name, found in features_of(encoder, image, layers, None).items()}
 
@@ -78,15 +79,23 @@ def _moments(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[st
 def basis_of(encoder: Encoder, pictures: Sequence[ImageLike] = ()) -> Basis:
     """Find what `effects` projects on: at each level the leading components of the mean covariance of pictures.
 
-    Without pictures, of three photographs that travel with the package, at 256 pixels; found once for an encoder.
+    Without pictures, of three photographs that travel with the package, their middle square at 256 pixels: found once
+    for an encoder.
     """
     if pictures:
         return _basis(encoder, pictures)
     key = fingerprint(encoder)
     if key not in _KNOWN:
         paths = [packaged.find(f"images/{name}.jpg", f"examples/images/{name}.jpg") for name in PHOTOGRAPHS]
-        _KNOWN[key] = _basis(encoder, [images.resize(images.read(path).rgb, SIDE) for path in paths])
+        _KNOWN[key] = _basis(encoder, [images.fit(_middle(images.read(path).rgb), (SIDE, SIDE)) for path in paths])
     return _KNOWN[key]
+
+
+def _middle(picture: ImageLike) -> ImageLike:
+    """Cut the largest square from the middle, so that one program sees all photographs."""
+    h, w, _ = picture.shape
+    side = min(h, w)
+    return picture[(h - side) // 2 :, (w - side) // 2 :][:side, :side]
 
 
 def _basis(encoder: Encoder, pictures: Sequence[ImageLike]) -> Basis:
@@ -126,8 +135,8 @@ def effect(found: Mapping[str, Gaussian], style: Mapping[str, Gaussian]) -> floa
 
     Of fewer layers, those that there are.
     """
-    found = effects(found, style)
-    return sum(weight * value for weight, value in zip(CALIBRATION, found.values(), strict=False))
+    values = effects(found, style).values()
+    return sum(weight * value for weight, value in zip(CALIBRATION, values, strict=False))
 
 
 def _divergence(x: Gaussian, y: Gaussian) -> float:

@@ -48,7 +48,12 @@ def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[s
 @in_float32()
 def _style_side(encoder: Encoder, style: Image, sides: Sides | None) -> dict[str, StyleSide]:
     found = features_of(encoder, style, held_out_layers(encoder.network)[1], sides)
-    return {name: _side(encoder.network.layer(name), f, sides) for name, f in found.items()}
+    return sides_of(encoder.network, found, sides)
+
+
+def sides_of(network: Network, found: Mapping[str, Features], sides: Sides | None = None) -> dict[str, StyleSide]:
+    """Summarise a style by its features (h, w, c), of which those that are held out count."""
+    return {name: _side(network.layer(name), found[name], sides) for name in held_out_layers(network)[1]}
 
 
 def _side(layer: Layer, found: Features, sides: Sides | None) -> StyleSide:

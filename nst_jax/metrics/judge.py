@@ -1,7 +1,8 @@
 """Every measure of a picture at once, under stable names, against one content and one style."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,12 @@ import numpy as np
 
 from nst_jax.arithmetic import in_float32
 from nst_jax.errors import UserError
+from nst_jax.meanings import MEANINGS
 from nst_jax.metrics import divergence, resemblance
 from nst_jax.metrics.chroma import chroma_speckle, colour_w2, colours_of
 from nst_jax.metrics.edges import edge_f1, edges_of
 from nst_jax.metrics.filters import WAVES, filters_distance, responses
-from nst_jax.metrics.holdout import StyleSide, compared, style_side
+from nst_jax.metrics.holdout import StyleSide, compared, sides_of
 from nst_jax.metrics.layers import features_of, held_out_layers, least_side, levels
 from nst_jax.metrics.spectrum import LEAST, checkerboard, spectrum_slope
 from nst_jax.networks import Encoder, Network
@@ -21,42 +23,10 @@ from nst_jax.pixels import check_comparable
 from nst_jax.types import Features, Image, ImageLike
 
 
-class Meaning(NamedTuple):
-    """What a measure says, in one line, and which way is better."""
-
-    text: str
-    better: Literal["higher", "lower", "neither"]
-
-
-MEANINGS: dict[str, Meaning] = {
-    "content_distance": Meaning("features of the content that are lost, place by place; 0 none, 1 all", "lower"),
-    "ssim": Meaning("structure of the content's luminance that is kept; 1 all", "higher"),
-    "edge_f1": Meaning("edges shared with the content; 1 all, 0 none", "higher"),
-    "content_fidelity": Meaning("cosine with the content's deep features; 1 alike", "higher"),
-    "style_bures": Meaning("mean and covariance of features, from the style's; 0 alike, 1 as far as blank", "lower"),
-    "style_sliced": Meaning("whole distribution of features, from the style's; 0 alike, 1 as far as blank", "lower"),
-    "global_effects": Meaning("cosines with the style's Gram matrices and colours; 1 alike", "higher"),
-    "local_patterns": Meaning("patches that are the style's, and how many of its patches there are; 1 all", "higher"),
-    "effect": Meaning("minus the logarithm of the divergence of features from the style's, calibrated", "higher"),
-    "filters_distance": Meaning("strokes of four sizes and directions, from the style's; 0 alike, 1 blank", "lower"),
-    "colour_w2": Meaning("how far the colours lie from the style's, in units of RGB; 0 alike", "lower"),
-    "colour_distance": Meaning("share of colours that the content has not; 0 none, 1 all", "neither"),
-    "spectrum_slope": Meaning("how power falls with frequency; -2 a photograph, 0 noise, below -3 a blur", "neither"),
-    "spectrum_gap": Meaning("that slope's distance from the style's; 0 alike", "lower"),
-    "checkerboard": Meaning("power at a period of two pixels over that around it; up to 1 none", "lower"),
-    "chroma_speckle": Meaning("change of colour from pixel to pixel, in 8-bit levels; 0 none", "lower"),
-    "chroma_speckle_ratio": Meaning("that over the style's own; 1 as much as the style", "lower"),
-    "total_variation": Meaning("squared steps between neighbouring pixels; 0 flat", "neither"),
-}
-"""The names that a `Judge` gives, and what they say."""
-
-
 class Known(NamedTuple):
-    """What the network sees of a content and of a style, once for all results."""
+    """What the network sees of a style, once for all results."""
 
-    content: Image
-    kept: dict[str, Features]
-    style: dict[str, StyleSide]
+    sides: dict[str, StyleSide]
     whole: resemblance.Whole
     patches: dict[str, resemblance.Patches]
 
@@ -64,8 +34,8 @@ class Known(NamedTuple):
 class Judge:
     """Measure results against one content and one style: `judge = Judge(encoder, content, style)`, `judge(image)`.
 
-    What depends on content and style alone is computed once. One picture of 256 px takes about two seconds of one CPU
-    core, most of them for the network, the patches and `style_bures`.
+    What depends on content and style alone is computed once. One picture of 256 px takes about a second and a half of
+    one CPU core, most of it for the network, the patches and `style_bures`.
 
     Attributes:
         style: the style's own `spectrum_slope`, `checkerboard` and `chroma_speckle`, to compare a result's with.
@@ -85,12 +55,12 @@ class Judge:
         """
         for picture, what in ((content, "content"), (style, "style")):
             _check(picture, what, encoder.network)
-        self._encoder, self._content = encoder, content
-        basis = divergence.basis_of(encoder, photographs)
-        self._basis = basis
-        picture = jnp.asarray(style, jnp.float32)
-        self._known, moments = _look(encoder, jnp.asarray(content, jnp.float32), picture, style_side(encoder, picture))
-        self._gaussians = divergence.projected(jax.device_get(moments), basis)
+        self._encoder, self._basis = encoder, divergence.basis_of(encoder, photographs)
+        network, (self._content, kept) = encoder.network, self._seen(content)
+        at = (held_out_layers(network)[0], *resemblance.content_layers(network))
+        self._original = self._content, {name: kept[name] for name in at}
+        self._known, moments = _look(network, *self._seen(style))
+        self._gaussians = divergence.projected(jax.device_get(moments), self._basis)
         self._edges, self._responses, self._colours = edges_of(content), responses(style), colours_of(style)
         self.style = {
             "spectrum_slope": spectrum_slope(style),
@@ -110,7 +80,7 @@ class Judge:
         image = np.asarray(image, np.float32)
         if not np.isfinite(image).all():
             return dict.fromkeys(MEANINGS, float("nan"))
-        seen, moments = jax.device_get(_see(self._encoder, image, self._known))
+        seen, moments = jax.device_get(_see(self._encoder.network, self._seen(image), self._original, self._known))
         found = {
             **{name: float(value) for name, value in seen.items()},
             "effect": divergence.effect(divergence.projected(moments, self._basis), self._gaussians),
@@ -125,6 +95,10 @@ class Judge:
         # A grey style has none; of less than half a level nothing is seen.
         found["chroma_speckle_ratio"] = found["chroma_speckle"] / max(self.style["chroma_speckle"], 0.5)
         return {name: found[name] for name in MEANINGS}
+
+    def _seen(self, image: ImageLike) -> tuple[Image, dict[str, Features]]:
+        picture = jnp.asarray(image, jnp.float32)
+        return picture, _features(self._encoder, picture, _layers(self._encoder.network))
 
 
 def measures(encoder: Encoder, image: ImageLike, content: ImageLike, style: ImageLike) -> dict[str, float]:
@@ -146,40 +120,50 @@ def _check(picture: ImageLike, what: str, network: Network) -> None:
         raise UserError(f"the {what} is {w}x{h}: all measures of {network.name} need at least {least}x{least} pixels")
 
 
-@jax.jit
+def _layers(network: Network) -> tuple[str, ...]:
+    """Name every layer that some measure looks at."""
+    content, style = held_out_layers(network)
+    return tuple(dict.fromkeys((content, *style, *levels(network))))
+
+
+@partial(jax.jit, static_argnums=2)
 @in_float32()
-def _look(encoder: Encoder, content: Image, style: Image, side: dict[str, StyleSide]) -> tuple[Known, Any]:
-    """See a content and a style: what results are compared with, and the moments of the style's features."""
-    network = encoder.network
-    kept = features_of(encoder, content, _content_layers(network), None)
-    found = features_of(encoder, style, levels(network), None)
-    whole = resemblance.whole_of(style, {name: found[name] for name in resemblance.global_layers(network)})
+def _features(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, Features]:
+    # A program of its own, so that pictures of one size share it, the content's and the style's among them.
+    return features_of(encoder, image, layers, None)
+
+
+@partial(jax.jit, static_argnums=0)
+@in_float32()
+def _look(network: Network, style: Image, found: dict[str, Features]) -> tuple[Known, Any]:
+    """Keep of a style what results are compared with, and the moments of its features."""
+    whole = resemblance.whole_of(style, _at(found, resemblance.global_layers(network)))
     patches = {name: resemblance.patches_of(found[name]) for name in resemblance.local_layers(network)}
-    return Known(content, kept, side, whole, patches), _moments(network, found)
+    return Known(sides_of(network, found), whole, patches), _moments(network, found)
 
 
-@jax.jit
+@partial(jax.jit, static_argnums=0)
 @in_float32()
-def _see(encoder: Encoder, image: Image, known: Known) -> tuple[dict[str, jax.Array], Any]:
-    """See a result: its measures by the network, and the moments of its features."""
-    network = encoder.network
-    names = tuple(dict.fromkeys((*_content_layers(network), *known.style, *levels(network))))
-    found = features_of(encoder, image, names, None)
-    deep, whole, local = (
-        {name: found[name] for name in layers(network)}
-        for layers in (resemblance.content_layers, resemblance.global_layers, resemblance.local_layers)
-    )
+def _see(
+    network: Network,
+    made: tuple[Image, dict[str, Features]],
+    original: tuple[Image, dict[str, Features]],
+    style: Known,
+) -> tuple[dict[str, jax.Array], Any]:
+    """See a result beside its content: its measures by the network, and the moments of its features."""
+    image, found = made
+    whole = resemblance.whole_of(image, _at(found, resemblance.global_layers(network)))
     measured = {
-        **compared(network, (image, found), (known.content, known.kept), known.style),
-        "content_fidelity": resemblance.content_fidelity(deep, known.kept),
-        "global_effects": resemblance.global_effects(resemblance.whole_of(image, whole), known.whole),
-        "local_patterns": resemblance.local_patterns(local, known.patches),
+        **compared(network, made, original, style.sides),
+        "content_fidelity": resemblance.content_fidelity(_at(found, resemblance.content_layers(network)), original[1]),
+        "global_effects": resemblance.global_effects(whole, style.whole),
+        "local_patterns": resemblance.local_patterns(_at(found, resemblance.local_layers(network)), style.patches),
     }
     return measured, _moments(network, found)
 
 
-def _content_layers(network: Network) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((held_out_layers(network)[0], *resemblance.content_layers(network))))
+def _at(found: dict[str, Features], layers: tuple[str, ...]) -> dict[str, Features]:
+    return {name: found[name] for name in layers}
 
 
 def _moments(network: Network, found: dict[str, Features]) -> dict[str, tuple[jax.Array, jax.Array]]:

@@ -31,7 +31,7 @@ def blurred(plane: Plane, sigma: float) -> Plane:
     for axis in (0, 1):
         length = plane.shape[axis]
         wide = np.take(plane, mirrored(length, radius), axis=axis)
-        plane = sum(weight * np.take(wide, range(k, k + length), axis=axis) for k, weight in enumerate(window))
+        plane = np.sum([weight * np.take(wide, range(k, k + length), axis) for k, weight in enumerate(window)], axis=0)
     return plane
 
 

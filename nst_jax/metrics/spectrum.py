@@ -26,7 +26,7 @@ def spectrum_slope(image: ImageLike | Plane) -> float:
     cells.
     """
     check_side(image, LEAST, "the slope of a spectrum")
-    plane = luma(image) if image.ndim == 3 else image
+    plane = luma(image) if image.ndim == 3 else np.asarray(image, np.float64)
     power, (h, w) = _power(plane), plane.shape
     frequency = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)[None])
     limits = np.geomspace(4 / min(h, w), 0.5, BANDS + 1)

@@ -5,13 +5,17 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, regular, shown
+from nst_jax.frame import frame
 from nst_jax.runs import reading
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,21 @@ class Run:
     history: dict[int, dict[str, list[float]]]
     columns: tuple[str, ...]
     summary: dict[int, dict[str, str]]
+
+    def to_dataframe(self) -> "DataFrame":
+        """Give a pandas data frame of one row a lane: `lane`, what varies, and its summary, empty where not finished.
+
+        Raises:
+            UserError: pandas is not installed.
+        """
+        return frame([self._row(lane) for lane in self.lanes])
+
+    def _row(self, lane: Lane) -> dict[str, Any]:
+        summary = self.summary.get(lane.lane, {})
+        row = {name: _value(summary.get(name, "")) for name in self.columns}
+        steps = self.history.get(lane.lane, {}).get("step")
+        # Settings are values in the manifest, and text in the summary.
+        return {"lane": lane.lane, **row, **lane.settings, "steps": int(max(steps)) if steps else None}
 
 
 def read(folder: Path) -> Run:
@@ -132,6 +151,16 @@ def label(value: Any, digits: int = 3) -> str:
     if exponent and -5 < int(exponent) < 5:  # 3 digits of 1234.5 are 1.23e+03: 1230 reads better
         return f"{float(f'{value:.{digits}g}'):.0f}"
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def _value(text: str) -> Any:
+    """Read a cell of a summary: nothing, a number, or words."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None
 
 
 def main_axes(run: Run) -> tuple[int | None, int | None]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from nst_jax.files import escaped, write_whole
+from nst_jax.meanings import said
 from nst_jax.pages.folder import Run, label, main_axes
 
 INLINE = 10_000_000
@@ -135,7 +136,8 @@ def _table(run: Run) -> dict[str, Any]:
     for lane in run.lanes:
         summary = run.summary.get(lane.lane, {})
         rows.append([_finite(lane.settings.get(n)) for n in swept] + [_cell(summary.get(n, "")) for n in measured])
-    return {"columns": [*swept, *measured], "swept": len(swept), "rows": rows}
+    meanings = {name: words for name in measured if (words := said(name))}
+    return {"columns": [*swept, *measured], "swept": len(swept), "rows": rows, "meanings": meanings}
 
 
 def _cell(text: str) -> float | str | None:

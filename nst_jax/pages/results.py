@@ -16,7 +16,7 @@ from nst_jax.networks import Encoder
 from nst_jax.pages import write
 from nst_jax.recipe import DEFAULT
 from nst_jax.runs import folder, manifest, reading, tables
-from nst_jax.runs.finish import rounded, row
+from nst_jax.runs.finish import rounded
 from nst_jax.runs.spec import Lane
 from nst_jax.types import ImageLike
 
@@ -55,7 +55,7 @@ def report(
             metrics = {}
             if encoder is not None and content is not None and side is not None:
                 metrics = rounded(jax.device_get(held_out(encoder, solution.image, content, side)))
-            finished[lane.number] = Finished(solution.history, row(lane.settings, solution, metrics), 0.0, {})
+            finished[lane.number] = Finished(solution.history, record.row(lane.settings, solution, metrics), 0.0, {})
         described: dict[str, Any] = {
             "format": reading.FORMAT,
             "versions": record.versions(),

@@ -26,7 +26,7 @@ def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dic
         metrics = _metrics(ready, solution, content, lane)
     names = [name for axis in all_axes(ready.spec) for name in axis.names]
     # A setting that this lane does not read has its column, and nothing in it.
-    return row({name: lane.settings.get(name) for name in names}, solution, metrics)
+    return record.row({name: lane.settings.get(name) for name in names}, solution, metrics)
 
 
 def save_picture(
@@ -39,17 +39,6 @@ def save_picture(
     alpha = ready.inputs.contents[lane.content].alpha[images.sizing(lane.recipe)]
     alpha = None if alpha is None else images.fit(alpha, (picture.shape[0], picture.shape[1]))
     images.save(path, picture, alpha=alpha, metadata=metadata)
-
-
-def row(settings: Mapping[str, Any], solution: Solution, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Put what a lane was given, reached and measures into one row; the three share no name."""
-    end = record.ending(solution)
-    parts = (settings, end["terms"], {"stopped": end["stopped"], "best_step": end["best_step"]}, metrics)
-    found: dict[str, Any] = {}
-    for part in parts:
-        assert not found.keys() & part.keys(), f"{found.keys() & part.keys()} would be two columns of one name"
-        found |= part
-    return found
 
 
 def mark(
