@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything to know about a GPU, in 8 minutes: `benchmarks/device.sh`. `--smoke` does the same on a CPU at toy sizes.
+# Everything to know about a GPU, in 10 minutes: `benchmarks/device.sh`. `--smoke` does the same on a CPU at toy sizes.
 # Needs jax, flax, optax, numpy, h5py, pillow, jaxtyping and msgspec, and no network; PyTorch, to compare with; pytest, if there.
 # Leaves report.md and report.json in $OUT, or else in runs/device.
 set -euo pipefail

@@ -48,7 +48,7 @@ class Part:
 def parts(smoke: bool, folder: Path) -> list[Part]:
     """List what is done, in order; `folder` is for what parts hand on.
 
-    The limits add up to less than 8 minutes, and are no concern of toy sizes.
+    The limits add up to less than 10 minutes, and are no concern of toy sizes.
     """
     cpu, gpu = ("--device", "cpu"), ("--device", "cuda")
     device = cpu if smoke else gpu
@@ -57,21 +57,21 @@ def parts(smoke: bool, folder: Path) -> list[Part]:
     drawn = ("--size", "32", "--steps", "3") if smoke else ("--size", "256", "--steps", "20")
     solves = "float32,bfloat16" if smoke else "float32,tf32,bfloat16"
     return [
-        Part("Device and versions", 40, [Run((own, "machine", *device))]),
-        Part("Kernels", 60, [Run((own, "kernels", *device, *layers)), Run((own, "tests", *device, *files))]),
+        Part("Device and versions", 30, [Run((own, "machine", *device))]),
+        Part("Kernels", 90, [Run((own, "kernels", *device, *layers)), Run((own, "tests", *device, *files))]),
         Part(
             "A picture beside the CPU's",
-            50,
+            70,
             [
                 Run((own, "picture", *cpu, *drawn, "--picture", kept)),
                 Run((own, "picture", *device, *drawn, "--precision", solves, "--beside", kept)),
             ],
         ),
-        Part("Steps beside the bytes of their programs", 70, [Run((own, "steps", *device, *stepped(smoke)))]),
-        Part("Speed beside PyTorch", 110, [Run(("speed", *device, *words)) for words in speeds(smoke)]),
-        Part("Batches", 60, [Run(("batching", *device, *batches(smoke)))]),
-        Part("Time to quality", 50, [Run(("time_to_quality", *device, *race(smoke)))]),
-        Part("A step's profile", 35, [Run((own, "profile", *device, *profiled(smoke)))]),
+        Part("Steps beside the bytes of their programs", 100, [Run((own, "steps", *device, *stepped(smoke)))]),
+        Part("Speed beside PyTorch", 120, [Run(("speed", *device, *words)) for words in speeds(smoke)]),
+        Part("Batches", 70, [Run(("batching", *device, *batches(smoke)))]),
+        Part("Time to quality", 80, [Run(("time_to_quality", *device, *race(smoke)))]),
+        Part("A step's profile", 20, [Run((own, "profile", *device, *profiled(smoke)))]),
     ]
 
 
