@@ -40,7 +40,7 @@ def recipe(setting: dict[str, Any], size: int, steps: int, balance: float) -> Re
     return Recipe(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **setting, **scales)
 
 
-def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 160, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for setting in (BASE, *settings()[1:4]):
         yield from of(setting, size, steps, pairs)
