@@ -8,10 +8,11 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import tyro
 
-from experiments import common, trials
+from experiments import common, figures, trials
 
 ORDER = (
     "default_search", "vgg_or_inception", "losses", "layers", "inits", "units", "balance", "novak", "precision",
@@ -54,8 +55,19 @@ def main(config: Config) -> int:
     limits = trials.Limits(config.workers, config.judges, seconds(config.budget), seconds(config.grace))
     trials.run(wanted, tables, config.pictures, limits)
     for name in names:
-        print(f"{name}: {len(tables[name].of(wanted[name]))} of {len(wanted[name])} rows", flush=True)
+        rows = tables[name].of(wanted[name])
+        print(f"{name}: {len(rows)} of {len(wanted[name])} rows", flush=True)
+        if rows:
+            draw(name, rows, wanted[name], config)
     return 0
+
+
+def draw(name: str, rows: list[dict[str, Any]], wanted: list[trials.Trial], config: Config) -> None:
+    """Draw what an experiment shows: its pictures, as far as they are here, and its measures."""
+    module = import_module(f"experiments.{name}")
+    if (shown := [trial for trial in wanted if (config.pictures / f"{trial.name}.png").exists()]) and module.SHEET:
+        figures.sheet(config.out / f"{name}_pictures.jpg", shown, config.pictures, *module.SHEET)
+    figures.fronts(config.out / f"{name}.jpg", rows, module.BY, module.MEASURES)
 
 
 if __name__ == "__main__":

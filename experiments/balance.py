@@ -14,6 +14,10 @@ from nst_jax.recipe import Recipe, Units
 
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (1e2, 1e3, 1e4)}
 
+BY = ("units", "weights")
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "filters_distance")
+
 
 def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""

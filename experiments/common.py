@@ -99,9 +99,15 @@ def gallery(where: Figure | SubFigure, rows: Mapping[str, Sequence[Any]], column
         panel.set_title(name, fontsize=8)
 
 
-def save(path: Path, made: Figure, caption: str) -> None:
-    """Write a figure as JPEG of less than 300 kB, with what was run and where below it."""
-    made.supxlabel(f"{caption}; {record.device_name()}", fontsize=7, color="0.35")
+def devices(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Name the devices of rows, and what they ran."""
+    found = dict.fromkeys(f"{row['device']}, nst_jax {row['nst_jax']}, jax {row['jax']}" for row in rows)
+    return "; ".join(found)
+
+
+def save(path: Path, made: Figure, caption: str, device: bool = True) -> None:
+    """Write a figure as JPEG of less than 300 kB, with what was run below it, and this device."""
+    made.supxlabel(f"{caption}; {record.device_name()}" if device else caption, fontsize=7, color="0.35")
     for dpi, quality in ((150, 88), (130, 82), (110, 76), (90, 70), (70, 60)):
         content = io.BytesIO()
         made.savefig(content, format="jpeg", dpi=dpi, pil_kwargs={"quality": quality, "optimize": True})

@@ -28,6 +28,10 @@ VARIED: dict[str, tuple[Any, ...]] = {
 """One by one from BASE; each round of the search goes on from what was best."""
 BALANCES = (3.0, 10.0)
 
+BY = ("style_loss", "pooling", "padding", "scales", "tv")
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "chroma_speckle_ratio", "ssim")
+
 
 def settings() -> list[dict[str, Any]]:
     """List the settings, BASE first."""
@@ -36,8 +40,10 @@ def settings() -> list[dict[str, Any]]:
 
 def recipe(setting: dict[str, Any], size: int, steps: int, balance: float) -> Recipe:
     """Give the recipe of one trial."""
-    scales = {"coarse_steps": steps // 2, "min_scale": 128} if setting["scales"] == "auto" else {}
-    return Recipe(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **setting, **scales)
+    own = dict(setting)
+    if setting["scales"] == "auto":
+        own |= {"coarse_steps": steps // 2, "min_scale": 80}
+    return Recipe(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **own)
 
 
 def trials(size: int = 160, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:

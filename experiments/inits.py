@@ -16,6 +16,10 @@ INITS = ("content", "blend:0.25", "blend:0.5", "style", "grey", "noise")
 SEEDS = 4
 BALANCES: dict[Units, float] = {"relative": 3.0, "paper": 2e3}
 
+BY = ("units", "init")
+SHEET = BY, ("seed",)
+MEASURES = ("style_bures", "ssim")
+
 
 def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every start, those with noise from several seeds."""

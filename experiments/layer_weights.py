@@ -17,6 +17,10 @@ from nst_jax.recipe import Recipe
 
 SETTINGS = 64
 
+BY = ("setting",)
+SHEET = None
+MEASURES = ("style_bures", "filters_distance")
+
 
 def weights(count: int = SETTINGS) -> list[tuple[float, ...]]:
     """Draw the weights, the same each time; their sum is 1."""

@@ -22,6 +22,10 @@ BALANCES = (0.3, 1.0, 3.0, 10.0)
 RATIOS = (1e2, 1e3, 1e4, 1e5)
 IN_UNITS: dict[Units, tuple[float, ...]] = {"relative": BALANCES, "paper": RATIOS}
 
+BY = ("layers", "units")
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "filters_distance", "spectrum_gap")
+
 
 def trials(size: int = 192, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every set in relative units, all five layers in the paper's too."""

@@ -22,6 +22,10 @@ LOSSES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Each as docs/losses.md advises to use it."""
 
+BY = ("style_loss",)
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "filters_distance", "local_patterns")
+
 
 def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""

@@ -31,6 +31,10 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 BALANCES = (1.0, 3.0, 10.0)
 
+BY = ("arm",)
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "filters_distance", "local_patterns")
+
 
 def trials(size: int = 192, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""

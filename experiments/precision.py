@@ -14,6 +14,10 @@ from nst_jax.recipe import Precision, Recipe
 PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
 SEEDS = (0, 1)
 
+BY = ("precision",)
+SHEET = BY, ("init", "seed")
+MEASURES = ("style_bures", "ssim")
+
 
 def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: from the content, and from seeds of noise, whose spread is the yardstick."""

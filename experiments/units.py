@@ -17,6 +17,10 @@ SIZES = (128, 256, 512, 1024)
 NETWORKS = ("vgg16", "random:vgg16:0")
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 10.0), "paper": (2e2, 2e4)}
 
+BY = ("network", "units", "size")
+SHEET = BY, ("balance",)
+MEASURES = ("style_bures", "ssim")
+
 
 def trials(sizes: tuple[int, ...] = SIZES, steps: int = 100, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: the largest size of one pair."""

@@ -40,6 +40,10 @@ STATISTICS = ("gram", "covariance")
 BALANCES = (0.3, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
 
+BY = ("network", "statistic", "canvas", "smoothing", "init")
+SHEET = BY, ("seed", "balance")
+MEASURES = ("style_bures", "inception_v3.style_bures", "filters_distance", "checkerboard")
+
 
 def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS) -> Iterator[Trial]:
     """List what is painted: not the full product."""

@@ -1,0 +1,83 @@
+"""Figures of trials: pictures as a table, and what is kept of the content against what is reached of the style."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from experiments import common
+from experiments.trials import Trial
+from nst_jax.metrics import MEANINGS
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933", "#882255", "#44AA99")
+"""Told apart by the colour-blind and on white (Okabe and Ito 2008; Tol 2021)."""
+LINES = ("-", "--", ":")
+
+
+def text(value: Any) -> str:
+    """Write a value as a figure shows it."""
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
+
+
+def called(columns: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Name a trial by some of its columns."""
+    return ", ".join(text(columns[name]) for name in names if columns.get(name, "") != "")
+
+
+def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Show pictures of trials: a row for each value of some columns, a column for each pair and value of others."""
+    lines: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        file = pictures / f"{trial.name}.png"
+        if file.exists():
+            place = f"{trial.content}\n{called(trial.columns, columns)}"
+            lines.setdefault(called(trial.columns, rows), {})[place] = np.asarray(Image.open(file)) / 255
+    places = list(dict.fromkeys(place for line in lines.values() for place in line))
+    made = common.figure(1.15 * len(places) + 0.4, 1.2 * len(lines) + 0.5)
+    common.gallery(made, {name: [line.get(place) for place in places] for name, line in lines.items()}, places)
+    steps = sorted({trial.recipe.steps for trial in trials})
+    size = sorted({trial.recipe.size for trial in trials})
+    common.save(path, made, f"{', '.join(map(str, size))} px, {', '.join(map(str, steps))} steps", device=False)
+
+
+def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str]) -> None:
+    """Draw measures against the content's distance: a panel for each pair, a line for each value of some columns."""
+    pairs = list(dict.fromkeys((row["content"], row["style"]) for row in rows))
+    names = list(dict.fromkeys(called(row, by) for row in rows))
+    made = common.figure(2.6 * len(pairs), 2.2 * len(measures) + 0.25 * -(-len(names) // 3))
+    panels = made.subplots(len(measures), len(pairs), squeeze=False)
+    for line, measure in zip(panels, measures, strict=True):
+        for panel, pair in zip(line, pairs, strict=True):
+            for number, name in enumerate(names):
+                own = [r for r in rows if (r["content"], r["style"]) == pair and called(r, by) == name]
+                own.sort(key=lambda r: r["content_distance"])
+                colour, dash = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
+                x, y = ([r[key] for r in own] for key in ("content_distance", measure))
+                panel.plot(x, y, marker="o", ms=3, lw=1.2, ls=dash, color=colour, label=name)
+            panel.set_xscale("log")
+            panel.tick_params(labelsize=7)
+        better = MEANINGS[measure.rpartition(".")[2]].better
+        line[0].set_ylabel(f"{measure}\n({better} is better)", fontsize=7)
+    for panel, (content, style) in zip(panels[0], pairs, strict=True):
+        panel.set_title(f"{content} + {style}", fontsize=8)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    made.supylabel(" ")
+    made.suptitle("left is nearer to the content (content_distance)", fontsize=8)
+    common.save(path, made, common.devices(rows), device=False)
+
+
+def at(rows: Sequence[Mapping[str, Any]], measure: str, distance: float) -> float:
+    """Interpolate a measure of one setting's rows at a content distance, along its logarithm; nan out of range."""
+    known = sorted((row["content_distance"], row[measure]) for row in rows)
+    x, y = (np.array(values, float) for values in zip(*known, strict=True))
+    return float(np.interp(np.log(distance), np.log(x), y, np.nan, np.nan))
+
+
+def level(groups: Sequence[Sequence[Mapping[str, Any]]]) -> float:
+    """Give the content distance in the middle (of logarithms) of the range that all groups of rows reach; else nan."""
+    low = max(min(row["content_distance"] for row in rows) for rows in groups)
+    high = min(max(row["content_distance"] for row in rows) for rows in groups)
+    return float(np.sqrt(low * high)) if low <= high else float("nan")
