@@ -4,6 +4,7 @@ Rows that their tables have are not made again; a run that was cut short goes on
 """
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -43,13 +44,17 @@ class Config:
 
 def seconds(text: str) -> float:
     """Read 90s, 20m or 2h."""
+    if not re.fullmatch(r"\d+(\.\d+)?[smh]", text):
+        raise SystemExit(f"a time is {text!r}: expected such as 90s, 20m or 2h")
     return float(text[:-1]) * UNITS[text[-1]]
 
 
 def main(config: Config) -> int:
     """Run the trials of all experiments through one pool of processes; draw what is whole."""
-    os.environ.setdefault("NST_COMMIT", trials.commit())
     names = config.only or ORDER
+    if unknown := [name for name in names if name not in ORDER]:
+        raise SystemExit(f"no experiment is called {unknown[0]}: use {', '.join(ORDER)}")
+    os.environ.setdefault("NST_COMMIT", trials.commit())  # for the processes to come
     wanted = {name: list(import_module(f"experiments.{name}").trials()) for name in names}
     tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
     limits = trials.Limits(config.workers, config.judges, seconds(config.budget), seconds(config.grace))

@@ -1,7 +1,7 @@
 """How should the layers of a style weigh: alike, so that all begin with equal losses, or with equal gradients?
 
-Command: python -m experiments.balance
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only balance
+Cost: the column `seconds` of its rows, for each picture.
 Expected: in relative units, alike is already nearly balanced; in the paper's, conv5_1 is 5e-5 of conv3_1, so there the
     balance decides what is seen.
 """

@@ -1,7 +1,7 @@
 """Which settings give the picture that an artist would choose, from the photograph to the painting?
 
-Command: python -m experiments.default_search
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only default_search
+Cost: the column `seconds` of its rows, for each picture.
 Rule, written before the first row: at each balance a setting is judged at EQUAL content distance, interpolated along
     the balance, by style_bures (lower), chroma_speckle over the style's own (at most 1.3), ssim (at least that of the
     preset `crowson`), checkerboard and tv; the finalists are then looked at, on six pairs, at 256 and 512 pixels.

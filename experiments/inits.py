@@ -1,7 +1,7 @@
 """Is starting from the content better than from noise, and in what sense?
 
-Command: python -m experiments.inits
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only inits
+Cost: the column `seconds` of its rows, for each picture.
 Expected: the content keeps more of the content by every measure at the same loss; seeds of noise end in different
     pictures of about the same loss; in the loss itself the start matters little once it has converged.
 """

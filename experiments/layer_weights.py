@@ -1,7 +1,7 @@
 """Which weights of the five layers are best, if a random search may choose?
 
-Command: python -m experiments.layer_weights
-Cost: see the rows' seconds; one batch of 64 settings for each pair.
+Command: python -m experiments.all --only layer_weights
+Cost: the column `seconds` of its rows, for each picture.
 Weights are drawn from a symmetric Dirichlet distribution; the first setting is equal weights.
 Expected: equal weights in relative units are near the front of content kept against style reached; no setting wins on
     all pairs.

@@ -1,7 +1,7 @@
 """Do early layers carry fine texture and deep ones the larger structure, and are many layers together best?
 
-Command: python -m experiments.layers
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only layers
+Cost: the column `seconds` of its rows, for each picture.
 As Gatys et al. (2015), Fig. 3, the sets grow from relu1_1 to all five, over ratios of style to content; each layer
 alone beside them. Relative units, in which every layer counts; all five in the paper's too.
 Expected: higher layers alone give longer strokes and, where nothing holds the fine scale, high-frequency noise; of sets

@@ -1,7 +1,7 @@
 """What does each style loss carry, at equal content distance?
 
-Command: python -m experiments.losses
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only losses
+Cost: the column `seconds` of its rows, for each picture.
 Expected: losses of whole distributions (sliced) come closest to the style by every held-out measure, means and
     deviations are the cheapest and loosest, losses of patches look most like it and measure worst.
 """

@@ -1,7 +1,7 @@
 """What does each change of Novak and Nikulin (2016) to the paper bring?
 
-Command: python -m experiments.novak
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only novak
+Cost: the column `seconds` of its rows, for each picture.
 Expected: shifted activations change most, as they say; more layers and geometric weights keep finer detail; correlating
     neighbouring layers ties strokes to shapes.
 """

@@ -1,7 +1,7 @@
 """What does a lower precision cost in the picture?
 
-Command: python -m experiments.precision
-Cost: see the rows' seconds. On a CPU tf32 is float32.
+Command: python -m experiments.all --only precision
+Cost: the column `seconds` of its rows, for each picture.
 Expected: TensorFloat-32 and bfloat16 end within the spread of seeds of noise, by every measure.
 """
 

@@ -25,6 +25,8 @@ from PIL import Image
 
 from experiments import common
 from nst_jax import images, record
+from nst_jax.axis import Axis
+from nst_jax.posing import Pair
 from nst_jax.recipe import Recipe
 
 PAIRS = (
@@ -244,9 +246,7 @@ def encoder_of(weights: str) -> Any:
 def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
     """Paint trials that share a program, keep each as PNG in `pictures`, and give their rows."""
     from nst_jax import Watch, solve_batch
-    from nst_jax.axis import Axis
     from nst_jax.batch.sweep import of_scales
-    from nst_jax.posing import Pair
     from nst_jax.scales import pose_scales
 
     began = time.perf_counter()

@@ -1,7 +1,7 @@
 """Do relative units mean the same at every size, for every pair and in every network, where the paper's drift?
 
-Command: python -m experiments.units
-Cost: see the rows' seconds; on a GPU --workers 12.
+Command: python -m experiments.all --only units
+Cost: the column `seconds` of its rows, for each picture.
 Every picture is judged at 128 pixels, the smallest size, by what VGG16 holds out.
 Expected: at a fixed beta, SSIM with the content and the distance from the style stay within the spread of pairs from
     128 to 1024 px in relative units with scales, and drift in the paper's, most of all between networks.

@@ -1,8 +1,7 @@
 """Is VGG more well suited to style transfer than Inception, everything else equal? And why?
 
-Command: python -m experiments.vgg_or_inception
-    --size 512 --workers 12 where a GPU is at hand.
-Cost: see the rows' seconds.
+Command: python -m experiments.all --only vgg_or_inception
+Cost: the column `seconds` of its rows, for each picture.
 
 The rule, written and committed before the first result (the column `commit` of every row is a descendant of it):
 

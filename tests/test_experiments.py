@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import all as every
 from experiments import common, descents, gram_blindness, layer_depth
 from nst_jax import LBFGS, pose, solve
 
@@ -27,12 +28,16 @@ FOLDER = Path(common.__file__).parent
 
 
 def test_every_experiment_is_tested_and_in_the_index():
-    scripts = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "common", "descents"}
-    assert scripts == set(SMALL)
+    scripts = {path.stem for path in FOLDER.glob("*.py")}
+    scripts -= {"__init__", "all", "common", "descents", "figures", "metrics", "trials"}
+    assert scripts == {*SMALL, *every.ORDER}
     index = (FOLDER / "README.md").read_text()
-    for name in scripts:
+    for name in SMALL:
         assert f"python -m experiments.{name}" in index
         assert f"(results/{name}.jpg)" in index
+    for name in every.ORDER:
+        assert f"--only {name}" in index
+        assert (f"(results/{name}.jpg)" in index) == (FOLDER / f"results/{name}.csv").exists()
 
 
 @pytest.mark.parametrize("name", SMALL)
