@@ -30,6 +30,7 @@ quantised to 8 bits, see weights/README.md), larger pictures, other layers than 
 from collections.abc import Iterator
 from typing import Any
 
+from experiments import figures
 from experiments.trials import PAIRS, Trial
 from nst_jax.recipe import Recipe
 
@@ -72,3 +73,40 @@ def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS) -> Iterator[Tr
         for seed in SEEDS:
             for balance in BALANCES:
                 yield one(pairs[0], network, "gram", balance, init="noise", seed=seed)
+
+
+JUDGES = ("style_bures", "inception_v3.style_bures", "filters_distance")
+"""Both networks' held-out layers, and what knows no network; of each the nearer is the lower."""
+
+
+def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[str, Any]]:
+    """Compare two arms at equal content distance: a row for each pair, each judge's ratio of both.
+
+    `one` and `other` say the columns of an arm. Where their content distances do not overlap the ratio is nan.
+    """
+    found = []
+    for pair in dict.fromkeys((row["content"], row["style"]) for row in rows):
+        arms = []
+        for arm in (one, other):
+            usual = {"canvas": "pixels", "smoothing": "none", "init": "content", **arm}
+            own = [row for row in rows if (row["content"], row["style"]) == pair]
+            arms.append([row for row in own if all(row[key] == value for key, value in usual.items())])
+        if not all(arms):
+            continue
+        distance = figures.level(arms)
+        first, second = ({m: figures.at(arm, m, distance) for m in (*JUDGES, "checkerboard")} for arm in arms)
+        ratios = {measure: first[measure] / second[measure] for measure in first}
+        found.append({"content": pair[0], "style": pair[1], "content_distance": distance, **ratios})
+    return found
+
+
+def verdict(pairs: list[dict[str, Any]]) -> str:
+    """Apply the rule to the rows of `beside`: HOLDS, FAILS, MIXED, or that pairs are missing."""
+    known = [row for row in pairs if row["content_distance"] == row["content_distance"]]
+    if len(known) < 6:
+        return f"OPEN: {len(known)} of 6 pairs compare"
+    won = {judge: sum(row[judge] < 1 for row in known) for judge in JUDGES}
+    smooth = sum(row["checkerboard"] <= 1 for row in known) >= 3
+    if min(won.values()) >= 5 and smooth:
+        return "HOLDS"
+    return "FAILS" if sorted(won.values())[1] <= 2 else "MIXED"

@@ -8,7 +8,7 @@ import pytest
 from run_files import narrow_weights
 
 from experiments import all as every
-from experiments import common, figures, trials
+from experiments import common, figures, trials, vgg_or_inception
 from nst_jax import load_encoder, pose, terms
 from nst_jax.metrics import MEANINGS
 from nst_jax.recipe import Recipe, check
@@ -131,3 +131,28 @@ def test_what_is_no_time_and_no_experiment_is_said(tmp_path):
         every.seconds("2 days")
     with pytest.raises(SystemExit, match="no experiment is called loses: use default_search"):
         every.main(every.Config(only=("loses",), out=tmp_path))
+
+
+def made_up(network, nearness, pairs):
+    """Give rows of an arm over four balances, whose judges see it `nearness` times as far as one of nearness 1."""
+    arm = {"network": network, "statistic": "gram", "canvas": "pixels", "smoothing": "none", "init": "content"}
+    return [
+        {**arm, "content": content, "style": style, "content_distance": x, "checkerboard": 0.5}
+        | dict.fromkeys(vgg_or_inception.JUDGES, nearness / x)
+        for content, style in pairs
+        for x in (0.1, 0.3, 1.0, 3.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nearness", "pairs", "said"), [(0.9, 6, "HOLDS"), (1.1, 6, "FAILS"), (0.9, 5, "OPEN: 5 of 6 pairs compare")]
+)
+def test_the_rule_decides(nearness, pairs, said):
+    arms = [{"network": "vgg16", "statistic": "gram"}, {"network": "inception_v3", "statistic": "gram"}]
+    rows = made_up("vgg16", nearness, trials.PAIRS[:pairs]) + made_up("inception_v3", 1.0, trials.PAIRS[:pairs])
+    found = vgg_or_inception.beside(rows, *arms)
+    assert [row["style_bures"] for row in found] == pytest.approx([nearness] * pairs)
+    assert vgg_or_inception.verdict(found) == said
+    better = made_up("vgg16", 0.9, trials.PAIRS[:3]) + made_up("vgg16", 1.1, trials.PAIRS[3:])
+    halves = vgg_or_inception.beside([*better, *made_up("inception_v3", 1.0, trials.PAIRS)], *arms)
+    assert vgg_or_inception.verdict(halves) == "MIXED"
