@@ -69,6 +69,27 @@ def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], mea
     common.save(path, made, common.devices(rows), device=False)
 
 
+def dots(
+    path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str], caption: str
+) -> None:
+    """Draw measures side by side, a line of dots and their median for each value of some columns."""
+    names = list(dict.fromkeys(called(row, by) for row in rows))
+    kinds = list(dict.fromkeys(row[by[0]] for row in rows))
+    made = common.figure(7.5, 0.24 * len(names) + 1.1)
+    panels = made.subplots(1, len(measures), sharey=True)
+    for panel, measure in zip(panels, measures, strict=True):
+        for place, name in enumerate(names):
+            own = [row for row in rows if called(row, by) == name]
+            values, colour = [row[measure] for row in own], COLOURS[kinds.index(own[0][by[0]]) % len(COLOURS)]
+            panel.plot(values, [place] * len(values), "o", ms=3, alpha=0.5, color=colour)
+            panel.plot(np.median(values), place, "|", ms=12, mew=2, color=colour)
+        panel.set_title(measure.replace("_", " "), fontsize=8)
+        panel.tick_params(labelsize=7)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    common.save(path, made, caption)
+
+
 def at(rows: Sequence[Mapping[str, Any]], measure: str, distance: float) -> float:
     """Interpolate a measure of one setting's rows at a content distance, along its logarithm; nan out of range."""
     known = sorted((row["content_distance"], row[measure]) for row in rows)
