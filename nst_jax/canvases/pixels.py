@@ -17,8 +17,8 @@ class Pixels(Canvas):
     """The picture (h, w, 3) itself, each value held in [0, 1].
 
     Attributes:
-        channels_first: keep it as (3, h, w). A TPU lays arrays out in tiles of their last two axes, and pads the last to
-            128: of three channels an optimizer's every vector would be 42 times as large.
+        channels_first: keep it as (3, h, w). A TPU lays arrays out in tiles of their last two axes, and pads the last
+            to 128: of three channels an optimizer's every vector would be 42 times as large.
     """
 
     low = 0.0

@@ -11,8 +11,8 @@ class Form(NamedTuple):
 
     Attributes:
         halved: in bfloat16.
-        shaped: in the shape of x, with channels that come last first, instead of flat. A TPU lays arrays out in tiles of their
-            last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
+        shaped: in the shape of x, with channels that come last first, instead of flat. A TPU lays arrays out in tiles
+            of their last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
             Elsewhere flat is a picture's own, and XLA's CPU compiler copies pairs of another shape.
     """
 
