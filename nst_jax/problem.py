@@ -164,9 +164,10 @@ def shown(problem: Problem, image: Image | np.ndarray) -> Any:
 
 
 def prepared(problem: Problem, platform: str) -> Problem:
-    """Give a problem with its descent in the form for a platform (cpu, gpu, tpu)."""
+    """Give a problem with its descent and its canvas in the form for a platform (cpu, gpu, tpu)."""
     precision = resolve_precision(problem.precision, platform, problem.network.accelerated)
-    return replace(problem, descent=problem.descent.prepared(precision, platform))
+    descent, canvas = problem.descent.prepared(precision, platform), problem.canvas.prepared(platform)
+    return replace(problem, descent=descent, canvas=canvas)
 
 
 def strong(problem: Problem) -> Problem:

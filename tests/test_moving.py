@@ -15,7 +15,7 @@ from objectives import NOBODY, Cliff, pose
 
 import nst_jax
 from nst_jax import canvases
-from nst_jax.canvases import Canvas
+from nst_jax.canvases import Canvas, Pixels
 from nst_jax.descents import LBFGS, Adam, Descent, Transformation, Zoom
 
 
@@ -75,7 +75,12 @@ DESCENTS: dict[str, Descent] = {
     "optax": Transformation(SGD),
     "own": HeavyBall(),
 }
-CANVASES: dict[str, Canvas] = {**canvases.CANVASES, "logits": Logits(), "tiles": Tiles()}
+CANVASES: dict[str, Canvas] = {
+    **canvases.CANVASES,
+    "channels first": Pixels(channels_first=True),
+    "logits": Logits(),
+    "tiles": Tiles(),
+}
 
 PAIRS = [
     *((descent, "pixels") for descent in DESCENTS if descent != "adam, fast and averaged"),
@@ -160,3 +165,21 @@ def test_its_metric_is_symmetric_and_positive(canvas):
     matrix = np.asarray(rows, np.float64)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
     assert np.linalg.eigvalsh(matrix).min() > 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "ema": 0.5, "scales": 2}], ids=["lbfgs", "two scales"])
+def test_a_picture_with_its_channels_first_is_the_same_picture(tiny, monkeypatch, settings):
+    # As a TPU keeps it.
+    content, style = np.random.default_rng(0).random((2, 32, 24, 3), np.float32)
+    layers = {"content_layers": ("relu2_2",), "style_layers": ("relu1_1", "relu2_1")}
+    recipe = nst_jax.Recipe(steps=5, **layers, **settings)
+    plain = nst_jax.stylize(tiny.encoder, content, style, recipe)
+    monkeypatch.setattr(Pixels, "prepared", lambda self, platform: Pixels(channels_first=True))
+    first = nst_jax.stylize(tiny.encoder, content, style, recipe)
+    np.testing.assert_allclose(first.image, plain.image, atol=1e-5)
+    np.testing.assert_allclose(first.history["total"], plain.history["total"], rtol=1e-5)
+
+
+def test_a_tpu_keeps_the_channels_first():
+    assert Pixels().prepared("tpu").encode(jnp.zeros((4, 5, 3))).shape == (3, 4, 5)
+    assert Pixels().prepared("gpu") == Pixels().prepared("cpu") == Pixels()

@@ -234,10 +234,11 @@ def _done(state: State, steps: np.ndarray) -> bool:
 def solutions(at: Partial, sweep: Sweep, chunk: Chunk) -> dict[int, Solution]:
     """Give the solution of each lane of a chunk at the scale where it stands, as NumPy arrays."""
     # Only what a solution shows leaves the device.
+    platform = next(iter(at.state.step.devices())).platform
     kept = jax.device_get(replace(at.state, descent=(), x=at.state.step))
     return {
         lane: optimize.solution(
-            sweep.scales(lane)[at.scale],
+            prepared(sweep.scales(lane)[at.scale], platform),
             jax.tree.map(lambda x, k=k: x[k], kept),
             {name: x[k] for name, x in at.history.items()},
         )

@@ -30,6 +30,10 @@ class Canvas(Value):
         """Draw the picture of `size` (h, w): (h, w, 3), RGB in [0, 1] for each x within the bounds; differentiable."""
         raise NotImplementedError
 
+    def prepared(self, platform: str) -> "Canvas":
+        """Give the canvas that a platform (cpu, gpu, tpu) would rather keep: it draws the same pictures."""
+        return self
+
     def metric(self, gradient: Any) -> Any:
         """Multiply a gradient towards x by a symmetric positive matrix, from which L-BFGS starts; by default by 1."""
         return gradient

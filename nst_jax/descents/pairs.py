@@ -11,8 +11,8 @@ class Form(NamedTuple):
 
     Attributes:
         halved: in bfloat16.
-        shaped: in the shape of x, a picture's channels first, instead of flat. A TPU lays arrays out in tiles of their
-            last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
+        shaped: in the shape of x, with channels that come last first, instead of flat. A TPU lays arrays out in tiles
+            of their last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
             Elsewhere flat is a picture's own, and XLA's CPU compiler copies pairs of another shape.
     """
 
@@ -28,13 +28,13 @@ class Form(NamedTuple):
         """Give x as a pair keeps it, in float32."""
         if not self.shaped:
             return jax.tree.map(jnp.ravel, x)
-        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0) if leaf.ndim > 2 else leaf, x)
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0) if _last(leaf) else leaf, x)
 
     def restored(self, stored: Any, like: Any) -> Any:
         """Give back what was stored, in the shape that x has."""
 
         def one(leaf: jax.Array, like: jax.Array) -> jax.Array:
-            return jnp.moveaxis(leaf, 0, -1) if self.shaped and like.ndim > 2 else leaf.reshape(like.shape)
+            return jnp.moveaxis(leaf, 0, -1) if self.shaped and _last(like) else leaf.reshape(like.shape)
 
         return jax.tree.map(one, stored, like)
 
@@ -65,6 +65,11 @@ class Form(NamedTuple):
             return jnp.tensordot(factors, pairs.astype(factors.dtype), 1, precision="highest")
 
         return self.restored(jax.tree.map(one, pairs), like)
+
+
+def _last(leaf: jax.Array) -> bool:
+    """Say whether a leaf's channels, the shorter of its outer axes, come last."""
+    return leaf.ndim > 2 and leaf.shape[-1] < leaf.shape[0]
 
 
 def times(a: jax.Array, b: jax.Array) -> jax.Array:
