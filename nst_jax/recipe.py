@@ -28,6 +28,7 @@ Units = Literal["paper", "relative"]
 Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
+Guides = Literal["inside", "all", "simple"]
 Smoothing = Literal["none", "softmax", "constant"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
 
@@ -120,8 +121,8 @@ class Recipe:
     layer_weights: LayerWeights = ()
     """Weight w_l of each style layer, in their order; nothing means 1 / (number of layers) each."""
     style_shares: Shares = ()
-    """How much each of several styles counts, in their order, of their sum: 3 and 1 are 0.75 and 0.25. Nothing means
-    equal shares."""
+    """How much each of several styles, or of the regions of a mask, counts, in their order, of their sum: 3 and 1 are
+    0.75 and 0.25. Nothing means equal shares; a region of share 0 stays the content's, pixel by pixel."""
     init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
     seed: Seed = 0
@@ -136,6 +137,9 @@ class Recipe:
     """Whose colours the result has: the style's (none), or the content's, by painting luminance alone
     (keep-luminance), by giving the style its mean and covariance first (match-mk, match-cholesky, match-root), its
     distribution (histogram), or the mean and deviation of its cone responses (reinhard)."""
+    guides: Guides = "inside"
+    """Which positions of a layer belong to a region of a mask: those that see it alone, grown by three (inside), all
+    that see it (all), or those that lie in it (simple)."""
     resample: Resample = "lanczos"
     """Filter that brings pictures to their sizes; those called plain do not widen with the reduction."""
     rounding: Rounding = "nearest"
@@ -244,14 +248,26 @@ def check(recipe: Recipe) -> None:
     _check_read(recipe)
 
 
-def check_shares(styles: int, recipe: Recipe) -> None:
-    """Refuse shares that are not one for each of several styles.
+def check_shares(styles: int, recipe: Recipe, what: str = "style pictures") -> None:
+    """Refuse shares that are not one for each of several styles, or regions.
 
     Raises:
         UserError: with both numbers.
     """
     if recipe.style_shares and (count := len(recipe.style_shares)) != styles:
-        raise UserError(f"style_shares has {count} numbers for {styles} style pictures: give one for each, or none")
+        raise UserError(f"style_shares has {count} numbers for {styles} {what}: give one for each, or none")
+
+
+def check_guides(recipe: Recipe, there_are: bool) -> None:
+    """Refuse a kind of guides where there are no masks, and masks beside what cannot have them.
+
+    Raises:
+        UserError: which.
+    """
+    if not there_are and recipe.guides != DEFAULT.guides:
+        raise UserError(f"guides is {recipe.guides} and there is no mask: give --content-mask, or leave guides out")
+    if there_are and recipe.transforms:
+        raise UserError("transforms is on and masks stay where they are: leave transforms or the masks out")
 
 
 def style_name(i: int) -> str:
@@ -429,6 +445,7 @@ PLAIN = Recipe(
     frame="",
     style_size=0,
     colour="none",
+    guides="inside",
     resample="lanczos",
     rounding="nearest",
     bucket=1,

@@ -67,6 +67,11 @@ class Around(Loss):
         """See `Loss`."""
         return self.loss.drawn
 
+    @property
+    def scattered(self) -> bool:  # type: ignore[override]
+        """See `Loss`."""
+        return self.loss.scattered
+
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """See `Loss`."""
         return self.loss.layers(layers)

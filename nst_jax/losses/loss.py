@@ -55,6 +55,7 @@ class Loss(Value):
         renews: `renewed` makes something, at the first step and every `period` steps; 0 for the first alone.
         looks: it needs the picture's features as they stand.
         drawn: it draws by its key, so that a descent that remembers gradients, such as L-BFGS, keeps the first draw.
+        scattered: it takes features for a set of positions, wherever they lie: (positions, 1, c) will do.
     """
 
     statistic: Statistic
@@ -67,6 +68,7 @@ class Loss(Value):
     period: int = 0
     looks: bool = False
     drawn: bool = False
+    scattered: bool = False
 
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers where a term that is asked for at `layers` is compared: there by default."""

@@ -1,0 +1,190 @@
+"""How much each position of a layer belongs to each region of a picture."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from numpy.typing import NDArray
+
+from nst_jax import images, masks
+from nst_jax.errors import UserError
+from nst_jax.losses import Guided
+from nst_jax.masks import Masks, Regions
+from nst_jax.networks import Network
+from nst_jax.networks.network import PICTURE, Layer
+from nst_jax.printing import tell
+from nst_jax.problem import Held
+from nst_jax.recipe import Guides, Recipe
+from nst_jax.types import Image
+
+GROWN = 3
+"""Positions that what lies inside of a region is grown by."""
+
+Weights = NDArray[np.float32]
+Size = tuple[int, int]
+
+
+@struct.dataclass
+class Guide:
+    """The regions of both pictures at one layer.
+
+    Attributes:
+        mask: (rows, columns, regions) of the content, how much each position counts: the square of how much it belongs.
+        style: by region (rows, columns) of its style; none where all of it counts.
+        chosen, places: by region the numbers of the positions in it, of its style and of the content.
+        present: (regions,), 1 for one that has positions in both pictures.
+    """
+
+    mask: Any
+    style: tuple[Any, ...]
+    chosen: tuple[Any, ...]
+    places: tuple[Any, ...]
+    present: Any
+
+    def features(self, styles: tuple[Any, ...]) -> Guided:
+        """Give the features of the one style, or of each region's, with where the regions are."""
+        each = styles if len(styles) > 1 else styles * len(self.style)
+        return Guided(each, self.style, self.chosen, self.places, self.present)
+
+
+@dataclass(frozen=True, eq=False)
+class Guiding:
+    """The regions of a content and of its style at the sizes that they are painted at."""
+
+    masks: Masks
+    kind: Guides
+
+    @classmethod
+    def of(cls, given: Masks, content: Size, styles: tuple[Size, ...], recipe: Recipe) -> "Guiding":
+        """Fit masks to a content (h, w) and its style, or check that each region has a style.
+
+        Raises:
+            UserError: another aspect, or not a style for each region.
+        """
+        count, fitted = len(given.content.names), given.content
+        if len(styles) > 1 and given.style is not None:
+            raise UserError("the style has a mask and there are several styles: each region has one of them, whole")
+        if len(styles) not in (1, count):
+            raise UserError(f"{len(styles)} styles for {count} regions of the content: give one, or one for each region")
+        masks.check_fits(fitted, content, "content")
+        style = given.style
+        if style is not None:
+            masks.check_fits(style, styles[0], "style")
+            style = style.fitted(styles[0])
+        return cls(Masks(_all_there(fitted.fitted(content), "content"), style), recipe.guides)
+
+    def padded(self, multiple: int) -> "Guiding":
+        """Extend the content's regions as `images.pad` extends the content."""
+        return replace(self, masks=self.masks._replace(content=self.masks.content.padded(multiple)))
+
+    def held(self, content: Image) -> Held:
+        """Say which pixels of a content (h, w, 3) stay where a region's share is 0."""
+        bits = (self.masks.content.weights > 0) * (1 << np.arange(len(self.masks.content.names), dtype=np.uint32))
+        return Held(content, bits.sum(-1, dtype=np.uint32))
+
+    def at(self, network: Network, layers: Iterable[str]) -> dict[str, Guide]:
+        """Carry the regions to layers, and say which have no position there.
+
+        Raises:
+            UserError: no region has a position at any layer.
+        """
+        found = {name: self._at(network.layer(name)) for name in layers}
+        names, kind = self.masks.content.names, self.kind
+        if found and not any(guide.present.any() for guide in found.values()):
+            raise UserError(f"no region has a position at any layer by guides {kind}: use guides simple, or a larger size")
+        missing = {
+            layer: [name for name, there in zip(names, guide.present, strict=True) if not there]
+            for layer, guide in found.items()
+        }
+        if any(missing.values()):
+            lost = "; ".join(f"{', '.join(regions)} at {layer}" for layer, regions in missing.items() if regions)
+            h, w, _ = self.masks.content.weights.shape
+            _tell_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
+        return found
+
+    def _at(self, layer: Layer) -> Guide:
+        own = guide(self.masks.content.weights, layer, self.kind)
+        count = own.shape[2]
+        other = None if self.masks.style is None else guide(self.masks.style.weights, layer, self.kind)
+        present = np.square(own).sum((0, 1)) >= 1
+        if other is not None:
+            present &= np.square(other).sum((0, 1)) >= 1
+        each = range(count)
+        return Guide(
+            mask=jnp.asarray(np.square(own)),
+            style=tuple(None if other is None else np.square(other[..., r]) for r in each),
+            chosen=tuple(None if other is None else _numbers(other[..., r], present[r]) for r in each),
+            places=tuple(_numbers(own[..., r], present[r]) for r in each),
+            present=present.astype(np.float32),
+        )
+
+
+@lru_cache(maxsize=1000)
+def _tell_once(line: str) -> None:
+    """Say a line that every scale and lane of a run would say."""
+    tell(line)
+
+
+def _numbers(weights: Weights, present: Any) -> NDArray[np.int32]:
+    """List the numbers of positions that belong to a region by half, or those of any where it is not there."""
+    found = np.flatnonzero(weights >= 0.5).astype(np.int32)
+    return found if present and found.size else np.arange(min(4, weights.size), dtype=np.int32)
+
+
+def _all_there(regions: Regions, what: str) -> Regions:
+    """Refuse a region that a smaller picture has lost."""
+    h, w, _ = regions.weights.shape
+    if (lost := np.flatnonzero(regions.weights.max((0, 1)) == 0)).size:
+        raise UserError(f"the region {regions.names[lost[0]]} of the {what} has no pixel at {w}x{h}: use a larger size")
+    return regions
+
+
+def guide(weights: Weights, layer: Layer, kind: Guides) -> Weights:
+    """Carry regions (h, w, regions) through a network to the positions (rows, columns, regions) of a layer.
+
+    inside   the least weight of all pixels that a position sees, what is outside of the picture counting as inside of
+             every region; then the most within GROWN positions, so that regions of deep layers meet again
+    all      the most weight of a pixel that a position sees
+    simple   the mean weight of the pixels where a position lies
+
+    What a position sees is a rectangle of pixels, as the network's table has it: the minimum over 3 x 3 at each
+    convolution and over 2 x 2 at each pooling is the minimum over that rectangle. A pixel sees itself.
+
+    Source: Gatys, Ecker, Bethge, Hertzmann and Shechtman (2017), Controlling perceptual factors in neural style
+    transfer, section 4, and their code, which finds the rectangles by probing the network.
+    """
+    if layer.name == PICTURE.name:
+        return weights
+    rows, columns = layer.positions(weights.shape[:2])
+    if kind == "simple":
+        return images.fit(weights, (rows, columns), filter="box")
+    least = kind == "inside"
+    found = weights
+    for axis, count in enumerate((rows, columns)):
+        found = _over(found, axis, _seen(layer, count), least=least)
+    if least:
+        for axis, count in enumerate((rows, columns)):
+            found = _over(found, axis, [(p - GROWN, p + GROWN + 1) for p in range(count)], least=False)
+    return found
+
+
+def _seen(layer: Layer, count: int) -> list[tuple[int, int]]:
+    """List the pixels [begin, end) along one side that each position of a layer sees."""
+    first, s, reach = layer.first, layer.stride, layer.reach
+    return [(first + s * p - reach, first + s * (p + 1) + reach) for p in range(count)]
+
+
+def _over(values: Any, axis: int, spans: list[tuple[int, int]], *, least: bool) -> Any:
+    """Take the least or the most over spans along an axis, each as far as it lies within."""
+    length = values.shape[axis]
+    moved = np.moveaxis(values, axis, 0)
+    parts = []
+    for begin, end in spans:
+        begin = min(max(begin, 0), length - 1)
+        part = moved[begin : max(end, begin + 1)]
+        parts.append(part.min(0) if least else part.max(0))
+    return np.moveaxis(np.stack(parts), 0, axis)
