@@ -1,6 +1,6 @@
 """How much each position of a layer belongs to each region of a picture."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -59,7 +59,7 @@ class Guiding:
     kind: Guides
 
     @classmethod
-    def of(cls, given: Masks, content: Size, styles: tuple[Size, ...], recipe: Recipe) -> "Guiding":
+    def of(cls, given: Masks, content: Size, styles: Sequence[Size], recipe: Recipe) -> "Guiding":
         """Fit masks to a content (h, w) and its style, or check that each region has a style.
 
         Raises:
@@ -69,7 +69,9 @@ class Guiding:
         if len(styles) > 1 and given.style is not None:
             raise UserError("the style has a mask and there are several styles: each region has one of them, whole")
         if len(styles) not in (1, count):
-            raise UserError(f"{len(styles)} styles for {count} regions of the content: give one, or one for each region")
+            raise UserError(
+                f"{len(styles)} styles for {count} regions of the content: give one, or one for each region"
+            )
         masks.check_fits(fitted, content, "content")
         style = given.style
         if style is not None:
@@ -95,7 +97,9 @@ class Guiding:
         found = {name: self._at(network.layer(name)) for name in layers}
         names, kind = self.masks.content.names, self.kind
         if found and not any(guide.present.any() for guide in found.values()):
-            raise UserError(f"no region has a position at any layer by guides {kind}: use guides simple, or a larger size")
+            raise UserError(
+                f"no region has a position at any layer by guides {kind}: use guides simple, or a larger size"
+            )
         missing = {
             layer: [name for name, there in zip(names, guide.present, strict=True) if not there]
             for layer, guide in found.items()

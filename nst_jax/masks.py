@@ -16,7 +16,7 @@ MOST = 32
 """Regions of a picture."""
 
 MaskLike = ImageLike | Sequence[ImageLike]
-"""Labels (h, w) of whole numbers, or a soft mask (h, w) in [0, 1] for each region: a list of them, or (h, w, regions)."""
+"""Labels (h, w) of whole numbers, or a soft mask in [0, 1] for each region: a list of (h, w), or (h, w, regions)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,9 +35,9 @@ from nst_jax.recipe import (
     check_content,
     check_guides,
     check_shares,
+    input_name,
     noise,
     precisions,
-    style_name,
 )
 from nst_jax.types import Features, Image, ImageLike
 
@@ -183,7 +183,7 @@ def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
 
 def called_styles(style: Style | None) -> dict[str, ImageLike]:
     """Give the pictures of a style by what a record calls them: style, style_2, style_3 ..."""
-    return {style_name(i): one for i, one in enumerate(styles_of(style))}
+    return {input_name("style", i): one for i, one in enumerate(styles_of(style))}
 
 
 def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:

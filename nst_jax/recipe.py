@@ -270,9 +270,9 @@ def check_guides(recipe: Recipe, there_are: bool) -> None:
         raise UserError("transforms is on and masks stay where they are: leave transforms or the masks out")
 
 
-def style_name(i: int) -> str:
-    """Give what a record calls a style by its number from 0."""
-    return f"style_{i + 1}" if i else "style"
+def input_name(of: str, i: int) -> str:
+    """Give what a record calls an input, such as a style, by its number from 0: style, style_2, ..."""
+    return f"{of}_{i + 1}" if i else of
 
 
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:

@@ -10,11 +10,12 @@ from nst_jax import blend
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
+from nst_jax.masks import Masks
 from nst_jax.networks import Encoder
 from nst_jax.numbers import PARTS, absent
 from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, style_name
+from nst_jax.recipe import DEFAULT, Recipe, input_name
 from nst_jax.scales import Scale, plan_for, pose_at, style_sides, vary_scales
 from nst_jax.settings import DYNAMIC
 from nst_jax.types import ImageLike
@@ -77,7 +78,8 @@ def _poser(
 class Pictures:
     """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any.
 
-    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's.
+    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's. With masks, which are of
+    every content, it is painted region by region.
     """
 
     contents: Sequence[ImageLike]
@@ -85,12 +87,13 @@ class Pictures:
     content_names: Sequence[Mapping[str, Any] | None] = ()
     style_names: Sequence[Sequence[Mapping[str, Any]]] = ()
     inits: Sequence[ImageLike] | None = None
+    masks: Masks | None = None
 
     def named(self, i: int, j: int) -> dict[str, Mapping[str, Any]]:
         """Give what a record calls a content and a style; nothing where they have no names."""
         if not self.content_names:
             return {}
-        styles = {style_name(k): name for k, name in enumerate(self.style_names[j])}
+        styles = {input_name("style", k): name for k, name in enumerate(self.style_names[j])}
         content = self.content_names[i]
         return {"content": content, **styles} if content else styles
 
@@ -111,11 +114,13 @@ def poser(
 
     def at(i: int, j: int, scale: Scale) -> Problem:
         inputs = pictures.named(i, j)
-        of_pair = i if recipe.colour != "none" else -1  # the style's colours, too, can depend on both pictures
+        # the style's colours, too, can depend on both pictures, as where regions lie does
+        of_pair = i if recipe.colour != "none" or pictures.masks else -1
         kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style, of_pair))
         if kept and first and recipe.init != "style":
             return _joined(kept, first, kept, of_style, inputs)
-        pair = Pair(pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None)
+        start = pictures.inits[i] if pictures.inits else None
+        pair = Pair(pictures.contents[i], pictures.styles[j], start, masks=pictures.masks)
         new = pose_at(encoder, pair, recipe, scale, values)
         first = by_style.setdefault((j, scale.style, of_pair), new)
         kept = by_content.setdefault((i, scale.content), new)

@@ -38,6 +38,15 @@ class Styles:
         return replace(recipe, style_shares=self.shares) if self.shares else recipe
 
 
+CONTENT_MASK = (
+    "Picture over CONTENT whose colours are regions, from dark to light, each with a style of its own or its region of "
+    "the one style; or a soft mask for each region. A region of share 0 stays as it is."
+)
+STYLE_MASK = (
+    "Picture over STYLE with the same colours: what each region of CONTENT looks like; or a soft mask for each."
+)
+
+
 def read(style: Path | None, words: Sequence[str], positional: str = "STYLE") -> Styles:
     """Take the one style, or the several that `--style` names.
 

@@ -30,7 +30,8 @@ from nst_jax.losses.w2 import W2
 
 __all__ = [
     "CONTENT", "REMD", "STYLE", "VARIATION", "W2", "Blend", "Chosen", "Content", "Contextual", "Covariance",
-    "CrossLayer", "GramMatrix", "GramMeanStd", "Guided", "Histogram", "Laplacian", "LongRange", "Loss", "MMDGauss", "MMDPoly",
-    "Matting", "MeanStd", "Mixture", "Nearest", "Place", "Regions", "Relative", "SelfSimilarity", "Shifted", "Sliced", "Smoothed",
-    "Variation", "by_regions", "content_of", "named", "smooth", "style_of", "unregioned", "variation_of",
+    "CrossLayer", "GramMatrix", "GramMeanStd", "Guided", "Histogram", "Laplacian", "LongRange", "Loss", "MMDGauss",
+    "MMDPoly", "Matting", "MeanStd", "Mixture", "Nearest", "Place", "Regions", "Relative", "SelfSimilarity", "Shifted",
+    "Sliced", "Smoothed", "Variation", "by_regions", "content_of", "named", "smooth", "style_of", "unregioned",
+    "variation_of",
 ]  # fmt: skip

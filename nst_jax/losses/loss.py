@@ -89,14 +89,14 @@ class Loss(Value):
         """
         return (layer,)
 
-    def given(self, features: Features) -> Any:
+    def given(self, features: Any) -> Any:
         """Make the arrays that both pictures are summed up with, once, from the target's features (h, w, c).
 
         They are leaves of the problem: a centre, directions, a bandwidth. Nothing by default.
         """
         return ()
 
-    def target(self, features: Features, mask: Mask | None, given: Any) -> Any:
+    def target(self, features: Any, mask: Mask | None, given: Any) -> Any:
         """Make what the generated picture is to match, once, from the target's features; their statistic by default."""
         return self.statistic(features, mask, given)
 

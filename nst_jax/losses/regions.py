@@ -132,7 +132,7 @@ class Regions(Around):
         distances = [self.loss.distance(*own) for own in self._each(found, target, at)]
         # a region without a position may have no finite distance
         kept = [jnp.where(share > 0, one, 0) for share, one in zip(shares, distances, strict=True)]
-        return sum((share * one for share, one in zip(shares, kept, strict=True)), jnp.float32(0))
+        return jnp.sum(shares * jnp.stack(kept))
 
     def _each(self, found: Any, target: tuple[Any, ...], at: Place) -> list[tuple[Any, Any, Place]]:
         given: Given = at.given

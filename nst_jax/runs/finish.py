@@ -69,6 +69,7 @@ def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) 
         for side in sides
     ]
     shares = lane.recipe.style_shares or (1.0,) * len(found)
+    shares = shares if len(found) > 1 else (1.0,)  # shares of regions of the one style
     total = sum(shares)
     return rounded({name: sum(s / total * x[name] for s, x in zip(shares, found, strict=True)) for name in found[0]})
 
