@@ -111,18 +111,21 @@ class Guiding:
         return found
 
     def _at(self, layer: Layer) -> Guide:
-        own = guide(self.masks.content.weights, layer, self.kind)
+        own = guide(self.masks.content.weights, layer, self.kind).copy()
         count = own.shape[2]
-        other = None if self.masks.style is None else guide(self.masks.style.weights, layer, self.kind)
+        other = None if self.masks.style is None else guide(self.masks.style.weights, layer, self.kind).copy()
         present = np.square(own).sum((0, 1)) >= 1
         if other is not None:
             present &= np.square(other).sum((0, 1)) >= 1
+        own[..., ~present] = 1  # stands in: nothing is compared there, and everything stays finite
+        if other is not None:
+            other[..., ~present] = 1
         each = range(count)
         return Guide(
             mask=jnp.asarray(np.square(own)),
             style=tuple(None if other is None else np.square(other[..., r]) for r in each),
-            chosen=tuple(None if other is None else _numbers(other[..., r], present[r]) for r in each),
-            places=tuple(_numbers(own[..., r], present[r]) for r in each),
+            chosen=tuple(None if other is None else _numbers(other[..., r]) for r in each),
+            places=tuple(_numbers(own[..., r]) for r in each),
             present=present.astype(np.float32),
         )
 
@@ -133,10 +136,9 @@ def _tell_once(line: str) -> None:
     tell(line)
 
 
-def _numbers(weights: Weights, present: Any) -> NDArray[np.int32]:
-    """List the numbers of positions that belong to a region by half, or those of any where it is not there."""
-    found = np.flatnonzero(weights >= 0.5).astype(np.int32)
-    return found if present and found.size else np.arange(min(4, weights.size), dtype=np.int32)
+def _numbers(weights: Weights) -> NDArray[np.int32]:
+    """List the numbers of positions that belong to a region by half, or as much as any does."""
+    return np.flatnonzero(weights >= min(0.5, weights.max())).astype(np.int32)
 
 
 def _all_there(regions: Regions, what: str) -> Regions:

@@ -209,6 +209,8 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         _check_image(what, image, *least_side(network, compared))
     check_guides(recipe, regions is not None)
     sizes = tuple((np.shape(one)[0], np.shape(one)[1]) for one in (content, *styles))
+    if regions and not any(compare.picture == "style" and compare.layers for compare in compared.values()):
+        raise UserError("there are masks and nothing is compared with a style: leave the masks out")
     guiding = regions and Guiding.of(regions, sizes[0], sizes[1:], recipe)
     counted = (len(regions.content.names), "regions") if regions else (len(styles), "style pictures")
     _check_styles(len(styles), recipe, *counted)

@@ -15,7 +15,7 @@ from nst_jax.networks import Encoder
 from nst_jax.numbers import PARTS, absent
 from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, input_name
+from nst_jax.recipe import DEFAULT, Recipe, check_shares, input_name
 from nst_jax.scales import Scale, plan_for, pose_at, style_sides, vary_scales
 from nst_jax.settings import DYNAMIC
 from nst_jax.types import ImageLike
@@ -155,6 +155,8 @@ def pose_lanes(
         if plain not in posers:
             posers[plain] = poser(encoders[recipe.weights], pictures(plain), plain, values)
         problems = posers[plain](i, j)
+        if problems[-1].held is not None:
+            check_shares(len(problems[-1].style_shares), recipe, "regions")
         numbers = {name: getattr(recipe, name) for name in _numbers(recipe)}
         for name in PARTS:
             numbers |= {f"{name}.{part}": w for part, w in blend.split(getattr(recipe, name))}

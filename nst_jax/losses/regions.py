@@ -129,10 +129,7 @@ class Regions(Around):
         """Add up the regions, each by its share."""
         shares = jnp.stack([jnp.asarray(at.styles[str(r + 1)], jnp.float32) for r in range(len(target))])
         shares = shares / jnp.sum(shares) * at.given.present
-        distances = [self.loss.distance(*own) for own in self._each(found, target, at)]
-        # a region without a position may have no finite distance
-        kept = [jnp.where(share > 0, one, 0) for share, one in zip(shares, distances, strict=True)]
-        return jnp.sum(shares * jnp.stack(kept))
+        return jnp.sum(shares * jnp.stack([self.loss.distance(*own) for own in self._each(found, target, at)]))
 
     def _each(self, found: Any, target: tuple[Any, ...], at: Place) -> list[tuple[Any, Any, Place]]:
         given: Given = at.given
