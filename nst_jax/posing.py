@@ -207,6 +207,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     compared = mixed(objective(recipe, values), len(styles), regions)
     for what, image in (("content", content), *(("style", one) for one in styles)):
         _check_image(what, image, *least_side(network, compared))
+    _check_circle(recipe, network, compared, np.shape(content))
     check_guides(recipe, regions is not None)
     sizes = tuple((np.shape(one)[0], np.shape(one)[1]) for one in (content, *styles))
     if regions and not any(compare.picture == "style" and compare.layers for compare in compared.values()):
@@ -431,6 +432,17 @@ def least_side(network: Network, compared: Mapping[str, Compare]) -> tuple[int, 
     return least, why
 
 
+def _check_circle(recipe: Recipe, network: Network, compared: Mapping[str, Compare], shape: tuple[int, ...]) -> None:
+    """Refuse sides whose last positions would not lie beside the first."""
+    stride = max((network.layer(layer).stride for c in compared.values() for layer in c.layers), default=1)
+    if recipe.padding == "circular" and any(side % stride for side in shape[:2]):
+        h, w = (max(1, round(side / stride)) * stride for side in shape[:2])
+        raise UserError(
+            f"padding is circular and the picture {shape[1]}x{shape[0]}: expected multiples of {stride}, "
+            f"the deepest layer's stride, such as {w}x{h}"
+        )
+
+
 def _check_image(what: str, image: ImageLike, least: int, why: str) -> None:
     shape = np.shape(image)
     if len(shape) != 3 or shape[-1] != 3:
@@ -554,8 +566,10 @@ def _terms(
     guided = guiding.at(encoder.network, _layers_of(compared, "style")) if guiding else {}
     for picture, those in pictures.items():
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
+        # a style does not go on at its other side
+        seen = encoder if picture == "content" else _bordered(encoder)
         here, size = (guided, pictures["content"][0].shape[:2]) if guided and picture == "style" else ({}, (0, 0))
-        made |= _targets(encoder, those, asked, size, here) if asked else {}
+        made |= _targets(seen, those, asked, size, here) if asked else {}
     found = {}
     for name, compare in compared.items():
         targets, given = made[name]
@@ -572,6 +586,15 @@ def _terms(
             loss=compare.loss,
         )
     return found
+
+
+def _bordered(encoder: Encoder) -> Encoder:
+    """Give the encoder for a picture that ends at its border, which it mirrors where the result's would go around."""
+    network: Any = encoder.network
+    if getattr(network, "padding", "") != "circular":
+        return encoder
+    mirrored = network.configured(pooling=network.pooling, padding="reflect", remat=network.remat)
+    return replace(encoder, network=mirrored)
 
 
 def _layers_of(compared: Mapping[str, Compare], picture: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from nst_jax.files import shown
 from nst_jax.plain import validated
 
 Pooling = Literal["max", "avg"]
-Padding = Literal["zero", "reflect", "replicate"]
+Padding = Literal["zero", "reflect", "replicate", "circular"]
 CanvasName = Literal["pixels", "fourier", "pyramid"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
@@ -178,7 +178,8 @@ class Recipe:
     pooling: Pooling = "max"
     """Pooling of the network; Gatys et al. prefer avg."""
     padding: Padding = "zero"
-    """What the network's convolutions see beyond the border."""
+    """What the network's convolutions see beyond the border: zeros, the picture mirrored (reflect), its last pixels
+    (replicate), or its other side (circular), so that copies of the result side by side have no seam."""
     weights: Name = "vgg16"
     """Network: a name from `nst-jax weights list`, a converted .h5 file, or random:vgg16:SEED for random weights."""
     precision: Precision = "auto"
@@ -240,6 +241,15 @@ def check(recipe: Recipe) -> None:
             f"transforms is on and optimizer is {recipe.optimizer}: it compares losses, which are then of another "
             "objective at each step; use optimizer adam, or leave transforms out"
         )
+    for name, value, least in (
+        ("tile", recipe.tile, 0),
+        ("bucket", recipe.bucket, 1),
+        ("transforms", recipe.transforms, 0),
+    ):
+        if recipe.padding == "circular" and value != least:
+            raise UserError(
+                f"{name} is {value} and padding is circular: the border is then no border; leave {name} out"
+            )
     if recipe.style_shares and not sum(recipe.style_shares) > 0:
         raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
@@ -268,6 +278,8 @@ def check_guides(recipe: Recipe, there_are: bool) -> None:
         raise UserError(f"guides is {recipe.guides} and there is no mask: give --content-mask, or leave guides out")
     if there_are and recipe.transforms:
         raise UserError("transforms is on and masks stay where they are: leave transforms or the masks out")
+    if there_are and recipe.padding == "circular":
+        raise UserError("padding is circular and masks end at the border: leave padding or the masks out")
 
 
 def input_name(of: str, i: int) -> str:

@@ -18,8 +18,9 @@ from nst_jax.cli.batch import Batch
 from nst_jax.cli.running import Running
 from nst_jax.cli.sweep import from_toml
 from nst_jax.errors import UserError
-from nst_jax.losses import STYLE, Mixture, Place, Relative
-from nst_jax.posing import pose
+from nst_jax.losses import STYLE, VARIATION, Mixture, Place, Relative
+from nst_jax.losses.variation import Variation
+from nst_jax.posing import Pair, pose
 from nst_jax.problem import total
 from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
 from nst_jax.runs.spec import lanes
@@ -265,6 +266,40 @@ def test_a_program_makes_textures_by_seeds_and_inversions(tiny):
         pose(encoder, style, style, recipe=texture)
     with pytest.raises(UserError, match="no style picture"):
         stylize(encoder, style, None, replace(INVERSION, beta=1.0, style_layers=("relu1_1",)))
+
+
+def test_a_texture_that_goes_around_has_no_border(tiny):
+    (style,) = pictures((36, 40))
+    recipe = replace(TEXTURE, padding="circular", frame="48x32", size=48, style_layers=("relu1_1", "relu3_1"), tv=3.0)
+    recipe = replace(recipe, tv_loss="nine-point")
+    problem = scales.pose_scales(tiny.encoder, Pair(np.full((32, 48, 3), 0.5, np.float32), style), recipe)[0]
+    x = jnp.asarray(pictures((32, 48))[0])
+    loss = jax.jit(lambda x, problem=problem: total(tiny.encoder, problem, x)[0])
+    moved = jnp.roll(x, (8, 20), (0, 1))
+    assert float(loss(moved)) == pytest.approx(float(loss(x)), rel=1e-5)
+    for kind in VARIATION:
+        around = Variation(kind, around=True)
+        assert float(around.roughness(moved)) == pytest.approx(float(around.roughness(x)), rel=1e-5)
+        assert float(Variation(kind).roughness(moved)) != pytest.approx(float(Variation(kind).roughness(x)), rel=1e-5)
+    recipe_found, own = made.recipe_of(tiny.encoder, problem)
+    assert (recipe_found.padding, recipe_found.tv_loss) == ("circular", "nine-point")
+    assert set(own) == {"network"}
+    bordered = pose(tiny.encoder, x, style, recipe=replace(RECIPE, padding="reflect", style_layers=recipe.style_layers))
+    for layer, target in problem.terms["style"].targets.items():
+        np.testing.assert_allclose(target, bordered.terms["style"].targets[layer], rtol=1e-6)
+
+
+def test_what_cannot_be_tileable_is_one_line(folder, capsys):
+    for words, said in (
+        (("--padding", "reflect"), "give one"),
+        (("--tile", "16"), "tile is 16"),
+        (("--bucket", "16"), "bucket is 16"),
+        (("--size", "41x33"), "multiples of 2, the deepest layer's stride, such as 40x32"),
+    ):
+        assert (
+            cli.main(["texture", "a.png", "-o", "no.png", "--size", "32", *STYLED, *QUICK, "--tileable", *words]) == 2
+        )
+        assert said in capsys.readouterr().err
 
 
 def test_the_recipes_of_both_uses_hold():

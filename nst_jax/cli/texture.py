@@ -1,7 +1,7 @@
 """`nst-jax texture`: a style alone, from noise, of any size."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +22,7 @@ class Texture:
 
         nst-jax texture wave.jpg -o texture.png --size 1024x512
         nst-jax texture --style wave.jpg night.jpg -o mixed.png --size 512 --seed 3
+        nst-jax texture wave.jpg -o wallpaper.png --size 512 --tileable
 
     Another --seed makes another texture of the same kind. --style-size says how large the style is seen: half of it
     makes strokes half as wide. --scales auto makes shapes, too, that are larger than the network sees at once. Source:
@@ -31,6 +32,8 @@ class Texture:
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
+    tileable: bool = False
+    """Copies of the result side by side have no seam; the same as --padding circular. Sides are multiples of 16."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = TEXTURE
@@ -39,7 +42,11 @@ class Texture:
     def run(self) -> int:
         """Make the picture; return the exit code."""
         chosen = read(self.style, self.styles)
-        return self.single.report(*self.single.paint(None, chosen.paths, self.output, chosen.within(self.recipe)))
+        recipe = chosen.within(self.recipe)
+        if self.tileable and recipe.padding not in (TEXTURE.padding, "circular"):
+            raise UserError(f"--tileable is --padding circular, and --padding is {recipe.padding}: give one of them")
+        recipe = replace(recipe, padding="circular") if self.tileable else recipe
+        return self.single.report(*self.single.paint(None, chosen.paths, self.output, recipe))
 
 
 def expand_size(argv: list[str]) -> list[str]:
