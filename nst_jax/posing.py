@@ -147,8 +147,8 @@ def pose(
 ) -> Problem:
     """Compute the targets of `recipe` for a content image (h, w, 3) and a style image (h', w', 3), RGB in [0, 1].
 
-    The images keep their own sizes: `size` and `style_size`, which scale files, are the two settings that do not count
-    here. Everything else of the recipe is obeyed or refused; several scales are for `stylize`.
+    The images keep their own sizes: `size`, `style_size` and `style_sizes`, which scale files, are the settings that do
+    not count here. Everything else of the recipe is obeyed or refused; several scales are for `stylize`.
 
     Args:
         encoder: the network; the recipe's `weights` need not name it.
@@ -173,7 +173,7 @@ def pose(
     recipe = shared(recipe, shares)
     given = masks.of_arrays(content_mask, style_mask)
     pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init), given)
-    return posed(encoder, pair, replace(recipe, size=0, style_size=0), values)
+    return posed(encoder, pair, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 
 
 def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:

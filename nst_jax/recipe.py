@@ -65,6 +65,7 @@ Layers = Annotated[
     Meta(max_length=200, description="a list of names of layers"),
 ]
 Shares = Annotated[tuple[Weight, ...], Meta(max_length=32, description="a list of at most 32 numbers")]
+Sizes = Annotated[tuple[Side, ...], Meta(max_length=32, description="a list of at most 32 sizes")]
 LayerWeights = Annotated[tuple[Weight, ...], Meta(max_length=200, description="a list of numbers")]
 Projections = (
     Annotated[int, Meta(ge=1, le=65536, description="at least 1 direction a layer, at most 65536")] | Literal["auto"]
@@ -133,6 +134,9 @@ class Recipe:
     """WIDTHxHEIGHT of a picture that has no content: a texture, see `nst-jax texture`. Its longer side is size."""
     style_size: Side = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
+    style_sizes: Sizes = ()
+    """Longer side of each of several styles, in their order: one style at two sizes has strokes of two widths. Nothing
+    means style_size for all."""
     colour: Colour = "none"
     """Whose colours the result has: the style's (none), or the content's, by painting luminance alone
     (keep-luminance), by giving the style its mean and covariance first (match-mk, match-cholesky, match-root), its
@@ -250,6 +254,10 @@ def check(recipe: Recipe) -> None:
             raise UserError(
                 f"{name} is {value} and padding is circular: the border is then no border; leave {name} out"
             )
+    if recipe.style_sizes and recipe.style_size:
+        raise UserError(
+            f"style_size is {recipe.style_size} and style_sizes name a size for each style: give one of them"
+        )
     if recipe.style_shares and not sum(recipe.style_shares) > 0:
         raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
@@ -266,6 +274,16 @@ def check_shares(styles: int, recipe: Recipe, what: str = "style pictures") -> N
     """
     if recipe.style_shares and (count := len(recipe.style_shares)) != styles:
         raise UserError(f"style_shares has {count} numbers for {styles} {what}: give one for each, or none")
+
+
+def check_sizes(styles: int, recipe: Recipe) -> None:
+    """Refuse sizes of styles that are not one for each.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    if recipe.style_sizes and (count := len(recipe.style_sizes)) != styles:
+        raise UserError(f"style_sizes has {count} numbers for {styles} style pictures: give one for each, or none")
 
 
 def check_guides(recipe: Recipe, there_are: bool) -> None:
@@ -407,6 +425,7 @@ def check_alone(recipe: Recipe) -> None:
         "init": recipe.init == "style",
         "colour": recipe.colour not in ("none", "keep-luminance"),
         "style_size": recipe.style_size > 0,
+        "style_sizes": bool(recipe.style_sizes),
     }
     for name, wanted in needs.items():
         if wanted:
@@ -456,6 +475,7 @@ PLAIN = Recipe(
     size=512,
     frame="",
     style_size=0,
+    style_sizes=(),
     colour="none",
     guides="inside",
     resample="lanczos",

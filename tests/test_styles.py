@@ -23,7 +23,8 @@ from nst_jax.losses.variation import Variation
 from nst_jax.posing import Pair, pose
 from nst_jax.problem import total
 from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
-from nst_jax.runs.spec import lanes
+from nst_jax.runs import inputs
+from nst_jax.runs.spec import Spec, lanes
 
 SHARES = {"1": 1.0, "2": 3.0}
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), tv=1.0)
@@ -191,6 +192,9 @@ REFUSED = {
     "stylize c.png --style a.png:1 b.png": "'b.png' no share",
     "stylize c.png --style a.png:1 b.png:2 --style-shares 1 2": "twice",
     "stylize c.png --style a.png b.png --init style": "init is style",
+    "stylize c.png --style a.png b.png --style-sizes 32": "style_sizes has 1 numbers for 2",
+    "stylize c.png --style a.png a.png --style-sizes 32 16 --style-size 16": "give one of them",
+    "stylize c.png --style a.png a.png --style-sizes 32 -16": "style_sizes",
     "stylize c.png a.png --frame 512x512": "alpha",
     "texture a.png --size 40x": "WIDTHxHEIGHT",
     "texture a.png --size 0x40": "WIDTHxHEIGHT",
@@ -300,6 +304,25 @@ def test_what_cannot_be_tileable_is_one_line(folder, capsys):
             cli.main(["texture", "a.png", "-o", "no.png", "--size", "32", *STYLED, *QUICK, "--tileable", *words]) == 2
         )
         assert said in capsys.readouterr().err
+
+
+def test_one_style_has_strokes_of_several_widths(tiny, folder):
+    recipe = replace(RECIPE, size=24, style_sizes=(20, 36))
+    spec = Spec((Path("c.png"),), (Path("a.png"),) * 2, recipe, mixed=True, show_pictures=False)
+    found = inputs.read(spec, lanes(spec), {})
+    shapes = [one.rgb[images.style_sizing(recipe, i)].shape for i, one in enumerate(found.styles)]
+    assert shapes == [(11, 20, 3), (20, 36, 3)]
+    with pytest.raises(UserError, match="style_sizes has 2 numbers for 1"):
+        lanes(replace(spec, styles=spec.styles[:1]))
+    (wide,) = pictures((40, 60))
+    spanned = sweep(
+        tiny.encoder, pictures((20, 16))[0], [wide, wide], replace(RECIPE, size=20), style_sizes=[(60, 30), (0, 60)]
+    )
+    targets = [problem.terms["style"].targets["relu1_1"] for problem in spanned.problems]
+    np.testing.assert_array_equal(targets[0][0], targets[1][1])
+    assert np.abs(targets[0][1] - targets[0][0]).max() > 0
+    with pytest.raises(UserError, match="style_sizes has 1 numbers for 2"):
+        stylize(tiny.encoder, wide, [wide, wide], replace(recipe, style_sizes=(9,)))
 
 
 def test_the_recipes_of_both_uses_hold():

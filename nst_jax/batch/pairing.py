@@ -41,7 +41,7 @@ def product(
     Args:
         encoder: the network.
         contents, styles: RGB in [0, 1], at their own sizes; a list of styles among the styles is painted as one, mixed.
-        recipe: for all of them, its scales included; `size` and `style_size` do not count, as for `pose`.
+        recipe: for all of them, its scales included; the sizes in it do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
         paired: the first content with the first style, the second with the second, and so on: one axis.
         **values: handed in by value, as to `pose`.
@@ -71,7 +71,7 @@ def _poser(
     named_contents = [named(picture=x)["picture"] for x in contents]
     named_styles = [tuple(named(**called_styles(x)).values()) for x in styles]
     pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles)
-    return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
+    return poser(encoder, pictures, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 
 
 @dataclass(frozen=True)

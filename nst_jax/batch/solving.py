@@ -24,7 +24,7 @@ from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, frame_of
+from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_sizes, frame_of
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
 from nst_jax.types import ImageLike
@@ -295,7 +295,9 @@ def _style(style: Style | None, content: np.ndarray, recipe: Recipe) -> Style:
     if style is None:
         check_alone(recipe)
         return np.full(content.shape, 0.5, np.float32)
-    return one_or_all(tuple(images.resize(one, images.style_sizing(recipe)) for one in styles_of(style)))
+    styles = styles_of(style)
+    check_sizes(len(styles), recipe)
+    return one_or_all(tuple(images.resize(one, images.style_sizing(recipe, i)) for i, one in enumerate(styles)))
 
 
 def _network(encoders: Mapping[str, Encoder], recipe: Recipe) -> Network:

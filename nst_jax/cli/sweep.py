@@ -185,7 +185,7 @@ def _values_of(kind: Any) -> Any:
     if kind is bool:
         return bool
     if get_origin(kind) is tuple:
-        one = float if "float" in str(kind) else str
+        one = float if "float" in str(kind) else int if "int" in str(kind) else str
         return str | list[one | list[one]]
     one = {int: int, float: float}.get(kind, int | str if "int" in str(kind) else str)
     return one | str | list[one]

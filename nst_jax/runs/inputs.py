@@ -73,14 +73,17 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
         UserError: a file that is no readable picture.
     """
     sizes = sorted({images.sizing(lane.recipe) for lane in lanes})
-    style_sizes = sorted({images.style_sizing(lane.recipe) for lane in lanes})
     inits = dict.fromkeys(name for lane in lanes if (name := init_file(lane.recipe.init)))
     contents = tuple(_load(path, sizes, opened) for path in spec.contents) or (_frames(lanes),)
+
+    def of_style(i: int) -> list[images.Sizing]:
+        return sorted({images.style_sizing(lane.recipe, i * spec.mixed) for lane in lanes})
+
     drawn = {name: _picture(path, opened) for name, path in spec.masks.named().items()}
     of = [[picture for name, picture in drawn.items() if name.startswith(of)] for of in ("content_mask", "style_mask")]
     return Inputs(
         contents,
-        tuple(_load(path, style_sizes, opened) for path in spec.styles) or (_blank(contents[0], lanes),),
+        tuple(_load(path, of_style(i), opened) for i, path in enumerate(spec.styles)) or (_blank(contents[0], lanes),),
         {name: _picture(Path(name), opened) for name in inits},
         spec.mixed,
         of_pictures(*of),
@@ -120,7 +123,8 @@ def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], 
 
     def pictures(recipe: Recipe) -> Pictures:
         contents = [loaded.rgb[images.sizing(recipe)] for loaded in inputs.contents]
-        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe)] for loaded in inputs.styles]
+        each = enumerate(inputs.styles)
+        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe, i * inputs.mixed)] for i, loaded in each]
         styles = [tuple(styles)] if inputs.mixed and len(styles) > 1 else styles
         init = inputs.inits.get(recipe.init)
         inits = [images.fit(init.rgb, c.shape[:2], filter=recipe.resample) for c in contents] if init else None

@@ -18,6 +18,7 @@ from nst_jax.recipe import (
     check_content,
     check_guides,
     check_shares,
+    check_sizes,
     init_file,
     input_name,
     options,
@@ -167,6 +168,7 @@ def _check_pictures(spec: Spec) -> None:
 
 def _check_lane(spec: Spec, recipe: Recipe) -> None:
     """Check that there is a content unless the recipe frames a texture, and a style unless it reads none."""
+    check_sizes(len(spec.styles) if spec.mixed else 1, recipe)
     check_guides(recipe, bool(spec.masks.content))
     if not spec.masks.content:  # whose regions have shares, once they are read
         check_shares(len(spec.styles) if spec.mixed else 1, recipe)
