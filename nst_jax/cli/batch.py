@@ -10,7 +10,7 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
-from nst_jax.cli.styles import CONTENT_MASK, STYLE_MASK, WORDS, Styles
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask, Styles
 from nst_jax.cli.styles import read as read_styles
 from nst_jax.cli.sweep import zipped
 from nst_jax.cli.values import UNSET, Read, Settings, read_settings, styles_into
@@ -49,8 +49,8 @@ class Batch:
     styles: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE...")] = ()
     """Pictures whose texture to take: each makes pictures of its own. To mix several into one, give --style."""
     style: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE[:SHARE]...", help=MIXED)] = ()
-    content_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=CONTENT_MASK)] = ()
-    style_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=STYLE_MASK)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     pairs: bool = False
     """The first content with the first style, the second with the second, and so on."""
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]

@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.recipe import Recipe
 
-WORDS = (
-    "Several styles, mixed into one result, each with its share of their sum after a colon: a.jpg:0.3 b.jpg:0.7; equal "
-    "shares without."
-)
+WORDS = "Several styles, mixed by shares after a colon: a.jpg:0.3 b.jpg:0.7; equal without."
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,15 @@ class Styles:
         return replace(recipe, style_shares=self.shares) if self.shares else recipe
 
 
-CONTENT_MASK = (
-    "Picture over CONTENT whose colours are regions, from dark to light, each with a style of its own or its region of "
-    "the one style; or a soft mask for each region. A region of share 0 stays as it is."
-)
-STYLE_MASK = (
-    "Picture over STYLE with the same colours: what each region of CONTENT looks like; or a soft mask for each."
-)
+ContentMask = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(metavar="MASK...", help="Picture whose colours are regions of CONTENT.", help_behavior_hint=""),
+]
+StyleMask = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(metavar="MASK...", help="Picture over STYLE: what each region looks like.", help_behavior_hint=""),
+]
+"""Options that name one picture of labels, or several soft masks."""
 
 
 def read(style: Path | None, words: Sequence[str], positional: str = "STYLE") -> Styles:

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from nst_jax.cli.single import SINGLE, Single
-from nst_jax.cli.styles import CONTENT_MASK, STYLE_MASK, WORDS, read
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask, read
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.runs.spec import MaskFiles
 
@@ -23,7 +23,7 @@ class Stylize:
 
         nst-jax stylize photo.jpg --style wave.jpg:0.3 night.jpg:0.7 -o out.png
 
-    With a mask of the content each region of it has a style of its own:
+    Each region of a mask, from its darkest colour to its lightest, has one of them; one of share 0 stays as it is:
 
         nst-jax stylize photo.jpg --style wave.jpg night.jpg --content-mask regions.png -o out.png
     """
@@ -33,8 +33,8 @@ class Stylize:
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take; it may have another size."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
-    content_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=CONTENT_MASK)] = ()
-    style_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=STYLE_MASK)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = DEFAULT

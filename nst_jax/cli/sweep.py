@@ -12,7 +12,7 @@ import tyro
 
 from nst_jax.axis import Axis
 from nst_jax.cli.running import Running
-from nst_jax.cli.styles import CONTENT_MASK, STYLE_MASK, WORDS
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask
 from nst_jax.cli.styles import read as read_styles
 from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings, styles_into
 from nst_jax.errors import UserError
@@ -44,8 +44,8 @@ class Sweep:
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take; it may have another size."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
-    content_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=CONTENT_MASK)] = ()
-    style_mask: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="MASK...", help=STYLE_MASK)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     running: tyro.conf.OmitArgPrefixes[Running]
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
     """Settings of one style transfer; those marked VALUES can vary."""
