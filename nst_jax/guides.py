@@ -1,6 +1,6 @@
 """How much each position of a layer belongs to each region of a picture."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nst_jax import images, masks
 from nst_jax.errors import UserError
-from nst_jax.losses import Guided
+from nst_jax.losses import Guided, Lists
 from nst_jax.masks import Masks, Regions
 from nst_jax.networks import Network
 from nst_jax.networks.network import PICTURE, Layer
@@ -35,20 +35,17 @@ class Guide:
     Attributes:
         mask: (rows, columns, regions) of the content, how much each position counts: the square of how much it belongs.
         style: by region (rows, columns) of its style; none where all of it counts.
-        chosen, places: by region the numbers of the positions in it, of its style and of the content.
-        present: (regions,), 1 for one that has positions in both pictures.
+        lists: the numbers of the positions in each region, and of patches by the positions that these have a side.
     """
 
     mask: Any
     style: tuple[Any, ...]
-    chosen: tuple[Any, ...]
-    places: tuple[Any, ...]
-    present: Any
+    lists: dict[int, Lists]
 
     def features(self, styles: tuple[Any, ...]) -> Guided:
         """Give the features of the one style, or of each region's, with where the regions are."""
         each = styles if len(styles) > 1 else styles * len(self.style)
-        return Guided(each, self.style, self.chosen, self.places, self.present)
+        return Guided(each, self.style, self.lists)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +85,22 @@ class Guiding:
         bits = (self.masks.content.weights > 0) * (1 << np.arange(len(self.masks.content.names), dtype=np.uint32))
         return Held(content, bits.sum(-1, dtype=np.uint32))
 
-    def at(self, network: Network, layers: Iterable[str]) -> dict[str, Guide]:
-        """Carry the regions to layers, and say which have no position there.
+    def at(self, network: Network, layers: Mapping[str, Iterable[int]]) -> dict[str, Guide]:
+        """Carry the regions to layers, and say which have no position there, or no patch of these positions a side.
 
         Raises:
             UserError: no region has a position at any layer.
         """
-        found = {name: self._at(network.layer(name)) for name in layers}
+        found = {name: self._at(network.layer(name), sides) for name, sides in layers.items()}
         names, kind = self.masks.content.names, self.kind
-        if found and not any(guide.present.any() for guide in found.values()):
+        there = {layer: np.min([one.present for one in guide.lists.values()], 0) for layer, guide in found.items()}
+        if found and not any(present.any() for present in there.values()):
             raise UserError(
                 f"no region has a position at any layer by guides {kind}: use guides simple, or a larger size"
             )
         missing = {
-            layer: [name for name, there in zip(names, guide.present, strict=True) if not there]
-            for layer, guide in found.items()
+            layer: [name for name, here in zip(names, present, strict=True) if not here]
+            for layer, present in there.items()
         }
         if any(missing.values()):
             lost = "; ".join(f"{', '.join(regions)} at {layer}" for layer, regions in missing.items() if regions)
@@ -110,7 +108,7 @@ class Guiding:
             _tell_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
         return found
 
-    def _at(self, layer: Layer) -> Guide:
+    def _at(self, layer: Layer, sides: Iterable[int]) -> Guide:
         own = guide(self.masks.content.weights, layer, self.kind).copy()
         count = own.shape[2]
         other = None if self.masks.style is None else guide(self.masks.style.weights, layer, self.kind).copy()
@@ -124,9 +122,7 @@ class Guiding:
         return Guide(
             mask=jnp.asarray(np.square(own)),
             style=tuple(None if other is None else np.square(other[..., r]) for r in each),
-            chosen=tuple(None if other is None else _numbers(other[..., r]) for r in each),
-            places=tuple(_numbers(own[..., r]) for r in each),
-            present=present.astype(np.float32),
+            lists={side: _listed(own, other, present, side) for side in sides},
         )
 
 
@@ -136,9 +132,27 @@ def _tell_once(line: str) -> None:
     tell(line)
 
 
-def _numbers(weights: Weights) -> NDArray[np.int32]:
-    """List the numbers of positions that belong to a region by half, or as much as any does."""
-    return np.flatnonzero(weights >= min(0.5, weights.max())).astype(np.int32)
+def _listed(own: Weights, other: Weights | None, present: Any, side: int) -> Lists:
+    """List the positions of each region, or the patches of so many positions a side that lie in it."""
+    places = [_numbers(own[..., r], side) for r in range(own.shape[2])]
+    chosen = [None if other is None else _numbers(other[..., r], side) for r in range(own.shape[2])]
+    both = [len(a) > 0 and (b is None or len(b) > 0) for a, b in zip(places, chosen, strict=True)]
+    some = np.zeros(1, np.int32)  # stands in
+    return Lists(
+        tuple(b if b is None or len(b) else some for b in chosen),
+        tuple(a if len(a) else some for a in places),
+        (present & both).astype(np.float32),
+    )
+
+
+def _numbers(weights: Weights, side: int) -> NDArray[np.int32]:
+    """List the numbers of positions that belong to a region by half, or as much as any does; or of whole patches."""
+    inside = weights >= min(0.5, weights.max())
+    h, w = inside.shape
+    whole = np.zeros_like(inside)
+    shifts = [inside[i : h - side + 1 + i, j : w - side + 1 + j] for i in range(side) for j in range(side)]
+    whole[: h - side + 1, : w - side + 1] = np.logical_and.reduce(shifts)
+    return np.flatnonzero(whole).astype(np.int32)
 
 
 def _all_there(regions: Regions, what: str) -> Regions:

@@ -563,7 +563,7 @@ def _terms(
 ) -> dict[str, Term]:
     """Pose every term; the features of each picture are computed once."""
     made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    guided = guiding.at(encoder.network, _layers_of(compared, "style")) if guiding else {}
+    guided = guiding.at(encoder.network, _patches_of_style(compared)) if guiding else {}
     for picture, those in pictures.items():
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
         # a style does not go on at its other side
@@ -597,8 +597,13 @@ def _bordered(encoder: Encoder) -> Encoder:
     return replace(encoder, network=mirrored)
 
 
-def _layers_of(compared: Mapping[str, Compare], picture: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(layer for c in compared.values() if c.picture == picture for layer in c.layers))
+def _patches_of_style(compared: Mapping[str, Compare]) -> dict[str, set[int]]:
+    """Give by layer the positions a side of everything that is compared one by one with a style's."""
+    found: dict[str, set[int]] = {}
+    for compare in compared.values():
+        for layer in compare.layers if compare.picture == "style" else ():
+            found.setdefault(layer, set()).update(losses.patches(compare.loss.at(layer)))
+    return found
 
 
 def _masked(compare: Compare, layer: str, guided: Mapping[str, Guide]) -> bool:

@@ -17,7 +17,7 @@ from nst_jax.cli import main as cli
 from nst_jax.cli.sweep import from_toml
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
-from nst_jax.losses import STYLE, Guided, Place, by_regions, unregioned
+from nst_jax.losses import STYLE, Guided, Lists, Place, by_regions, unregioned
 from nst_jax.networks import VGGS
 from nst_jax.objective import Objective
 from nst_jax.posing import Pair, pose
@@ -78,9 +78,12 @@ def regioned(loss, x, styles, guide, style_guides):
     """Give the distance of features x in regions (h, w, regions) from styles in theirs, as posing sets it up."""
     count = guide.shape[-1]
     weights = tuple(None if g is None else np.square(g) for g in style_guides)
-    chosen = tuple(None if g is None else np.flatnonzero(g >= 0.5) for g in style_guides)
-    places = tuple(np.flatnonzero(guide[..., r] >= 0.5) for r in range(count))
-    made = Guided(styles, weights, chosen, places, jnp.ones(count))
+    lists = {}
+    for side in {1, loss.least()}:
+        chosen = tuple(None if g is None else guides._numbers(g, side) for g in style_guides)
+        places = tuple(guides._numbers(guide[..., r], side) for r in range(count))
+        lists[side] = Lists(chosen, places, jnp.ones(count))
+    made = Guided(styles, weights, lists)
     loss = by_regions(loss, "style")
     given = loss.given(made)
     shares = {str(r + 1): 1.0 + 2 * r for r in range(count)}
@@ -92,7 +95,7 @@ def regioned(loss, x, styles, guide, style_guides):
 
 
 QUICKEST = ("gram", "covariance", "mean-std")
-NAMES = [name for name in STYLE if name != "nearest" and not name.startswith("gram-")]
+NAMES = [name for name in STYLE if not name.startswith("gram-")]
 
 
 @pytest.mark.parametrize("name", [x if x in QUICKEST else pytest.param(x, marks=pytest.mark.slow) for x in NAMES])
@@ -132,9 +135,23 @@ def test_soft_masks_weigh_by_their_squares():
     assert float(found) == pytest.approx(want, rel=1e-4)
 
 
+class Wide(nst_jax.Loss):
+    statistic = nst_jax.ops.FEATURES
+
+    def distance(self, found, target, at):
+        return jnp.max(jnp.abs(found - target))
+
+
+def test_patches_of_a_region_lie_in_it():
+    guide = np.zeros((6, 7), np.float32)
+    guide[1:5, 2:6], guide[0, 0] = 1, 1
+    assert guides._numbers(guide, 1).tolist() == sorted(np.flatnonzero(guide))
+    assert guides._numbers(guide, 3).tolist() == [9, 10, 16, 17]
+
+
 def test_losses_that_have_no_form_for_regions_are_refused(tiny):
-    with pytest.raises(UserError, match=r"Nearest.*no form for regions"):
-        by_regions(STYLE["nearest"], "style")
+    with pytest.raises(UserError, match=r"Wide.*no form for regions"):
+        by_regions(Wide(), "style")
     with pytest.raises(UserError, match="smooths a whole layer"):
         pose(
             tiny.encoder,
@@ -143,7 +160,7 @@ def test_losses_that_have_no_form_for_regions_are_refused(tiny):
             recipe=replace(RECIPE, smoothing="softmax"),
             content_mask=HALVES,
         )
-    for words in ("gram", "gram:1+sliced:2", "w2"):
+    for words in ("gram", "gram:1+sliced:2+nearest:1", "w2"):
         recipe = replace(RECIPE, style_loss=words, units="relative", beta=1.0)
         plain = pose(tiny.encoder, picture(20, 16), picture(18, 22), recipe=recipe).terms["style"].loss
         assert unregioned(by_regions(plain, "style")) == plain

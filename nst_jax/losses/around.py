@@ -80,6 +80,10 @@ class Around(Loss):
         """Give what is compared at a layer, changed as well."""
         return replace(self, loss=self.loss.at(layer))
 
+    def of_scattered(self) -> Loss:
+        """See `Loss`."""
+        return replace(self, loss=self.loss.of_scattered())
+
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """See `Loss`."""
         return self.loss.reads(layer, layers)

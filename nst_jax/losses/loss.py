@@ -55,7 +55,8 @@ class Loss(Value):
         renews: `renewed` makes something, at the first step and every `period` steps; 0 for the first alone.
         looks: it needs the picture's features as they stand.
         drawn: it draws by its key, so that a descent that remembers gradients, such as L-BFGS, keeps the first draw.
-        scattered: it takes features for a set of positions, wherever they lie: (positions, 1, c) will do.
+        scattered: it takes features for a set of positions, or of patches of `least` positions a side, wherever they
+            lie: `of_scattered` compares (positions, 1, c).
     """
 
     statistic: Statistic
@@ -81,6 +82,10 @@ class Loss(Value):
     def least(self) -> int:
         """Give how many positions a side a layer must have."""
         return 1
+
+    def of_scattered(self) -> "Loss":
+        """Give the same loss of positions that come one by one, or of patches whose entries are channels."""
+        return self
 
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers whose features are compared at `layer`, one of the term's `layers` by depth: it by default.

@@ -1,10 +1,12 @@
 """One loss in several regions of the picture, each compared with a region of a style."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from nst_jax.errors import UserError
@@ -31,22 +33,33 @@ class Given(NamedTuple):
 
 
 @struct.dataclass
+class Lists:
+    """Which positions, or patches by their first position, belong to each region by half at least.
+
+    Attributes:
+        chosen: by region their numbers in its style's layer; none for all.
+        places: by region their numbers in the picture's layer.
+        present: (regions,), 1 for one that has some in both pictures, else 0.
+    """
+
+    chosen: tuple[Any, ...]
+    places: tuple[Any, ...]
+    present: Any
+
+
+@struct.dataclass
 class Guided:
     """Features of the styles with their regions: what `Regions.given` and `Regions.target` are made from.
 
     Attributes:
         features: by region, of its style: (h, w, c), or a tuple of several layers'.
         masks: by region (h, w), how much each position of its style counts; none for all.
-        chosen: by region the numbers of its positions in its style's layer; none for all.
-        places: by region the numbers of its positions in the picture's layer.
-        present: (regions,), 1 for one that has positions at this layer in both pictures, else 0.
+        lists: the positions of each region, and of patches by the positions that these have a side.
     """
 
     features: tuple[Any, ...]
     masks: tuple[Any, ...]
-    chosen: tuple[Any, ...]
-    places: tuple[Any, ...]
-    present: jax.Array
+    lists: Mapping[int, "Lists"]
 
 
 @dataclass(frozen=True)
@@ -102,26 +115,36 @@ class Regions(Around):
         wide = self.loss.reads("b", ("a", "b")) != ("b",)
         return features[0] if isinstance(features, tuple) and not wide else features
 
+    @property
+    def _side(self) -> int:
+        """Give the positions a side of what is compared one by one."""
+        return self.loss.least() if self._gathers else 1
+
+    @property
+    def _one(self) -> Loss:
+        """Give what compares one region."""
+        return self.loss.of_scattered() if self._gathers else self.loss
+
     def given(self, features: Guided) -> Given:
         """Make those of each region from its positions alone."""
-        inner = []
-        for x, chosen in zip(features.features, features.chosen, strict=True):
+        inner, lists = [], features.lists[self._side]
+        for x, chosen in zip(features.features, lists.chosen, strict=True):
             x = self._own(x)
-            inner.append(self.loss.given(x if isinstance(x, tuple) or chosen is None else _taken(x, chosen)))
-        return Given(tuple(inner), features.present, features.places if self._gathers else ())
+            inner.append(self._one.given(x if isinstance(x, tuple) else _taken(x, chosen, self._side)))
+        return Given(tuple(inner), lists.present, lists.places if self._gathers else ())
 
     def target(self, features: Guided, mask: Mask | None, given: Given) -> tuple[Any, ...]:
         """Make one of each region of its style."""
-        rows = zip(features.features, features.masks, features.chosen, given.inner, strict=True)
+        chosen = features.lists[self._side].chosen
+        rows = zip(map(self._own, features.features), features.masks, chosen, given.inner, strict=True)
         if self._gathers:
-            found = [(x if at is None else _taken(x, at), own) for x, _, at, own in rows]
-            return tuple(self.loss.target(self._own(x), None, own) for x, own in found)
-        return tuple(self.loss.target(self._own(x), mask, own) for x, mask, _, own in rows)
+            return tuple(self._one.target(_taken(x, at, self._side), None, own) for x, _, at, own in rows)
+        return tuple(self.loss.target(x, mask, own) for x, mask, _, own in rows)
 
     def renewed(self, found: Any, target: tuple[Any, ...], key: jax.Array, at: Place) -> tuple[Any, ...]:
         """Make one of each region."""
         return tuple(
-            self.loss.renewed(own, one, jax.random.fold_in(key, r), place)
+            self._one.renewed(own, one, jax.random.fold_in(key, r), place)
             for r, (own, one, place) in enumerate(self._each(found, target, at))
         )
 
@@ -129,7 +152,7 @@ class Regions(Around):
         """Add up the regions, each by its share."""
         shares = jnp.stack([jnp.asarray(at.styles[str(r + 1)], jnp.float32) for r in range(len(target))])
         shares = shares / jnp.sum(shares) * at.given.present
-        return jnp.sum(shares * jnp.stack([self.loss.distance(*own) for own in self._each(found, target, at)]))
+        return jnp.sum(shares * jnp.stack([self._one.distance(*own) for own in self._each(found, target, at)]))
 
     def _each(self, found: Any, target: tuple[Any, ...], at: Place) -> list[tuple[Any, Any, Place]]:
         given: Given = at.given
@@ -139,7 +162,7 @@ class Regions(Around):
             place, own = at._replace(given=inner, renewed=new), found
             if self._gathers:
                 places = given.places[r]
-                own = None if found is None else _taken(found, places)
+                own = None if found is None else _taken(found, places, self._side)
                 place = place._replace(positions=len(places), size=(len(places), 1))
             elif found is not None:
                 own = found[r]
@@ -147,9 +170,16 @@ class Regions(Around):
         return rows
 
 
-def _taken(features: Any, places: Any) -> Any:
-    """Take positions of features (h, w, c) by their numbers: (positions, 1, c)."""
-    return features.reshape(-1, features.shape[-1])[places][:, None]
+def _taken(features: Any, places: Any, side: int) -> Any:
+    """Take positions of features (h, w, c), or patches, by their numbers: (positions, 1, side^2 c); all of none."""
+    h, w, c = features.shape
+    if places is None and side == 1:
+        return features
+    if places is None:
+        first = np.arange(h - side + 1)[:, None] * w + np.arange(w - side + 1)[None]
+        places = first.reshape(-1).astype(np.int32)
+    rows = features.reshape(-1, c)
+    return jnp.concatenate([rows[places + i * w + j] for i in range(side) for j in range(side)], -1)[:, None]
 
 
 def by_regions(loss: Loss, term: str) -> Loss:
@@ -178,3 +208,11 @@ def unregioned(loss: Loss) -> Loss:
     if isinstance(loss, Blend):
         return replace(loss, parts=tuple((name, unregioned(one)) for name, one in loss.parts))
     return loss.loss if isinstance(loss, Regions) else loss
+
+
+def patches(loss: Loss) -> frozenset[int]:
+    """Give the positions a side of everything that a loss in regions compares one by one: 1, and that of patches."""
+    if isinstance(loss, Blend):
+        return frozenset[int]().union(*(patches(one) for _, one in loss.parts))
+    gathered = loss.statistic.by_position and isinstance(loss, Regions)
+    return frozenset({1, loss.least()} if gathered else {1})
