@@ -158,16 +158,21 @@ def folder(tmp_path, monkeypatch):
 COMMANDS = {
     "several styles": ("stylize", "c.png", "--style", "a.png:1", "b.png:3", "--size", "32", *STYLED),
     "a texture": ("texture", "a.png", "--size", "40x24", "--seed", "3", *STYLED),
+    "coarse and fine": ("texture", "a.png", "--coarse", "b.png", "--size", "32"),
     "an inversion": ("invert", "c.png", "--layer", "relu2_2", "--tv", "1e2", "--size", "32"),
 }
 INPUTS = {
     "several styles": {"content": "c.png", "style": "a.png", "style_2": "b.png"},
     "a texture": {"style": "a.png"},
+    "coarse and fine": {"style": "a.png", "init": "b.png"},
     "an inversion": {"content": "c.png"},
 }
 
 
-@pytest.mark.parametrize("name", ["several styles", "a texture", pytest.param("an inversion", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("an inversion", "coarse and fine")]
+
+
+@pytest.mark.parametrize("name", ["several styles", "a texture", *SLOW])
 def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
     assert cli.main([*COMMANDS[name], "-o", "out.png", *QUICK]) == 0
     held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
@@ -179,6 +184,9 @@ def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
         del held["inputs"]["style_2"]
         with pytest.raises(UserError, match="style_2"):
             record.from_metadata(record.as_metadata(held), folder / "out.png")
+    if name == "coarse and fine":
+        assert images.shape_of(folder / "out.png") == (32, 23)
+        assert record.recipe_of(held).style_layers == ("relu1_1", "relu2_1")
     if name == "a texture":
         assert images.shape_of(folder / "out.png") == (24, 40)
 
@@ -205,6 +213,9 @@ REFUSED = {
     "texture a.png --init content": "no content",
     "texture a.png --content-layers relu2_2": "no content",
     "texture a.png --frame 40x40": "--size",
+    "texture a.png --coarse b.png --init grey": "give one of them",
+    "texture a.png --coarse b.png --size 40x32": "--coarse is then 29x40",
+    "texture a.png --coarse gone.png": "no such file",
     "invert c.png --beta 1": "beta",
     "invert c.png --init style": "no style picture",
     "invert c.png --layer relu9_9": "relu9_9",
