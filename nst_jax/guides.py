@@ -55,6 +55,11 @@ class Guiding:
     masks: Masks
     kind: Guides
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List what the regions are called."""
+        return self.masks.content.names
+
     @classmethod
     def of(cls, given: Masks, content: Size, styles: Sequence[Size], recipe: Recipe) -> "Guiding":
         """Fit masks to a content (h, w) and its style, or check that each region has a style.
@@ -82,7 +87,7 @@ class Guiding:
 
     def held(self, content: Image) -> Held:
         """Say which pixels of a content (h, w, 3) stay where a region's share is 0."""
-        bits = (self.masks.content.weights > 0) * (1 << np.arange(len(self.masks.content.names), dtype=np.uint32))
+        bits = (self.masks.content.weights > 0) * (1 << np.arange(len(self.names), dtype=np.uint32))
         return Held(content, bits.sum(-1, dtype=np.uint32))
 
     def at(self, network: Network, layers: Mapping[str, Iterable[int]]) -> dict[str, Guide]:
@@ -92,7 +97,7 @@ class Guiding:
             UserError: no region has a position at any layer.
         """
         found = {name: self._at(network.layer(name), sides) for name, sides in layers.items()}
-        names, kind = self.masks.content.names, self.kind
+        names, kind = self.names, self.kind
         there = {layer: np.min([one.present for one in guide.lists.values()], 0) for layer, guide in found.items()}
         if found and not any(present.any() for present in there.values()):
             raise UserError(

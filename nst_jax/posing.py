@@ -208,13 +208,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     for what, image in (("content", content), *(("style", one) for one in styles)):
         _check_image(what, image, *least_side(network, compared))
     _check_circle(recipe, network, compared, np.shape(content))
-    check_guides(recipe, regions is not None)
-    sizes = tuple((np.shape(one)[0], np.shape(one)[1]) for one in (content, *styles))
-    if regions and not any(compare.picture == "style" and compare.layers for compare in compared.values()):
-        raise UserError("there are masks and nothing is compared with a style: leave the masks out")
-    guiding = regions and Guiding.of(regions, sizes[0], sizes[1:], recipe)
-    counted = (len(regions.content.names), "regions") if regions else (len(styles), "style pictures")
-    _check_styles(len(styles), recipe, *counted)
+    guiding = _guiding(pair, recipe, compared)
     _check_views(recipe, compared)
     coloured = [colour.prepared(content, one, recipe.colour) for one in styles]
     content, _, chroma = coloured[0]
@@ -238,7 +232,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         descent=descent,
         sides=sides,
         chroma=None if chroma is None else np.asarray(chroma, np.float32),
-        style_shares=_shares(counted[0], recipe) if len(styles) > 1 or regions else {},
+        style_shares=_shares(len(guiding.names) if guiding else len(styles), recipe, alone=guiding is not None),
         canvas=canvas,
         gradient=values.get("gradient", gradients.chosen(recipe)),
         network=network,
@@ -249,6 +243,20 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     )
     _check_moving(problem, values)
     return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
+
+
+def _guiding(pair: Pair, recipe: Recipe, compared: Mapping[str, Compare]) -> Guiding | None:
+    """Fit masks to their pictures, where there are any; check that shares are of regions, or of styles."""
+    styles, regions = styles_of(pair.style), pair.masks
+    check_guides(recipe, regions is not None)
+    if regions is None:
+        _check_styles(len(styles), recipe, len(styles), "style pictures")
+        return None
+    if not any(compare.picture == "style" and compare.layers for compare in compared.values()):
+        raise UserError("there are masks and nothing is compared with a style: leave the masks out")
+    content, *each = ((np.shape(one)[0], np.shape(one)[1]) for one in (pair.content, *styles))
+    _check_styles(len(styles), recipe, len(regions.content.names), "regions")
+    return Guiding.of(regions, content, each, recipe)
 
 
 def _views(recipe: Recipe, content: Image, compared: Mapping[str, Compare]) -> Views | None:
@@ -311,10 +319,13 @@ def mixed(compared: Mapping[str, Compare], styles: int, regions: Masks | None = 
     return {name: one(name, compare) for name, compare in compared.items()}
 
 
-def _shares(styles: int, recipe: Recipe) -> dict[str, Any]:
-    """Give the share of each style, or region, by its number from 1; equal ones where the recipe names none."""
-    shares = recipe.style_shares or (1 / styles,) * styles
-    return {str(i + 1): leaf(float(share)) for i, share in enumerate(shares)}
+def _shares(count: int, recipe: Recipe, *, alone: bool) -> dict[str, Any]:
+    """Give the share of each style, or region, by its number from 1: of one that is `alone`, too.
+
+    Where the recipe names none they are equal.
+    """
+    shares = recipe.style_shares or (1 / count,) * count
+    return {str(i + 1): leaf(float(share)) for i, share in enumerate(shares)} if count > 1 or alone else {}
 
 
 def _check_styles(styles: int, recipe: Recipe, count: int, what: str) -> None:
