@@ -208,13 +208,18 @@ def test_a_region_without_a_position_is_left_out_of_both_pictures(tiny, capsys):
 
 
 @pytest.mark.parametrize("canvas", ["pixels", pytest.param("fourier", marks=pytest.mark.slow)])
-def test_a_region_of_share_0_stays_the_content_s_bit_for_bit_in_every_lane(tiny, canvas):
+def test_a_region_of_share_0_stays_the_content_s_bit_for_bit_in_every_lane(tiny, canvas, tmp_path):
     content, style = picture(20, 16), picture(18, 22)
     recipe = replace(RECIPE, canvas=canvas, init="noise")
     spanned = nst_jax.grid(
         pose(tiny.encoder, content, style, recipe=recipe, content_mask=HALVES), style_shares=[(0, 1), (1, 1)]
     )
-    held, free = nst_jax.solve_batch(tiny.encoder, spanned).solutions
+    held, free = nst_jax.solve_batch(tiny.encoder, spanned, folder=tmp_path).solutions
+    again = nst_jax.solve_batch(tiny.encoder, spanned, folder=tmp_path).solutions
+    np.testing.assert_array_equal(again[0].image, held.image)
+    other = pose(tiny.encoder, content, style, recipe=recipe, content_mask=HALVES[:, ::-1])
+    with pytest.raises(UserError, match="another"):
+        nst_jax.solve_batch(tiny.encoder, nst_jax.grid(other, style_shares=[(0, 1), (1, 1)]), folder=tmp_path)
     np.testing.assert_array_equal(held.image[:, :8], content[:, :8])
     np.testing.assert_array_equal(held.last[:, :8], content[:, :8])
     assert np.abs(held.image[:, 8:] - content[:, 8:]).mean() > 0.01
