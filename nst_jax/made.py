@@ -46,6 +46,8 @@ def recipe_of(encoder: Encoder, problem: Problem) -> tuple[Recipe, dict[str, str
         recipe = replace(recipe, tile=getattr(problem.gradient, "side", 0))
     else:
         own["gradient"] = repr(problem.gradient)
+    if problem.held is not None:
+        own["masks"] = "held by a program"
     if not _same(arrays(problem), problem.origin.arrays):
         own["problem"] = "changed after it was posed"
     try:
@@ -80,7 +82,7 @@ def _with_terms(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Recipe
     units, smoothings = set(), set()
     for name, term in problem.terms.items():
         numbers = {key: short(_number(recipe, name, key, x), x) for key, x in term.numbers.items()}
-        loss = term.loss.loss if isinstance(term.loss, losses.Mixture) else term.loss
+        loss = term.loss.loss if isinstance(term.loss, losses.Mixture) else losses.unregioned(term.loss)
         said = losses.named(name, loss, numbers) if name in weights else None
         if said is None:
             own[f"terms.{name}"] = f"{term.loss!r} at {', '.join(term.targets)}"

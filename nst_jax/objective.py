@@ -13,7 +13,7 @@ from nst_jax.losses import Place
 from nst_jax.networks import Encoder, Layer, summarise
 from nst_jax.networks.network import PICTURE
 from nst_jax.ops import Summary
-from nst_jax.problem import Problem, Term, added, at_place, total, viewed
+from nst_jax.problem import Problem, Term, added, at_place, drawn, total, viewed
 from nst_jax.types import Features, Image, Mask, Scalar
 
 
@@ -31,8 +31,7 @@ class Objective:
 
     def draw(self, x: Any) -> Image:
         """Draw the picture (h, w, 3) from x."""
-        h, w, _ = self.problem.init.shape
-        return self.problem.canvas.draw(x, (h, w))
+        return drawn(self.problem, x)
 
     def total(self, image: Image) -> tuple[Scalar, Terms]:
         """Give the loss of a picture, and its terms."""
@@ -118,9 +117,13 @@ class Objective:
         y, x = window.top + s * jnp.arange(rows), window.left + s * jnp.arange(columns)
         mine = [(first <= at) & (at < end) for at, (first, end) in ((y, window.rows), (x, window.columns))]
         owned = (mine[0][:, None] & mine[1][None]).astype(jnp.float32)
-        if layer in term.masks:
-            owned *= jax.lax.dynamic_slice(term.masks[layer], (window.top // s, window.left // s), owned.shape)
-        return owned
+        if layer not in term.masks:
+            return owned
+        mask = term.masks[layer]
+        owned = owned.reshape(*owned.shape, *(1 for _ in mask.shape[2:]))
+        shape = (rows, columns, *mask.shape[2:])
+        starts = (window.top // s, window.left // s, *(0 for _ in mask.shape[2:]))
+        return owned * jax.lax.dynamic_slice(mask, starts, shape)
 
     def _near(self, found: Features, layer: str, pixels: Image, window: Window, term: Term) -> Any:
         """Measure a distance over what a window owns; elsewhere the target stands in for what is found."""

@@ -15,7 +15,7 @@ from nst_jax.descents import NON_FINITE, RUNNING, STALLED, Point
 from nst_jax.gradients import Terms
 from nst_jax.networks import Encoder
 from nst_jax.objective import Objective
-from nst_jax.problem import Problem, shown, start
+from nst_jax.problem import Problem, drawn, shown, start
 from nst_jax.types import Image, Scalar
 
 ENDINGS = {NON_FINITE: "non-finite", STALLED: "stalled"}
@@ -112,9 +112,9 @@ def renew(encoder: Encoder, problem: Problem, state: State) -> State:
     Losses of two objectives do not compare, so the best is sought anew, and a descent that remembers forgets; a lane
     that has ended keeps what it has.
     """
-    canvas, (h, w, _) = problem.canvas, problem.init.shape
+    canvas = problem.canvas
     going = (state.stopped == RUNNING) & (state.step <= problem.steps)
-    made = renewal.renewed(encoder, problem, canvas.draw(state.x, (h, w)), state.step)
+    made = renewal.renewed(encoder, problem, drawn(problem, state.x), state.step)
     descent = problem.descent.forget(state.descent, state.x, canvas)
     kept = (state.renewed, state.descent, state.best_loss)
     fresh = (made, descent, jnp.float32(jnp.inf))
@@ -177,14 +177,12 @@ def solution(problem: Problem, state: State, history: dict[str, np.ndarray]) -> 
     done = int(state.step)
     running = "steps" if done > int(problem.steps) else "running"
 
-    h, w, _ = problem.init.shape
-
-    def drawn(x: Any) -> Any:
-        return np.asarray(shown(problem, problem.canvas.draw(x, (h, w)))).clip(0, 1)
+    def picture(x: Any) -> Any:
+        return np.asarray(shown(problem, drawn(problem, x))).clip(0, 1)
 
     return Solution(
-        image=drawn(state.best),
-        last=drawn(state.good),
+        image=picture(state.best),
+        last=picture(state.good),
         history={name: x[:done] for name, x in history.items()},
         best_step=int(state.best_step),
         stopped=ENDINGS.get(int(state.stopped), running),

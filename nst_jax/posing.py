@@ -11,21 +11,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import colour, descents, gradients, images, losses, value
+from nst_jax import colour, descents, gradients, images, losses, masks, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Descent, Point, Zoom
 from nst_jax.errors import UserError
 from nst_jax.gradients import Gradient
-from nst_jax.losses import Loss, Mixture
+from nst_jax.guides import Guide, Guiding
+from nst_jax.losses import Loss, Mixture, by_regions
+from nst_jax.masks import MaskLike, Masks
 from nst_jax.networks import Encoder, Network, features, fingerprint
 from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
 from nst_jax.problem import Origin, Problem, Term, Views, place, read
-from nst_jax.recipe import DEFAULT, Precision, Recipe, check, check_content, check_shares, noise, precisions, style_name
+from nst_jax.recipe import (
+    DEFAULT,
+    Precision,
+    Recipe,
+    check,
+    check_content,
+    check_guides,
+    check_shares,
+    input_name,
+    noise,
+    precisions,
+)
 from nst_jax.types import Features, Image, ImageLike
 
 
@@ -97,13 +110,15 @@ def one_or_all(found: tuple[Any, ...]) -> Any:
 class Pair(NamedTuple):
     """Two pictures (h, w, 3), a starting image where there is one, and what a record calls them.
 
-    In place of the style there can be several, a tuple.
+    In place of the style there can be several, a tuple. With `masks`, each of their regions has a style of its own, or
+    its region of the one there is.
     """
 
     content: ImageLike
     style: Style
     init: ImageLike | None = None
     names: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    masks: Masks | None = None
 
 
 class At(NamedTuple):
@@ -126,12 +141,14 @@ def pose(
     recipe: Recipe = DEFAULT,
     init: ImageLike | None = None,
     shares: Sequence[float] = (),
+    content_mask: MaskLike | None = None,
+    style_mask: MaskLike | None = None,
     **values: Unpack[Values],
 ) -> Problem:
     """Compute the targets of `recipe` for a content image (h, w, 3) and a style image (h', w', 3), RGB in [0, 1].
 
-    The images keep their own sizes: `size` and `style_size`, which scale files, are the two settings that do not count
-    here. Everything else of the recipe is obeyed or refused; several scales are for `stylize`.
+    The images keep their own sizes: `size`, `style_size` and `style_sizes`, which scale files, are the settings that do
+    not count here. Everything else of the recipe is obeyed or refused; several scales are for `stylize`.
 
     Args:
         encoder: the network; the recipe's `weights` need not name it.
@@ -139,7 +156,11 @@ def pose(
         style: picture whose texture to take, of any size; or a list of several, to paint between them.
         recipe: layers, weights, kind of starting image, optimizer, steps.
         init: starting image (h, w, 3), needed when `recipe.init` names a file, and used in place of it.
-        shares: how much each of several styles counts, of their sum; the same as the recipe's `style_shares`.
+        shares: how much each of several styles, or of the regions of `content_mask`, counts, of their sum; the same as
+            the recipe's `style_shares`.
+        content_mask: regions of the content, each with a style of its own: labels (h, w) of whole numbers, or a soft
+            mask in [0, 1] for each, (h, w, regions). Of any size, with the content's aspect.
+        style_mask: the same regions of the one style; without it, and of several styles, each region has a whole style.
         **values: losses, terms, descent, canvas or gradient of your own: see `Values`.
 
     Raises:
@@ -150,8 +171,9 @@ def pose(
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
     check_content(recipe, there_is=True)
     recipe = shared(recipe, shares)
-    pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init))
-    return posed(encoder, pair, replace(recipe, size=0, style_size=0), values)
+    given = masks.of_arrays(content_mask, style_mask)
+    pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init), given)
+    return posed(encoder, pair, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 
 
 def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
@@ -161,7 +183,7 @@ def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
 
 def called_styles(style: Style | None) -> dict[str, ImageLike]:
     """Give the pictures of a style by what a record calls them: style, style_2, style_3 ..."""
-    return {style_name(i): one for i, one in enumerate(styles_of(style))}
+    return {input_name("style", i): one for i, one in enumerate(styles_of(style))}
 
 
 def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
@@ -176,16 +198,17 @@ def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
 @in_float32()
 def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At = FINEST) -> Problem:
     """Pose a problem at one scale: see `pose`."""
-    content, style, init, called = pair
+    content, style, init, called, regions = pair
     refuse_unknown(values, Values)
     recipe = settled(recipe, encoder)
     network = encoder.network.configured(pooling=recipe.pooling, padding=recipe.padding, remat=recipe.remat)
     encoder = replace(encoder, network=network, plans={})
     styles = styles_of(style)
-    compared = mixed(objective(recipe, values), len(styles))
+    compared = mixed(objective(recipe, values), len(styles), regions)
     for what, image in (("content", content), *(("style", one) for one in styles)):
         _check_image(what, image, *least_side(network, compared))
-    _check_styles(len(styles), recipe)
+    _check_circle(recipe, network, compared, np.shape(content))
+    guiding = _guiding(pair, recipe, compared)
     _check_views(recipe, compared)
     coloured = [colour.prepared(content, one, recipe.colour) for one in styles]
     content, _, chroma = coloured[0]
@@ -197,6 +220,7 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         sides = np.array(content.shape[:2], np.int32)
         content, base = (jnp.asarray(images.pad(image, recipe.bucket)) for image in (content, base))
         chroma = None if chroma is None else images.pad(chroma, recipe.bucket)
+        guiding = guiding and guiding.padded(recipe.bucket)
     canvas = values.get("canvas", CANVASES[recipe.canvas])
     descent = _typed(values.get("descent", descents.chosen(recipe)))
     problem = Problem(
@@ -204,20 +228,35 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         noise=leaf(fraction),
         seed=leaf(recipe.seed, "uint32"),
         steps=leaf(recipe.steps, "int32"),
-        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share),
+        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share, guiding),
         descent=descent,
         sides=sides,
         chroma=None if chroma is None else np.asarray(chroma, np.float32),
-        style_shares=_shares(len(styles), recipe),
+        style_shares=_shares(len(guiding.names) if guiding else len(styles), recipe, alone=guiding is not None),
         canvas=canvas,
         gradient=values.get("gradient", gradients.chosen(recipe)),
         network=network,
         fingerprint=fingerprint(encoder),
         precision=recipe.precision,
         views=_views(recipe, content, compared),
+        held=guiding and guiding.held(content),
     )
     _check_moving(problem, values)
     return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
+
+
+def _guiding(pair: Pair, recipe: Recipe, compared: Mapping[str, Compare]) -> Guiding | None:
+    """Fit masks to their pictures, where there are any; check that shares are of regions, or of styles."""
+    styles, regions = styles_of(pair.style), pair.masks
+    check_guides(recipe, regions is not None)
+    if regions is None:
+        _check_styles(len(styles), recipe, len(styles), "style pictures")
+        return None
+    if not any(compare.picture == "style" and compare.layers for compare in compared.values()):
+        raise UserError("there are masks and nothing is compared with a style: leave the masks out")
+    content, *each = ((np.shape(one)[0], np.shape(one)[1]) for one in (pair.content, *styles))
+    _check_styles(len(styles), recipe, len(regions.content.names), "regions")
+    return Guiding.of(regions, content, each, recipe)
 
 
 def _views(recipe: Recipe, content: Image, compared: Mapping[str, Compare]) -> Views | None:
@@ -269,29 +308,35 @@ def _check_views(recipe: Recipe, compared: Mapping[str, Compare]) -> None:
             )
 
 
-def mixed(compared: Mapping[str, Compare], styles: int) -> dict[str, Compare]:
-    """Let what is compared with the style be compared with several, where there are several."""
-    return {
-        name: replace(compare, loss=Mixture(compare.loss)) if styles > 1 and compare.picture == "style" else compare
-        for name, compare in compared.items()
-    }
+def mixed(compared: Mapping[str, Compare], styles: int, regions: Masks | None = None) -> dict[str, Compare]:
+    """Let what is compared with the style be compared with several, or region by region, where there are several."""
+
+    def one(name: str, compare: Compare) -> Compare:
+        if compare.picture != "style" or (styles < 2 and regions is None):
+            return compare
+        return replace(compare, loss=by_regions(compare.loss, name) if regions else Mixture(compare.loss))
+
+    return {name: one(name, compare) for name, compare in compared.items()}
 
 
-def _shares(styles: int, recipe: Recipe) -> dict[str, Any]:
-    """Give the share of each of several styles, by its number from 1; equal ones where the recipe names none."""
-    shares = recipe.style_shares or (1 / styles,) * styles
-    return {str(i + 1): leaf(float(share)) for i, share in enumerate(shares)} if styles > 1 else {}
+def _shares(count: int, recipe: Recipe, *, alone: bool) -> dict[str, Any]:
+    """Give the share of each style, or region, by its number from 1: of one that is `alone`, too.
+
+    Where the recipe names none they are equal.
+    """
+    shares = recipe.style_shares or (1 / count,) * count
+    return {str(i + 1): leaf(float(share)) for i, share in enumerate(shares)} if count > 1 or alone else {}
 
 
-def _check_styles(styles: int, recipe: Recipe) -> None:
-    check_shares(styles, recipe)
+def _check_styles(styles: int, recipe: Recipe, count: int, what: str) -> None:
+    check_shares(count, recipe, what)
     if styles > 1 and recipe.init == "style":
         raise UserError(f"init is style and there are {styles} styles: hand in the starting image, or use another init")
 
 
 def arrays(problem: Problem) -> tuple[Any, ...]:
     """List the leaves of a problem that are no numbers."""
-    held = problem.init, problem.terms, problem.sides, problem.chroma, problem.views
+    held = problem.init, problem.terms, problem.sides, problem.chroma, problem.views, problem.held
     return tuple(x for x in jax.tree.leaves(held) if np.ndim(x))
 
 
@@ -396,6 +441,17 @@ def least_side(network: Network, compared: Mapping[str, Compare]) -> tuple[int, 
             if loss.least() > 1 and side > least:
                 least, why = side, f"{loss!r} at {layer}"
     return least, why
+
+
+def _check_circle(recipe: Recipe, network: Network, compared: Mapping[str, Compare], shape: tuple[int, ...]) -> None:
+    """Refuse sides whose last positions would not lie beside the first."""
+    stride = max((network.layer(layer).stride for c in compared.values() for layer in c.layers), default=1)
+    if recipe.padding == "circular" and any(side % stride for side in shape[:2]):
+        h, w = (max(1, round(side / stride)) * stride for side in shape[:2])
+        raise UserError(
+            f"padding is circular and the picture {shape[1]}x{shape[0]}: expected multiples of {stride}, "
+            f"the deepest layer's stride, such as {w}x{h}"
+        )
 
 
 def _check_image(what: str, image: ImageLike, least: int, why: str) -> None:
@@ -510,13 +566,21 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
 
 
 def _terms(
-    encoder: Encoder, compared: Mapping[str, Compare], pictures: Mapping[str, tuple[Image, ...]], share: float
+    encoder: Encoder,
+    compared: Mapping[str, Compare],
+    pictures: Mapping[str, tuple[Image, ...]],
+    share: float,
+    guiding: Guiding | None,
 ) -> dict[str, Term]:
     """Pose every term; the features of each picture are computed once."""
     made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    guided = guiding.at(encoder.network, _patches_of_style(compared)) if guiding else {}
     for picture, those in pictures.items():
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
-        made |= _targets(encoder, those, asked) if asked else {}
+        # a style does not go on at its other side
+        seen = encoder if picture == "content" else _bordered(encoder)
+        here, size = (guided, pictures["content"][0].shape[:2]) if guided and picture == "style" else ({}, (0, 0))
+        made |= _targets(seen, those, asked, size, here) if asked else {}
     found = {}
     for name, compare in compared.items():
         targets, given = made[name]
@@ -528,19 +592,48 @@ def _terms(
             layer_weights={layer: leaf(float(x)) for layer, x in zip(compare.layers, w, strict=True)},
             targets=targets,
             given=given,
+            masks={layer: guided[layer].mask for layer in compare.layers if _masked(compare, layer, guided)},
             numbers={name: leaf(float(x)) for name, x in {**compare.loss.numbers, **compare.numbers}.items()},
             loss=compare.loss,
         )
     return found
 
 
-@partial(jax.jit, static_argnums=2)
+def _bordered(encoder: Encoder) -> Encoder:
+    """Give the encoder for a picture that ends at its border, which it mirrors where the result's would go around."""
+    network: Any = encoder.network
+    if getattr(network, "padding", "") != "circular":
+        return encoder
+    mirrored = network.configured(pooling=network.pooling, padding="reflect", remat=network.remat)
+    return replace(encoder, network=mirrored)
+
+
+def _patches_of_style(compared: Mapping[str, Compare]) -> dict[str, set[int]]:
+    """Give by layer the positions a side of everything that is compared one by one with a style's."""
+    found: dict[str, set[int]] = {}
+    for compare in compared.values():
+        for layer in compare.layers if compare.picture == "style" else ():
+            found.setdefault(layer, set()).update(losses.patches(compare.loss.at(layer)))
+    return found
+
+
+def _masked(compare: Compare, layer: str, guided: Mapping[str, Guide]) -> bool:
+    """Say whether the sums of a term are weighed at a layer; losses of positions as they come have lists of these."""
+    return compare.picture == "style" and layer in guided and not compare.loss.at(layer).statistic.by_position
+
+
+@partial(jax.jit, static_argnums=(2, 3))
 def _targets(
-    encoder: Encoder, pictures: tuple[Image, ...], asked: tuple[tuple[str, Loss, tuple[str, ...]], ...]
+    encoder: Encoder,
+    pictures: tuple[Image, ...],
+    asked: tuple[tuple[str, Loss, tuple[str, ...]], ...],
+    size: tuple[int, int],
+    guided: Mapping[str, Guide],
 ) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Compute, in float32, by term: {layer: target} and {layer: what is given}.
 
-    A loss with several targets gets the features of all pictures, others those of the one there is.
+    A loss with several targets gets the features of all pictures, one in regions these with their guides, others those
+    of the one there is. `size` (h, w) is the content's, where there are guides.
     """
     asked = tuple((name, loss, encoder.network.by_depth(layers)) for name, loss, layers in asked)
     reads = [name for _, loss, layers in asked for layer in layers for name in loss.at(layer).reads(layer, layers)]
@@ -551,13 +644,17 @@ def _targets(
     made = {}
     for name, loss, layers in asked:
         each = {layer: tuple(read(loss.at(layer), layer, layers, one) for one in found) for layer in layers}
-        own = {layer: one_or_all(x) for layer, x in each.items()}
+        own = {layer: guided[layer].features(x) if guided else one_or_all(x) for layer, x in each.items()}
         given = {layer: loss.at(layer).given(own[layer]) for layer in layers}
         targets = {layer: loss.at(layer).target(own[layer], None, given[layer]) for layer in layers}
         for layer in layers:
             at = place(encoder.network, layer, pictures[0])._replace(given=given[layer], numbers=loss.numbers)
-            at = at._replace(styles={str(i + 1): 1.0 for i in range(len(pictures))})
-            _check_distance(name, loss.at(layer), each[layer][0], targets[layer], at)
+            count = len(guided[layer].style) if guided else len(pictures)
+            at = at._replace(styles={str(i + 1): 1.0 for i in range(count)})
+            x, mask = each[layer][0], guided[layer].mask if guided else None
+            if guided:
+                x = read(loss.at(layer), layer, layers, _shapes(encoder.network, layers, size))
+            _check_distance(name, loss.at(layer), x, targets[layer], at, mask)
         made[name] = targets, given
     return made
 
@@ -573,11 +670,16 @@ def _check_table(network: Network, layer: str, x: Features, image: Image) -> Non
         )
 
 
-def _check_distance(name: str, loss: Loss, x: Features, target: Any, at: losses.Place) -> None:
-    def once(x: Features, target: Any, given: Any) -> Any:
-        return loss.distance(loss.statistic(x, None, given), target, at._replace(given=given))
+def _shapes(network: Network, layers: tuple[str, ...], size: tuple[int, int]) -> dict[str, Any]:
+    found = (network.layer(name) for name in layers)
+    return {x.name: jax.ShapeDtypeStruct((*x.positions(size), x.channels), jnp.float32) for x in found}
 
-    shape = jax.eval_shape(once, x, target, at.given)
+
+def _check_distance(name: str, loss: Loss, x: Any, target: Any, at: losses.Place, mask: Any) -> None:
+    def once(x: Features, target: Any, given: Any, mask: Any) -> Any:
+        return loss.distance(loss.statistic(x, mask, given), target, at._replace(given=given))
+
+    shape = jax.eval_shape(once, x, target, at.given, mask)
     if getattr(shape, "shape", None) != ():
         found = getattr(shape, "shape", type(shape).__name__)
         raise UserError(f"the loss of the term '{name}', {type(loss).__name__}, gives {found}: expected one number")

@@ -69,6 +69,11 @@ JCJOHNSON = plain(**NEURAL_STYLE)
 # ours, and torchvision's Resize.
 NEURAL_STYLE_PT = plain(**{**NEURAL_STYLE, "tv_loss": "absolute", "resample": "bilinear"})
 
+# Luan, Paris, Shechtman and Bala (2017), Deep photo style transfer, on neural-style's objective: the matting Laplacian
+# of the content beside it, and a style for each region by masks. Not here: their weight of it is 1e4 after a first run
+# without it, which leaves strokes; here it is 1e6 (alpha times what follows), from the content in one run.
+PHOTOREAL = plain(**{**NEURAL_STYLE, "content_loss": "mean:1+matting:2e5", "init": "content"})
+
 # anishathalye/neural-style d0a1148, stylize.py: 5e2 times 1/5 is neural-style's 1e2 a layer. Not here: Adam's second
 # decay 0.999 (ours 0.99), the content loss's second layer (off by default there), pooling that rounds odd sides up
 # ("SAME"), and a style that is as wide as the content.
@@ -163,6 +168,7 @@ PRESETS: dict[str, Recipe] = {
     "gatys2017-normalised": GATYS_2017_NORMALISED,
     "jcjohnson": JCJOHNSON,
     "neural-style-pt": NEURAL_STYLE_PT,
+    "photoreal": PHOTOREAL,
     "anishathalye": ANISHATHALYE,
     "gordic": GORDIC,
     "crowson": CROWSON,

@@ -34,7 +34,8 @@ class Term:
         layer_weights: w_l by layer.
         targets: by layer, what `loss.target` made.
         given: by layer, what `loss.given` made.
-        masks: (h_l, w_l) by layer, how much each position of the picture counts; none for a layer without.
+        masks: (h_l, w_l) by layer, how much each position of the picture counts; none for a layer without. Of a loss
+            in regions (h_l, w_l, regions).
         numbers: those of the loss's formula, by name.
         renewed: by layer, what `loss.renewed` made last; it is part of a run's state.
         loss: what is compared.
@@ -68,6 +69,26 @@ class Views:
     def key(self, seed: jax.Array, step: jax.Array) -> jax.Array:
         """Give the key of a step."""
         return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
+
+
+@struct.dataclass
+class Held:
+    """Which pixels stay the content's: those of regions whose share is 0, and of no other region.
+
+    Attributes:
+        content: the picture (h, w, 3).
+        members: (h, w) of uint32; bit r tells whether a pixel belongs to region r + 1, if only in part.
+    """
+
+    content: Any
+    members: Any
+
+    def drawn(self, image: Image, shares: Mapping[str, Any]) -> Image:
+        """Put the content in its places of a picture (h, w, 3)."""
+        bits = [jnp.where(jnp.asarray(share) > 0, 0, jnp.uint32(1 << r)) for r, share in enumerate(shares.values())]
+        idle = sum(bits, jnp.uint32(0))
+        held = ((self.members & idle) != 0) & ((self.members & ~idle) == 0)
+        return jnp.where(held[..., None], self.content, image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +125,8 @@ class Problem:
         noise: fraction of uniform noise blended over `init`, in [0, 1].
         seed: of that noise.
         steps: updates of the image.
-        style_shares: how much each of several styles counts, by its number from 1; they are divided by their sum.
+        style_shares: how much each of several styles, or of the regions of masks, counts, by its number from 1; they
+            are divided by their sum.
         terms: the objective, by name.
         descent: the optimizer; its numbers are leaves.
         sides: (height, width) of the picture, which the recipe's `bucket` made `init` larger than; none without one.
@@ -116,6 +138,7 @@ class Problem:
         precision: arithmetic of the convolutions.
         origin: what it was posed from.
         views: transforms that the picture is looked at through; none for the picture as it is.
+        held: the pixels of regions whose share is 0, where there are masks.
     """
 
     init: Image
@@ -134,6 +157,7 @@ class Problem:
     precision: Precision = struct.field(pytree_node=False, default="auto")
     origin: Origin | None = struct.field(pytree_node=False, default=None)
     views: Views | None = None
+    held: Held | None = None
 
     def __repr__(self) -> str:
         """Name what it is made of, without its arrays."""
@@ -147,6 +171,13 @@ def start(problem: Problem) -> Image:
     """Blend the starting image with its noise: (1 - noise) init + noise u, u uniform in [0, 1]."""
     u = jax.random.uniform(jax.random.key(problem.seed), problem.init.shape, jnp.float32)
     return (1 - problem.noise) * problem.init + problem.noise * u
+
+
+def drawn(problem: Problem, x: Any) -> Image:
+    """Draw the picture (h, w, 3) that the problem's canvas shows at x, with the pixels that are held."""
+    h, w, _ = problem.init.shape
+    image = problem.canvas.draw(x, (h, w))
+    return image if problem.held is None else problem.held.drawn(image, problem.style_shares)
 
 
 def shown(problem: Problem, image: Image | np.ndarray) -> Any:

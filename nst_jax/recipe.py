@@ -11,7 +11,7 @@ from nst_jax.files import shown
 from nst_jax.plain import validated
 
 Pooling = Literal["max", "avg"]
-Padding = Literal["zero", "reflect", "replicate"]
+Padding = Literal["zero", "reflect", "replicate", "circular"]
 CanvasName = Literal["pixels", "fourier", "pyramid"]
 Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
@@ -28,6 +28,7 @@ Units = Literal["paper", "relative"]
 Colour = Literal["none", "keep-luminance", "match-mk", "match-cholesky", "match-root", "histogram", "reinhard"]
 Resample = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "bicubic-plain", "bilinear-plain"]
 Rounding = Literal["nearest", "down"]
+Guides = Literal["inside", "all", "simple"]
 Smoothing = Literal["none", "softmax", "constant"]
 TvLoss = Literal["squares", "johnson", "absolute", "mean-squares", "nine-point", "keras"]
 
@@ -64,6 +65,7 @@ Layers = Annotated[
     Meta(max_length=200, description="a list of names of layers"),
 ]
 Shares = Annotated[tuple[Weight, ...], Meta(max_length=32, description="a list of at most 32 numbers")]
+Sizes = Annotated[tuple[Side, ...], Meta(max_length=32, description="a list of at most 32 sizes")]
 LayerWeights = Annotated[tuple[Weight, ...], Meta(max_length=200, description="a list of numbers")]
 Projections = (
     Annotated[int, Meta(ge=1, le=65536, description="at least 1 direction a layer, at most 65536")] | Literal["auto"]
@@ -120,8 +122,8 @@ class Recipe:
     layer_weights: LayerWeights = ()
     """Weight w_l of each style layer, in their order; nothing means 1 / (number of layers) each."""
     style_shares: Shares = ()
-    """How much each of several styles counts, in their order, of their sum: 3 and 1 are 0.75 and 0.25. Nothing means
-    equal shares."""
+    """How much each of several styles, or of the regions of a mask, counts, in their order, of their sum: 3 and 1 are
+    0.75 and 0.25. Nothing means equal shares; a region of share 0 stays the content's, pixel by pixel."""
     init: Name = "content"
     """Starting image: content, style, noise, grey, blend:0.3 (30 % noise over the content), or a picture file."""
     seed: Seed = 0
@@ -132,10 +134,16 @@ class Recipe:
     """WIDTHxHEIGHT of a picture that has no content: a texture, see `nst-jax texture`. Its longer side is size."""
     style_size: Side = 0
     """Longer side of the style picture, in pixels; 0 means the same as size."""
+    style_sizes: Sizes = ()
+    """Longer side of each of several styles, in their order: one style at two sizes has strokes of two widths. Nothing
+    means style_size for all."""
     colour: Colour = "none"
     """Whose colours the result has: the style's (none), or the content's, by painting luminance alone
     (keep-luminance), by giving the style its mean and covariance first (match-mk, match-cholesky, match-root), its
     distribution (histogram), or the mean and deviation of its cone responses (reinhard)."""
+    guides: Guides = "inside"
+    """Which positions of a layer belong to a region of a mask: those that see it alone, grown by three (inside), all
+    that see it (all), or those that lie in it (simple)."""
     resample: Resample = "lanczos"
     """Filter that brings pictures to their sizes; those called plain do not widen with the reduction."""
     rounding: Rounding = "nearest"
@@ -174,7 +182,8 @@ class Recipe:
     pooling: Pooling = "max"
     """Pooling of the network; Gatys et al. prefer avg."""
     padding: Padding = "zero"
-    """What the network's convolutions see beyond the border."""
+    """What the network's convolutions see beyond the border: zeros, the picture mirrored (reflect), its last pixels
+    (replicate), or its other side (circular), so that copies of the result side by side have no seam."""
     weights: Name = "vgg16"
     """Network: a name from `nst-jax weights list`, a converted .h5 file, or random:vgg16:SEED for random weights."""
     precision: Precision = "auto"
@@ -236,6 +245,19 @@ def check(recipe: Recipe) -> None:
             f"transforms is on and optimizer is {recipe.optimizer}: it compares losses, which are then of another "
             "objective at each step; use optimizer adam, or leave transforms out"
         )
+    for name, value, least in (
+        ("tile", recipe.tile, 0),
+        ("bucket", recipe.bucket, 1),
+        ("transforms", recipe.transforms, 0),
+    ):
+        if recipe.padding == "circular" and value != least:
+            raise UserError(
+                f"{name} is {value} and padding is circular: the border is then no border; leave {name} out"
+            )
+    if recipe.style_sizes and recipe.style_size:
+        raise UserError(
+            f"style_size is {recipe.style_size} and style_sizes name a size for each style: give one of them"
+        )
     if recipe.style_shares and not sum(recipe.style_shares) > 0:
         raise UserError("style_shares are all 0: give at least one style a share above 0")
     blend.parsed("content_loss", recipe.content_loss, CONTENT_LOSSES)
@@ -244,19 +266,43 @@ def check(recipe: Recipe) -> None:
     _check_read(recipe)
 
 
-def check_shares(styles: int, recipe: Recipe) -> None:
-    """Refuse shares that are not one for each of several styles.
+def check_shares(styles: int, recipe: Recipe, what: str = "style pictures") -> None:
+    """Refuse shares that are not one for each of several styles, or regions.
 
     Raises:
         UserError: with both numbers.
     """
     if recipe.style_shares and (count := len(recipe.style_shares)) != styles:
-        raise UserError(f"style_shares has {count} numbers for {styles} style pictures: give one for each, or none")
+        raise UserError(f"style_shares has {count} numbers for {styles} {what}: give one for each, or none")
 
 
-def style_name(i: int) -> str:
-    """Give what a record calls a style by its number from 0."""
-    return f"style_{i + 1}" if i else "style"
+def check_sizes(styles: int, recipe: Recipe) -> None:
+    """Refuse sizes of styles that are not one for each.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    if recipe.style_sizes and (count := len(recipe.style_sizes)) != styles:
+        raise UserError(f"style_sizes has {count} numbers for {styles} style pictures: give one for each, or none")
+
+
+def check_guides(recipe: Recipe, there_are: bool) -> None:
+    """Refuse a kind of guides where there are no masks, and masks beside what cannot have them.
+
+    Raises:
+        UserError: which.
+    """
+    if not there_are and recipe.guides != DEFAULT.guides:
+        raise UserError(f"guides is {recipe.guides} and there is no mask: give --content-mask, or leave guides out")
+    if there_are and recipe.transforms:
+        raise UserError("transforms is on and masks stay where they are: leave transforms or the masks out")
+    if there_are and recipe.padding == "circular":
+        raise UserError("padding is circular and masks end at the border: leave padding or the masks out")
+
+
+def input_name(of: str, i: int) -> str:
+    """Give what a record calls an input, such as a style, by its number from 0: style, style_2, ..."""
+    return f"{of}_{i + 1}" if i else of
 
 
 def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
@@ -379,6 +425,7 @@ def check_alone(recipe: Recipe) -> None:
         "init": recipe.init == "style",
         "colour": recipe.colour not in ("none", "keep-luminance"),
         "style_size": recipe.style_size > 0,
+        "style_sizes": bool(recipe.style_sizes),
     }
     for name, wanted in needs.items():
         if wanted:
@@ -428,7 +475,9 @@ PLAIN = Recipe(
     size=512,
     frame="",
     style_size=0,
+    style_sizes=(),
     colour="none",
+    guides="inside",
     resample="lanczos",
     rounding="nearest",
     bucket=1,

@@ -19,7 +19,7 @@ from nst_jax import images
 from nst_jax.errors import UserError
 from nst_jax.files import said, shown
 from nst_jax.plain import Digest, parsed, validated
-from nst_jax.recipe import LONGEST_SIDE, MOST_STEPS, Recipe, check, style_name
+from nst_jax.recipe import LONGEST_SIDE, MOST_STEPS, Recipe, check, input_name
 
 if TYPE_CHECKING:
     from nst_jax.optimize import Solution
@@ -33,8 +33,9 @@ _Length = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_SIDE, description=f"pixel
 _Place = Annotated[int, msgspec.Meta(ge=0, le=100, description="a whole number from 0 to 100")]
 
 
-_Name = Annotated[str, msgspec.Meta(pattern=f"^(content|style|init|style_({'|'.join(str(i) for i in range(2, 33))}))$")]
-"""What a record calls an input; of several styles the second is style_2."""
+_LATER = f"(_({'|'.join(str(i) for i in range(2, 33))}))?"
+_Name = Annotated[str, msgspec.Meta(pattern=f"^(content|init|(style|content_mask|style_mask){_LATER})$")]
+"""What a record calls an input; of several styles the second is style_2, of several masks content_mask_2."""
 
 
 class Input(msgspec.Struct, forbid_unknown_fields=True):
@@ -220,14 +221,18 @@ def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         named = found if isinstance(found, int) else "no number"
         raise UserError(f"{shown(path)} holds a recipe of format {named}: {older}this version reads format {FORMAT}")
     checked = validated(record, Record, f"the record in {shown(path)}")
-    if not checked.own and (missing := _needed(recipe_of(record)) - checked.inputs.keys()):
+    masked = "content_mask" in checked.inputs
+    if not checked.own and (missing := _needed(recipe_of(record), masked=masked) - checked.inputs.keys()):
         raise UserError(f"the record in {shown(path)}: inputs has no '{min(missing)}'")
     return record
 
 
-def _needed(recipe: Recipe) -> set[str]:
-    """Name the inputs that a picture must have: a texture has no content, an inversion no style."""
-    styles = {style_name(i) for i in range(max(1, len(recipe.style_shares)))}
+def _needed(recipe: Recipe, *, masked: bool) -> set[str]:
+    """Name the inputs that a picture must have: a texture has no content, an inversion no style.
+
+    Of a masked one the shares are those of regions, which may share a style.
+    """
+    styles = {input_name("style", i) for i in range(max(1, len(recipe.style_shares)))} if not masked else {"style"}
     alone = recipe.beta == 0 and not recipe.style_layers
     return ({"content"} if not recipe.frame else set()) | (set() if alone else styles)
 

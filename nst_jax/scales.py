@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.masks import check_fits
 from nst_jax.networks import Encoder
 from nst_jax.numbers import vary
 from nst_jax.posing import NONE, At, Pair, Style, Values, least_side, objective, one_or_all, posed, settled, styles_of
@@ -133,10 +134,13 @@ def pose_at(encoder: Encoder, pair: Pair, recipe: Recipe, scale: Scale, values: 
 
 def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, np.ndarray | None]:
     """Give the pair at a scale, the recipe there, and the sides within a shrunk margin."""
-    content, style, init, _ = pair
+    content, style, init, _, masks = pair
     sides = None
     if recipe.bucket > 1 and scale.count > 1:
         (h, w), bucket = _sides(content), recipe.bucket
+        if masks is not None:
+            check_fits(masks.content, (h, w), "content")
+            masks = masks._replace(content=masks.content.fitted((h, w)).padded(bucket))
         content, recipe = images.pad(content, bucket), replace(recipe, bucket=1)
         init = None if init is None else images.pad(_fitted(init, (h, w), recipe), bucket)
         share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
@@ -145,6 +149,7 @@ def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, n
     shapes = scale.style if len(styles_of(style)) > 1 else (scale.style,)
     styles = tuple(_fitted(one, shape, recipe) for one, shape in zip(styles_of(style), shapes, strict=True))  # type: ignore[arg-type]
     fitted = pair._replace(content=_fitted(content, scale.content, recipe), style=one_or_all(styles), init=start)
+    fitted = fitted._replace(masks=masks)
     return fitted, recipe, sides
 
 

@@ -13,10 +13,10 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
-    "blend", "recipe", "axis", "presets", "settings", "images", "colour", "ops", "networks", "weights", "losses",
-    "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "objective", "renewal", "numbers",
-    "posing", "units", "compiler", "optimize", "scales", "record", "made", "absent", "frame", "batch", "cache", "runs",
-    "pages", "cli",
+    "blend", "recipe", "axis", "presets", "settings", "images", "masks", "colour", "ops", "networks", "weights",
+    "losses", "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "guides", "objective",
+    "renewal", "numbers", "posing", "units", "compiler", "optimize", "scales", "record", "made", "absent", "frame",
+    "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": ["digest", "arrays", "resampling", "transparency", "scaling", "reading", "writing"],
@@ -30,7 +30,7 @@ INSIDE = {
         "loss", "content", "gram", "covariance", "mean_std", "gram_mean_std", "mmd_poly", "mmd_gauss", "shifted",
         "cross_layer", "long_range", "w2", "variation", "samples", "sliced", "histogram", "nearest", "remd",
         "contextual", "self_similarity", "laplacian", "matting", "around", "relative", "mixture", "blend",
-        "smoothed", "chosen",
+        "smoothed", "regions", "chosen",
     ],
     "metrics": [
         "planes", "edges", "spectrum", "filters", "chroma", "distance", "layers", "holdout", "resemblance",

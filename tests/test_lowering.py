@@ -22,9 +22,10 @@ from nst_jax import compiler, losses, networks, ops, optimize, posing
 from nst_jax.batch import lanes
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
+from nst_jax.losses.regions import Given
 from nst_jax.metrics import holdout
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, Encoder
-from nst_jax.problem import Problem, Views
+from nst_jax.problem import Held, Problem, Views
 from nst_jax.recipe import Precision, Recipe
 
 PLATFORMS = {"cuda": "gpu", "tpu": "tpu"}
@@ -99,6 +100,27 @@ def transformed(case: Case) -> Program:
     """List the solver's loop over views of the picture."""
     views: Any = Views(cast(Any, PIXELS), ("content",))
     return step(DESCENTS["adam"])(replace(case, problem=replace(case.problem, views=views)))
+
+
+def in_regions(case: Case) -> Program:
+    """List the solver's loop over a picture whose two regions have a style each."""
+
+    def floats(*shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+    problem, style = case.problem, case.problem.terms["style"]
+    masks = {layer: floats(*problem.network.layer(layer).positions(SIZE), 2) for layer in style.targets}
+    style = replace(
+        style,
+        loss=losses.by_regions(style.loss, "style"),
+        targets={layer: (target, target) for layer, target in style.targets.items()},
+        given={layer: Given(((), ()), floats(2), ()) for layer in style.targets},
+        masks=masks,
+    )
+    held = Held(PIXELS, jax.ShapeDtypeStruct(SIZE, jnp.uint32))
+    shares = {"1": floats(), "2": floats()}
+    masked = replace(problem, terms={**problem.terms, "style": style}, held=held, style_shares=shares)
+    return step(LBFGS())(replace(case, problem=masked))
 
 
 def swept(problem: Problem) -> tuple[bool, ...]:
@@ -196,6 +218,7 @@ PREPARED: dict[str, Callable[[Case], Program]] = {
     **{f"step, {name}": step(descent) for name, descent in DESCENTS.items()},
     "step, remat": remat,
     "step, transforms": transformed,
+    "step, regions": in_regions,
     **{f"step, {name}": drawn_by(canvas) for name, canvas in CANVASES.items() if name != "pixels"},
     **{f"lanes, {name}": batch(descent, 1) for name, descent in DESCENTS.items()},
     "lanes over two devices": batch(LBFGS(), 2),

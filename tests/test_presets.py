@@ -88,6 +88,10 @@ def jcjohnson(x, c, s, image):
     return johnson_terms(x, c, s) + 1e-3 * tv
 
 
+def photoreal(x, c, s, image):
+    return jcjohnson(x, c, s, image) + 5.0 * 2e5 * reference.matting(image, np.float64(CONTENT))
+
+
 def absolute(image):
     p = 255 * image
     return np.abs(p[1:] - p[:-1]).sum() + np.abs(p[:, 1:] - p[:, :-1]).sum()
@@ -145,6 +149,7 @@ SOURCES = {
     "gatys2017-normalised": gatys2017,
     "jcjohnson": jcjohnson,
     "neural-style-pt": neural_style_pt,
+    "photoreal": photoreal,
     "anishathalye": anishathalye,
     "gordic": gordic,
     "crowson": crowson,

@@ -18,11 +18,13 @@ from nst_jax.cli.batch import Batch
 from nst_jax.cli.running import Running
 from nst_jax.cli.sweep import from_toml
 from nst_jax.errors import UserError
-from nst_jax.losses import STYLE, Mixture, Place, Relative
-from nst_jax.posing import pose
+from nst_jax.losses import STYLE, VARIATION, Mixture, Place, Relative
+from nst_jax.losses.variation import Variation
+from nst_jax.posing import Pair, pose
 from nst_jax.problem import total
 from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
-from nst_jax.runs.spec import lanes
+from nst_jax.runs import inputs
+from nst_jax.runs.spec import Spec, lanes
 
 SHARES = {"1": 1.0, "2": 3.0}
 RECIPE = Recipe(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), tv=1.0)
@@ -156,16 +158,21 @@ def folder(tmp_path, monkeypatch):
 COMMANDS = {
     "several styles": ("stylize", "c.png", "--style", "a.png:1", "b.png:3", "--size", "32", *STYLED),
     "a texture": ("texture", "a.png", "--size", "40x24", "--seed", "3", *STYLED),
+    "coarse and fine": ("texture", "a.png", "--coarse", "b.png", "--size", "32"),
     "an inversion": ("invert", "c.png", "--layer", "relu2_2", "--tv", "1e2", "--size", "32"),
 }
 INPUTS = {
     "several styles": {"content": "c.png", "style": "a.png", "style_2": "b.png"},
     "a texture": {"style": "a.png"},
+    "coarse and fine": {"style": "a.png", "init": "b.png"},
     "an inversion": {"content": "c.png"},
 }
 
 
-@pytest.mark.parametrize("name", ["several styles", "a texture", pytest.param("an inversion", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("an inversion", "coarse and fine")]
+
+
+@pytest.mark.parametrize("name", ["several styles", "a texture", *SLOW])
 def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
     assert cli.main([*COMMANDS[name], "-o", "out.png", *QUICK]) == 0
     held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
@@ -177,6 +184,9 @@ def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
         del held["inputs"]["style_2"]
         with pytest.raises(UserError, match="style_2"):
             record.from_metadata(record.as_metadata(held), folder / "out.png")
+    if name == "coarse and fine":
+        assert images.shape_of(folder / "out.png") == (32, 23)
+        assert record.recipe_of(held).style_layers == ("relu1_1", "relu2_1")
     if name == "a texture":
         assert images.shape_of(folder / "out.png") == (24, 40)
 
@@ -190,6 +200,9 @@ REFUSED = {
     "stylize c.png --style a.png:1 b.png": "'b.png' no share",
     "stylize c.png --style a.png:1 b.png:2 --style-shares 1 2": "twice",
     "stylize c.png --style a.png b.png --init style": "init is style",
+    "stylize c.png --style a.png b.png --style-sizes 32": "style_sizes has 1 numbers for 2",
+    "stylize c.png --style a.png a.png --style-sizes 32 16 --style-size 16": "give one of them",
+    "stylize c.png --style a.png a.png --style-sizes 32 -16": "style_sizes",
     "stylize c.png a.png --frame 512x512": "alpha",
     "texture a.png --size 40x": "WIDTHxHEIGHT",
     "texture a.png --size 0x40": "WIDTHxHEIGHT",
@@ -200,6 +213,9 @@ REFUSED = {
     "texture a.png --init content": "no content",
     "texture a.png --content-layers relu2_2": "no content",
     "texture a.png --frame 40x40": "--size",
+    "texture a.png --coarse b.png --init grey": "give one of them",
+    "texture a.png --coarse b.png --size 40x32": "--coarse is then 29x40",
+    "texture a.png --coarse gone.png": "no such file",
     "invert c.png --beta 1": "beta",
     "invert c.png --init style": "no style picture",
     "invert c.png --layer relu9_9": "relu9_9",
@@ -265,6 +281,60 @@ def test_a_program_makes_textures_by_seeds_and_inversions(tiny):
         pose(encoder, style, style, recipe=texture)
     with pytest.raises(UserError, match="no style picture"):
         stylize(encoder, style, None, replace(INVERSION, beta=1.0, style_layers=("relu1_1",)))
+
+
+def test_a_texture_that_goes_around_has_no_border(tiny):
+    (style,) = pictures((36, 40))
+    recipe = replace(TEXTURE, padding="circular", frame="48x32", size=48, style_layers=("relu1_1", "relu3_1"), tv=3.0)
+    recipe = replace(recipe, tv_loss="nine-point")
+    problem = scales.pose_scales(tiny.encoder, Pair(np.full((32, 48, 3), 0.5, np.float32), style), recipe)[0]
+    x = jnp.asarray(pictures((32, 48))[0])
+    loss = jax.jit(lambda x, problem=problem: total(tiny.encoder, problem, x)[0])
+    moved = jnp.roll(x, (8, 20), (0, 1))
+    assert float(loss(moved)) == pytest.approx(float(loss(x)), rel=1e-5)
+    for plain in VARIATION.values():
+        assert isinstance(plain, Variation)
+        around = replace(plain, around=True)
+        assert float(around.roughness(moved)) == pytest.approx(float(around.roughness(x)), rel=1e-5)
+        assert float(plain.roughness(moved)) != pytest.approx(float(plain.roughness(x)), rel=1e-5)
+    recipe_found, own = made.recipe_of(tiny.encoder, problem)
+    assert (recipe_found.padding, recipe_found.tv_loss) == ("circular", "nine-point")
+    assert set(own) == {"network"}
+    bordered = pose(tiny.encoder, x, style, recipe=replace(RECIPE, padding="reflect", style_layers=recipe.style_layers))
+    for layer, target in problem.terms["style"].targets.items():
+        np.testing.assert_allclose(target, bordered.terms["style"].targets[layer], rtol=1e-6)
+
+
+def test_what_cannot_be_tileable_is_one_line(folder, capsys):
+    for words, said in (
+        (("--padding", "reflect"), "give one"),
+        (("--tile", "16"), "tile is 16"),
+        (("--bucket", "16"), "bucket is 16"),
+        (("--size", "41x33"), "multiples of 2, the deepest layer's stride, such as 40x32"),
+    ):
+        assert (
+            cli.main(["texture", "a.png", "-o", "no.png", "--size", "32", *STYLED, *QUICK, "--tileable", *words]) == 2
+        )
+        assert said in capsys.readouterr().err
+
+
+def test_one_style_has_strokes_of_several_widths(tiny, folder):
+    recipe = replace(RECIPE, size=24, style_sizes=(20, 36))
+    spec = Spec((Path("c.png"),), (Path("a.png"),) * 2, recipe, mixed=True, show_pictures=False)
+    found = inputs.read(spec, lanes(spec), {})
+    shapes = [one.rgb[images.style_sizing(recipe, i)].shape for i, one in enumerate(found.styles)]
+    assert shapes == [(11, 20, 3), (20, 36, 3)]
+    with pytest.raises(UserError, match="style_sizes has 2 numbers for 1"):
+        lanes(replace(spec, styles=spec.styles[:1]))
+    (wide,) = pictures((40, 60))
+    spanned = sweep(
+        tiny.encoder, pictures((20, 16))[0], [wide, wide], replace(RECIPE, size=20), style_sizes=[(60, 30), (0, 60)]
+    )
+    targets = [problem.terms["style"].targets["relu1_1"] for problem in spanned.problems]
+    np.testing.assert_array_equal(targets[0][0], targets[1][1])
+    assert np.abs(targets[0][1] - targets[0][0]).max() > 0
+    with pytest.raises(UserError, match="style_sizes has 1 numbers for 2"):
+        stylize(tiny.encoder, wide, [wide, wide], replace(recipe, style_sizes=(9,)))
 
 
 def test_the_recipes_of_both_uses_hold():

@@ -165,6 +165,10 @@ def test_nothing_is_said_of_what_does_not_change_the_picture():
         ("neural_style.py -num_iterations inf", "expected a number"),
         ("python neural_style.py --content_img a.jpg --style_imgs b.jpg --style_weight 1e4", "options of cysmith's"),
         ("neural_style.py --style_imgs b.jpg --content_img a.jpg --content_weight 5 --verbose", "options of cysmith's"),
+        (
+            "neural_style.py --content_img a.jpg --style_imgs b.jpg c.jpg --style_mask --style_mask_imgs m n",
+            "--content-mask",
+        ),
         ("python neural_style.py train --dataset d --style-image s.jpg --epochs 2", "'train' is a command of a feed"),
         ("neural_style/neural_style.py eval --content-image c.jpg --model m.pth --output-image o.jpg", "'eval' is a"),
         ("evaluate.py --checkpoint c.ckpt --in-path a --out-path b", "feed-forward fast-style-transfer"),

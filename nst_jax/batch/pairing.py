@@ -10,11 +10,12 @@ from nst_jax import blend
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
+from nst_jax.masks import Masks
 from nst_jax.networks import Encoder
 from nst_jax.numbers import PARTS, absent
 from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, style_name
+from nst_jax.recipe import DEFAULT, Recipe, check_shares, input_name
 from nst_jax.scales import Scale, plan_for, pose_at, style_sides, vary_scales
 from nst_jax.settings import DYNAMIC
 from nst_jax.types import ImageLike
@@ -40,7 +41,7 @@ def product(
     Args:
         encoder: the network.
         contents, styles: RGB in [0, 1], at their own sizes; a list of styles among the styles is painted as one, mixed.
-        recipe: for all of them, its scales included; `size` and `style_size` do not count, as for `pose`.
+        recipe: for all of them, its scales included; the sizes in it do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
         paired: the first content with the first style, the second with the second, and so on: one axis.
         **values: handed in by value, as to `pose`.
@@ -70,14 +71,15 @@ def _poser(
     named_contents = [named(picture=x)["picture"] for x in contents]
     named_styles = [tuple(named(**called_styles(x)).values()) for x in styles]
     pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles)
-    return poser(encoder, pictures, replace(recipe, size=0, style_size=0), values)
+    return poser(encoder, pictures, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 
 
 @dataclass(frozen=True)
 class Pictures:
     """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any.
 
-    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's.
+    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's. With masks, which are of
+    every content, it is painted region by region.
     """
 
     contents: Sequence[ImageLike]
@@ -85,12 +87,13 @@ class Pictures:
     content_names: Sequence[Mapping[str, Any] | None] = ()
     style_names: Sequence[Sequence[Mapping[str, Any]]] = ()
     inits: Sequence[ImageLike] | None = None
+    masks: Masks | None = None
 
     def named(self, i: int, j: int) -> dict[str, Mapping[str, Any]]:
         """Give what a record calls a content and a style; nothing where they have no names."""
         if not self.content_names:
             return {}
-        styles = {style_name(k): name for k, name in enumerate(self.style_names[j])}
+        styles = {input_name("style", k): name for k, name in enumerate(self.style_names[j])}
         content = self.content_names[i]
         return {"content": content, **styles} if content else styles
 
@@ -111,11 +114,13 @@ def poser(
 
     def at(i: int, j: int, scale: Scale) -> Problem:
         inputs = pictures.named(i, j)
-        of_pair = i if recipe.colour != "none" else -1  # the style's colours, too, can depend on both pictures
+        # the style's colours, too, can depend on both pictures, as where regions lie does
+        of_pair = i if recipe.colour != "none" or pictures.masks else -1
         kept, first = by_content.get((i, scale.content)), by_style.get((j, scale.style, of_pair))
         if kept and first and recipe.init != "style":
             return _joined(kept, first, kept, of_style, inputs)
-        pair = Pair(pictures.contents[i], pictures.styles[j], pictures.inits[i] if pictures.inits else None)
+        start = pictures.inits[i] if pictures.inits else None
+        pair = Pair(pictures.contents[i], pictures.styles[j], start, masks=pictures.masks)
         new = pose_at(encoder, pair, recipe, scale, values)
         first = by_style.setdefault((j, scale.style, of_pair), new)
         kept = by_content.setdefault((i, scale.content), new)
@@ -150,6 +155,8 @@ def pose_lanes(
         if plain not in posers:
             posers[plain] = poser(encoders[recipe.weights], pictures(plain), plain, values)
         problems = posers[plain](i, j)
+        if problems[-1].held is not None:
+            check_shares(len(problems[-1].style_shares), recipe, "regions")
         numbers = {name: getattr(recipe, name) for name in _numbers(recipe)}
         for name in PARTS:
             numbers |= {f"{name}.{part}": w for part, w in blend.split(getattr(recipe, name))}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import jax
 import numpy as np
 
-from nst_jax import images, made, printing, record
+from nst_jax import images, made, masks, printing, record
 from nst_jax.axis import Axis
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.pairing import Pictures, pose_lanes
@@ -19,11 +19,12 @@ from nst_jax.batch.store import Finished, Store, digest
 from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
 from nst_jax.errors import UserError
 from nst_jax.frame import frame
+from nst_jax.masks import MaskLike
 from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
 from nst_jax.problem import Problem
-from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, frame_of
+from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_sizes, frame_of
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
 from nst_jax.types import ImageLike
@@ -184,6 +185,8 @@ def stylize(
     *,
     init: ImageLike | None = None,
     shares: Sequence[float] = (),
+    content_mask: MaskLike | None = None,
+    style_mask: MaskLike | None = None,
     folder: str | Path | None = None,
     watch: Watch = SILENT,
     **values: Unpack[Values],
@@ -199,7 +202,9 @@ def stylize(
         content, style: RGB in [0, 1], of any size; a list of styles is painted as one, mixed.
         recipe: every setting.
         init: starting image of any size, where the recipe's `init` names a file.
-        shares: how much each of several styles counts, of their sum; the same as the recipe's `style_shares`.
+        shares: how much each of several styles, or regions, counts, of their sum; the same as the recipe's
+            `style_shares`.
+        content_mask, style_mask: regions, each with a style of its own: see `nst_jax.pose`.
         folder: where to keep what is done: the same call goes on after a kill.
         watch: who looks on, and may stop the run.
         **values: losses, terms, descent, canvas or gradient of your own: see `nst_jax.pose`.
@@ -217,7 +222,8 @@ def stylize(
     content = _content(content, recipe)
     style = _style(style, content, recipe)
     init = None if init is None else images.fit(init, content.shape[:2], filter=recipe.resample)
-    problems = pose_scales(encoder, Pair(content, style, init, names), recipe, values)
+    pair = Pair(content, style, init, names, masks.of_arrays(content_mask, style_mask))
+    problems = pose_scales(encoder, pair, recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
     return results.solutions[0]
 
@@ -229,6 +235,8 @@ def sweep(
     recipe: Recipe = DEFAULT,
     *,
     init: ImageLike | None = None,
+    content_mask: MaskLike | None = None,
+    style_mask: MaskLike | None = None,
     say: Callable[[str], object] = printing.say,
     **axes: Any,
 ) -> Sweep:
@@ -244,6 +252,7 @@ def sweep(
             left out as there.
         recipe: what lanes begin from; the axis `preset` replaces it.
         init: starting image of any size, where the recipe's `init` names a file.
+        content_mask, style_mask: regions, each with a style of its own: see `nst_jax.pose`.
         say: what to do with a line on copies.
         **axes: values by the name of a setting, `preset`, or `layer_weights.LAYER`; a value of layers is a tuple.
 
@@ -260,11 +269,12 @@ def sweep(
         say(spanned.say())
     names = named(content=content, **called_styles(style), init=init)
     style_names = tuple(names[name] for name in called_styles(style) if name in names)
+    regions = masks.of_arrays(content_mask, style_mask)
 
     def pictures(own: Recipe) -> Pictures:
         sized = _content(content, own)
         starts = None if init is None else [images.fit(init, sized.shape[:2], filter=own.resample)]
-        return Pictures([sized], [_style(style, sized, own)], [names.get("content")], [style_names], starts)
+        return Pictures([sized], [_style(style, sized, own)], [names.get("content")], [style_names], starts, regions)
 
     for lane in spanned.lanes:
         _network(encoders, lane.recipe)
@@ -285,7 +295,9 @@ def _style(style: Style | None, content: np.ndarray, recipe: Recipe) -> Style:
     if style is None:
         check_alone(recipe)
         return np.full(content.shape, 0.5, np.float32)
-    return one_or_all(tuple(images.resize(one, images.style_sizing(recipe)) for one in styles_of(style)))
+    styles = styles_of(style)
+    check_sizes(len(styles), recipe)
+    return one_or_all(tuple(images.resize(one, images.style_sizing(recipe, i)) for i, one in enumerate(styles)))
 
 
 def _network(encoders: Mapping[str, Encoder], recipe: Recipe) -> Network:

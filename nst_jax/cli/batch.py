@@ -10,14 +10,14 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.running import Running
-from nst_jax.cli.styles import WORDS, Styles
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask, Styles
 from nst_jax.cli.styles import read as read_styles
 from nst_jax.cli.sweep import zipped
 from nst_jax.cli.values import UNSET, Read, Settings, read_settings, styles_into
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.printing import say, tell
-from nst_jax.runs.spec import Spec
+from nst_jax.runs.spec import MaskFiles, Spec
 
 SHAPES = 4
 """Most shapes of contents that each get a compiled program of their own, unless asked otherwise."""
@@ -49,6 +49,8 @@ class Batch:
     styles: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE...")] = ()
     """Pictures whose texture to take: each makes pictures of its own. To mix several into one, give --style."""
     style: Annotated[tuple[str, ...], tyro.conf.arg(metavar="STYLE[:SHARE]...", help=MIXED)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     pairs: bool = False
     """The first content with the first style, the second with the second, and so on."""
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
@@ -74,6 +76,7 @@ class Batch:
             snapshots=options.snapshots,
             animate=options.animate,
             metrics=options.metrics,
+            masks=MaskFiles(self.content_mask, self.style_mask),
         )
         return options.run(spec)
 

@@ -19,7 +19,17 @@ WITH_RECIPE = ("stylize", "sweep", "batch", "texture", "invert")
 ALL = "--help-all"
 IDLE = {
     TEXTURE: ("preset", "frame", "alpha", "content_layers", "content_loss", "colour"),
-    INVERSION: ("preset", "frame", "beta", "style_layers", "style_loss", "layer_weights", "style_shares", "style_size"),
+    INVERSION: (
+        "preset",
+        "frame",
+        "beta",
+        "style_layers",
+        "style_loss",
+        "layer_weights",
+        "style_shares",
+        "style_size",
+        "style_sizes",
+    ),
 }
 """Settings that say nothing of a texture or of an inversion."""
 CLUSTER = ("distributed", "coordinator", "processes", "process")

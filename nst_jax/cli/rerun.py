@@ -14,8 +14,11 @@ from nst_jax.cli.single import SINGLE, Single, summary
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.printing import say, tell
-from nst_jax.recipe import Recipe, init_file, style_name
-from nst_jax.runs.seek import Seek
+from nst_jax.recipe import Recipe, init_file, input_name
+from nst_jax.runs.seek import Seek, option
+from nst_jax.runs.spec import MaskFiles
+
+MASKS = ("content_mask", "style_mask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,10 @@ class Rerun:
     """Where the content picture is, if it is not where it was."""
     style: tuple[Path, ...] = ()
     """Where the style picture is, if it is not where it was; of several styles all, in their order."""
+    content_mask: tuple[Path, ...] = ()
+    """Where the masks of the content are, if they are not where they were; all of them, in their order."""
+    style_mask: tuple[Path, ...] = ()
+    """Where the masks of the style are, if they are not where they were."""
     init: Path | None = None
     """Where the starting image is, if it was a picture that is not where it was."""
     weights: Path | None = None
@@ -62,13 +69,14 @@ class Rerun:
             recipe = replace(recipe, weights=str(path))
         made, code = self.single.paint(
             found["content"].path if "content" in found else None,
-            [found[name].path for name in _styles(inputs)],
+            [found[name].path for name in _named("style", inputs)],
             output,
             recipe,
             opened={picture.path: picture for picture in found.values()},
             expected={"weights": old["weights"]["sha256"]},
             until=until,
             kept=[self.picture],
+            masks=MaskFiles(*(tuple(found[name].path for name in _named(of, inputs)) for of in MASKS)),
         )
         if made.solution.stopped == "interrupted" and (until is None or made.place < until):
             return self.single.report(made, code)
@@ -80,10 +88,14 @@ class Rerun:
         """Give the files that are named, by what the record calls them."""
         if self.content and "content" not in inputs:
             raise UserError("--content is given and the picture has none: leave it out")
-        names, found = _styles(inputs), {"content": self.content, "init": self.init}
-        if self.style and len(self.style) != len(names):
-            raise UserError(f"--style names {len(self.style)} files and the picture has {len(names)} styles: name all")
-        found |= zip(names, self.style, strict=False)
+        found: dict[str, Path | None] = {"content": self.content, "init": self.init}
+        several = ("style", self.style), ("content_mask", self.content_mask), ("style_mask", self.style_mask)
+        for of, given in several:
+            names = _named(of, inputs)
+            if given and len(given) != len(names):
+                flag, what = option(of), {"style": "styles"}.get(of, "such masks")
+                raise UserError(f"{flag} names {len(given)} files and the picture has {len(names)} {what}: name all")
+            found |= zip(names, given, strict=False)
         return {name: path for name, path in found.items() if path is not None}
 
     def _say(self, line: str) -> None:
@@ -102,9 +114,9 @@ class Rerun:
         say(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
 
 
-def _styles(inputs: Mapping[str, Any]) -> list[str]:
-    """List what a record calls its styles, in their order."""
-    return [name for i in range(len(inputs)) if (name := style_name(i)) in inputs]
+def _named(of: str, inputs: Mapping[str, Any]) -> list[str]:
+    """List what a record calls its styles, or its masks of one kind, in their order."""
+    return [name for i in range(len(inputs)) if (name := input_name(of, i)) in inputs]
 
 
 def _check_size(picture: Path, recipe: Recipe, until: tuple[int, int] | None) -> None:

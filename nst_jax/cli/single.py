@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
@@ -12,7 +12,7 @@ from nst_jax.files import check_outputs, shown
 from nst_jax.printing import say, tell
 from nst_jax.recipe import Recipe, check, init_file
 from nst_jax.runs.folder import beside, inside
-from nst_jax.runs.spec import Spec, files
+from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files
 
 if TYPE_CHECKING:
     from nst_jax.runs.single import Made, Place
@@ -38,18 +38,21 @@ class Single:
         expected: Mapping[str, str] | None = None,
         until: "Place | None" = None,
         kept: Sequence[Path] = (),
+        masks: MaskFiles = NO_MASKS,
     ) -> "tuple[Made, int]":
         """Make the picture; give it and the exit code, which is that of the signal if one stopped it.
 
-        Arguments are those of `runs.single.paint`, and files that are `kept` as the inputs are.
+        Arguments are those of `runs.single.paint`, files that are `kept` as the inputs are, and those that draw masks.
 
         Raises:
             UserError: anything a user can put right.
         """
         check(recipe)
         contents = () if content is None else (content,)
-        paths = [*contents, *styles, *([Path(path)] if (path := init_file(recipe.init)) else [])]
-        spec = Spec(contents, tuple(styles), recipe, mixed=len(styles) > 1, show_pictures=False, metrics=False)
+        start = [Path(path)] if (path := init_file(recipe.init)) else []
+        paths = [*contents, *styles, *masks.content, *masks.style, *start]
+        how: Any = {"mixed": len(styles) > 1, "show_pictures": False, "metrics": False}
+        spec = Spec(contents, tuple(styles), recipe, masks=masks, **how)
         inputs = [*files(spec, [recipe]), *kept]
         images.check_writable(output, inputs)
         check_outputs(inside(beside(output)), inputs)

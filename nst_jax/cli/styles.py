@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.recipe import Recipe
 
-WORDS = (
-    "Several styles, mixed into one result, each with its share of their sum after a colon: a.jpg:0.3 b.jpg:0.7; equal "
-    "shares without."
-)
+WORDS = "Several styles, mixed by shares after a colon: a.jpg:0.3 b.jpg:0.7; equal without."
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,17 @@ class Styles:
         if self.shares and recipe.style_shares:
             raise UserError("shares are given twice: after the colons of --style or by --style-shares, not both")
         return replace(recipe, style_shares=self.shares) if self.shares else recipe
+
+
+ContentMask = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(metavar="MASK...", help="Picture whose colours are regions of CONTENT.", help_behavior_hint=""),
+]
+StyleMask = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(metavar="MASK...", help="Picture over STYLE: what each region looks like.", help_behavior_hint=""),
+]
+"""Options that name one picture of labels, or several soft masks."""
 
 
 def read(style: Path | None, words: Sequence[str], positional: str = "STYLE") -> Styles:

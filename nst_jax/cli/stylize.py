@@ -7,8 +7,9 @@ from typing import Annotated
 import tyro
 
 from nst_jax.cli.single import SINGLE, Single
-from nst_jax.cli.styles import WORDS, read
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask, read
 from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.runs.spec import MaskFiles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,10 @@ class Stylize:
     best picture so far, and the same command goes on. Several styles are mixed by their shares:
 
         nst-jax stylize photo.jpg --style wave.jpg:0.3 night.jpg:0.7 -o out.png
+
+    Each region of a mask, from its darkest colour to its lightest, has one of them; one of share 0 stays as it is:
+
+        nst-jax stylize photo.jpg --style wave.jpg night.jpg --content-mask regions.png -o out.png
     """
 
     content: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONTENT")]
@@ -28,6 +33,8 @@ class Stylize:
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take; it may have another size."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = DEFAULT
@@ -37,4 +44,5 @@ class Stylize:
         """Make the picture; return the exit code."""
         chosen = read(self.style, self.styles)
         recipe = chosen.within(self.recipe)
-        return self.single.report(*self.single.paint(self.content, chosen.paths, self.output, recipe))
+        masks = MaskFiles(self.content_mask, self.style_mask)
+        return self.single.report(*self.single.paint(self.content, chosen.paths, self.output, recipe, masks=masks))

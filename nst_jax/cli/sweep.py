@@ -12,13 +12,13 @@ import tyro
 
 from nst_jax.axis import Axis
 from nst_jax.cli.running import Running
-from nst_jax.cli.styles import WORDS
+from nst_jax.cli.styles import WORDS, ContentMask, StyleMask
 from nst_jax.cli.styles import read as read_styles
 from nst_jax.cli.values import KINDS, LISTS, UNSET, Settings, dotted, read_settings, styles_into
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, regular, shown
 from nst_jax.plain import validated
-from nst_jax.runs.spec import Spec
+from nst_jax.runs.spec import MaskFiles, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,8 @@ class Sweep:
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
     """Picture whose texture to take; it may have another size."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
+    content_mask: ContentMask = ()
+    style_mask: StyleMask = ()
     running: tyro.conf.OmitArgPrefixes[Running]
     settings: tyro.conf.OmitArgPrefixes[Settings] = UNSET  # type: ignore[valid-type]
     """Settings of one style transfer; those marked VALUES can vary."""
@@ -71,6 +73,7 @@ class Sweep:
             metrics=options.metrics,
             given=read.given,
             preset=read.preset,
+            masks=MaskFiles(self.content_mask, self.style_mask),
         )
         return options.run(spec, self.read_from)
 
@@ -145,6 +148,9 @@ def from_toml(path: Path) -> list[str]:
     validated(options, OPTIONS, what)
     options |= {f"layer_weights.{k}": v for k, v in _table(options, "layer_weights").items()}
     options |= {name: str(path.parent / options[name]) for name in ("content", "out") if name in options}
+    for name in {*MASKS} & options.keys():
+        given = options[name]
+        options[name] = [str(path.parent / one) for one in ([given] if isinstance(given, str) else given)]
     styles = options.pop("style")
     words = [str(options.pop("content"))]
     if isinstance(styles, str):
@@ -156,6 +162,7 @@ def from_toml(path: Path) -> list[str]:
     return words
 
 
+MASKS = ("content_mask", "style_mask")
 LARGEST = 1_000_000
 """Bytes of a file of options."""
 
@@ -168,6 +175,7 @@ def _options() -> type:
     weight = settings["tv"]
     settings["layer_weights"] = settings["layer_weights"] | dict[str, weight]
     own = {"content": str, "style": str | list[str], "vary": list[str], "zip": list[str]}
+    own |= dict.fromkeys(MASKS, str | list[str])
     given = {**settings, **running, **own}
     return msgspec.defstruct("Options", [(*one, None) for one in given.items()], forbid_unknown_fields=True)
 
@@ -177,7 +185,7 @@ def _values_of(kind: Any) -> Any:
     if kind is bool:
         return bool
     if get_origin(kind) is tuple:
-        one = float if "float" in str(kind) else str
+        one = float if "float" in str(kind) else int if "int" in str(kind) else str
         return str | list[one | list[one]]
     one = {int: int, float: float}.get(kind, int | str if "int" in str(kind) else str)
     return one | str | list[one]

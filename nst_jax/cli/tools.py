@@ -113,6 +113,10 @@ STRANGERS = {
 """Programs without a preset, by options of theirs: what they minimise, or whether they do, is another thing."""
 
 
+MASKS = frozenset({"style_mask", "style_mask_imgs"})
+"""Options of neural-style-tf: a mask of the content for each style."""
+
+
 def recognise(words: list[str]) -> tuple[Tool, Options]:
     """Find whose command line it is by its options, and sort its words into them.
 
@@ -133,7 +137,8 @@ def recognise(words: list[str]) -> tuple[Tool, Options]:
         return found[0], split(rest, found[0])
     for options, whose in STRANGERS.items():
         if names & options == options or (names & options and not tools) or len(names & options) > 1:
-            raise UserError(f"these are the options of {whose}, whose objective no preset here has")
+            masks = "; its masks are given to stylize by --content-mask, one for each style" * bool(names & MASKS)
+            raise UserError(f"these are the options of {whose}, whose objective no preset here has{masks}")
     if not tools:
         raise UserError(f"not a command line that is known: expected one of {', '.join(tool.whose for tool in TOOLS)}")
     raise UserError(_unknown(rest, tools))

@@ -132,10 +132,10 @@ def values_of(name: str, text: Any) -> tuple[Any, ...]:
 
 def _lists(name: str, words: Sequence[str]) -> tuple[Any, ...]:
     """Read one list, word by word, or several: a+b,c+d in one word."""
-    number = name in ("layer_weights", "style_shares")
+    number = name in ("layer_weights", "style_shares", "style_sizes")
 
     def one(text: str) -> Any:
-        return axes.parse(name, text)[0] if number else text
+        return axes.parse(name, text, "int" if name == "style_sizes" else "float")[0] if number else text
 
     if len(words) == 1 and ("," in words[0] or "+" in words[0]):
         return tuple(tuple(one(word) for word in part.split("+")) for part in words[0].split(","))

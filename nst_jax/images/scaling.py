@@ -70,9 +70,10 @@ def sizing(recipe: Recipe) -> Sizing:
     return Sizing(recipe.size, recipe.resample, recipe.rounding)
 
 
-def style_sizing(recipe: Recipe) -> Sizing:
-    """Say how the style comes to its size: the content's, unless it has one of its own."""
-    return sizing(recipe)._replace(size=recipe.style_size or recipe.size)
+def style_sizing(recipe: Recipe, number: int = 0) -> Sizing:
+    """Say how a style, by its number from 0, comes to its size: the content's, unless it has one of its own."""
+    own = recipe.style_sizes[number] if recipe.style_sizes else recipe.style_size
+    return sizing(recipe)._replace(size=own or recipe.size)
 
 
 def resize(image: ArrayLike, size: int | Sizing, *, alpha: ArrayLike | None = None) -> NDArray[np.float32]:

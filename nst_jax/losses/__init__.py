@@ -18,6 +18,7 @@ from nst_jax.losses.mixture import Mixture
 from nst_jax.losses.mmd_gauss import MMDGauss
 from nst_jax.losses.mmd_poly import MMDPoly
 from nst_jax.losses.nearest import Nearest
+from nst_jax.losses.regions import Guided, Lists, Regions, by_regions, patches, unregioned
 from nst_jax.losses.relative import Relative
 from nst_jax.losses.remd import REMD
 from nst_jax.losses.self_similarity import SelfSimilarity
@@ -29,7 +30,8 @@ from nst_jax.losses.w2 import W2
 
 __all__ = [
     "CONTENT", "REMD", "STYLE", "VARIATION", "W2", "Blend", "Chosen", "Content", "Contextual", "Covariance",
-    "CrossLayer", "GramMatrix", "GramMeanStd", "Histogram", "Laplacian", "LongRange", "Loss", "MMDGauss", "MMDPoly",
-    "Matting", "MeanStd", "Mixture", "Nearest", "Place", "Relative", "SelfSimilarity", "Shifted", "Sliced", "Smoothed",
-    "Variation", "content_of", "named", "smooth", "style_of", "variation_of",
+    "CrossLayer", "GramMatrix", "GramMeanStd", "Guided", "Histogram", "Laplacian", "Lists", "LongRange", "Loss",
+    "MMDGauss", "MMDPoly", "Matting", "MeanStd", "Mixture", "Nearest", "Place", "Regions", "Relative", "SelfSimilarity",
+    "Shifted", "Sliced", "Smoothed", "Variation", "by_regions", "content_of", "named", "patches", "smooth", "style_of",
+    "unregioned", "variation_of",
 ]  # fmt: skip

@@ -67,6 +67,11 @@ class Around(Loss):
         """See `Loss`."""
         return self.loss.drawn
 
+    @property
+    def scattered(self) -> bool:  # type: ignore[override]
+        """See `Loss`."""
+        return self.loss.scattered
+
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """See `Loss`."""
         return self.loss.layers(layers)
@@ -74,6 +79,10 @@ class Around(Loss):
     def at(self, layer: str) -> Loss:
         """Give what is compared at a layer, changed as well."""
         return replace(self, loss=self.loss.at(layer))
+
+    def of_scattered(self) -> Loss:
+        """See `Loss`."""
+        return replace(self, loss=self.loss.of_scattered())
 
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """See `Loss`."""

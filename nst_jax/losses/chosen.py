@@ -78,7 +78,7 @@ def style_of(recipe: Recipe) -> Chosen:
 
 def variation_of(recipe: Recipe) -> Loss:
     """Give the total variation of a recipe."""
-    return _in_units(VARIATION[recipe.tv_loss], recipe)
+    return _in_units(Variation(recipe.tv_loss, around=recipe.padding == "circular"), recipe)
 
 
 def _blended(
@@ -139,6 +139,8 @@ def _structure(loss: Loss) -> dict[str, Any]:
         return _structure(loss.loss)
     if isinstance(loss, Blend):
         return {name: x for _, part in loss.parts for name, x in _structure(part).items()}
+    if isinstance(loss, Variation):
+        return {"padding": "circular"} if loss.around else {}
     if isinstance(loss, Sliced):
         return {"projections": loss.projections}
     return {"patch": loss.patch} if isinstance(loss, Nearest) else {}

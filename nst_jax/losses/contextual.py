@@ -40,6 +40,7 @@ class Contextual(Loss):
     period: int = 12
 
     statistic = FEATURES
+    scattered = True
     renews = True
     drawn = True
 

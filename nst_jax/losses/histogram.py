@@ -30,6 +30,7 @@ class Histogram(Loss):
     samples: int = 4096
 
     statistic = FEATURES
+    scattered = True
 
     def __post_init__(self) -> None:
         check_samples(self.samples)

@@ -55,6 +55,8 @@ class Loss(Value):
         renews: `renewed` makes something, at the first step and every `period` steps; 0 for the first alone.
         looks: it needs the picture's features as they stand.
         drawn: it draws by its key, so that a descent that remembers gradients, such as L-BFGS, keeps the first draw.
+        scattered: it takes features for a set of positions, or of patches of `least` positions a side, wherever they
+            lie: `of_scattered` compares (positions, 1, c).
     """
 
     statistic: Statistic
@@ -67,6 +69,7 @@ class Loss(Value):
     period: int = 0
     looks: bool = False
     drawn: bool = False
+    scattered: bool = False
 
     def layers(self, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers where a term that is asked for at `layers` is compared: there by default."""
@@ -80,6 +83,10 @@ class Loss(Value):
         """Give how many positions a side a layer must have."""
         return 1
 
+    def of_scattered(self) -> "Loss":
+        """Give the same loss of positions that come one by one, or of patches whose entries are channels."""
+        return self
+
     def reads(self, layer: str, layers: tuple[str, ...]) -> tuple[str, ...]:
         """Name the layers whose features are compared at `layer`, one of the term's `layers` by depth: it by default.
 
@@ -87,14 +94,14 @@ class Loss(Value):
         """
         return (layer,)
 
-    def given(self, features: Features) -> Any:
+    def given(self, features: Any) -> Any:
         """Make the arrays that both pictures are summed up with, once, from the target's features (h, w, c).
 
         They are leaves of the problem: a centre, directions, a bandwidth. Nothing by default.
         """
         return ()
 
-    def target(self, features: Features, mask: Mask | None, given: Any) -> Any:
+    def target(self, features: Any, mask: Mask | None, given: Any) -> Any:
         """Make what the generated picture is to match, once, from the target's features; their statistic by default."""
         return self.statistic(features, mask, given)
 

@@ -1,6 +1,6 @@
 """Patches of features beside the style's most similar ones: Markov random fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,6 +12,9 @@ from nst_jax.losses.loss import Loss, Place
 from nst_jax.losses.samples import spread_rows
 from nst_jax.ops import FEATURES
 from nst_jax.types import Features, Mask, Scalar
+
+TOGETHER = 64
+"""Rows that are sought together where they have fewer columns than that."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Nearest(Loss):
     period: int = 12
 
     statistic = FEATURES
+    scattered = True
     renews = True
     looks = True
 
@@ -49,6 +53,10 @@ class Nearest(Loss):
     def least(self) -> int:
         """Give the positions that a patch has a side."""
         return self.patch
+
+    def of_scattered(self) -> Loss:
+        """Take patches for positions of more channels: the nearest of one position, and the same mean."""
+        return replace(self, patch=1)
 
     def target(self, features: Features, mask: Mask | None, given: Any) -> jax.Array:
         """Keep the style's patches: (patches, patch^2 c)."""
@@ -65,7 +73,8 @@ class Nearest(Loss):
             scores = jnp.matmul(_patches(strip, p)[0], directions.T, precision="highest")
             return jnp.argmax(scores, -1)
 
-        nearest = jax.lax.map(along, jnp.arange(h - p + 1))
+        # many rows of few columns are taken together
+        nearest = jax.lax.map(along, jnp.arange(h - p + 1), batch_size=None if w >= TOGETHER else TOGETHER)
         table = target.reshape(len(target), p * p, c)
 
         def place(which: int) -> tuple[Any, jax.Array]:

@@ -36,6 +36,7 @@ class REMD(Loss):
     period: int = 12
 
     statistic = FEATURES
+    scattered = True
     renews = True
     drawn = True
 

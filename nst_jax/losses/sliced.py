@@ -51,6 +51,7 @@ class Sliced(Loss):
     period: int = 12
 
     statistic = FEATURES
+    scattered = True
     renews = True
     drawn = True
 

@@ -22,9 +22,14 @@ class Variation(Loss):
     mean-squares mean dx^2 + mean dy^2 on 0-255: anishathalye
     nine-point   2/3 (mean dx^2 + mean dy^2) + 1/6 (mean of both diagonals' squares): style-transfer-pytorch
     keras        sum (dx^2 + dy^2)^1.25 on 0-255, last row and column as neighbours only: keras.io
+
+    Attributes:
+        kind: of these.
+        around: the last row and column are neighbours of the first.
     """
 
     kind: TvLoss = "squares"
+    around: bool = False
 
     statistic = FEATURES
 
@@ -43,9 +48,12 @@ class Variation(Loss):
     def roughness(self, found: Image) -> Scalar:
         """Measure the roughness of a picture (h, w, 3)."""
         if self.kind == "nine-point":
-            return _nine_point(found)
+            return _nine_point_around(found) if self.around else _nine_point(found)
         x = found if self.kind == "squares" else 255 * found
-        down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+        if self.around:
+            down, right = jnp.roll(x, -1, 0) - x, jnp.roll(x, -1, 1) - x
+        else:
+            down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
         if self.kind == "absolute":
             return _absolute(down) + _absolute(right)
         down, right = jnp.square(down), jnp.square(right)
@@ -53,13 +61,20 @@ class Variation(Loss):
             return jnp.mean(down) + jnp.mean(right)
         if self.kind == "squares":
             return jnp.sum(down) + jnp.sum(right)
-        inner = down[:, :-1] + right[:-1]
+        inner = down + right if self.around else down[:, :-1] + right[:-1]
         return jnp.sum(inner**1.25) if self.kind == "keras" else 0.5 * jnp.sum(inner)
 
 
 def _absolute(x: jax.Array) -> Scalar:
     """Compute sum |x| whose derivative at 0 is 0, as PyTorch has it; jax's is 1, and flat areas would drift."""
     return jnp.sum(x * jax.lax.stop_gradient(jnp.sign(x)))
+
+
+def _nine_point_around(image: Image) -> Scalar:
+    across, down, one, other = (
+        jnp.mean(jnp.square(jnp.roll(image, way, (0, 1)) - image)) for way in ((0, 1), (1, 0), (1, 1), (1, -1))
+    )
+    return 2 * (across + down) / 3 + (one + other) / 6
 
 
 def _nine_point(image: Image) -> Scalar:

@@ -91,7 +91,7 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
 
 def pad(x: Features, padding: str) -> Features:
     """Put a border one pixel wide around an image (h, w, c)."""
-    mode = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}[padding]
+    mode = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}[padding]
     return jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
 
 

@@ -61,7 +61,7 @@ def make_animation(ready: Ready, lane: Lane, folder: Path) -> list[Path]:
 def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) -> dict[str, float]:
     """Measure a lane; of several styles it is the mean of the measures to each, by their shares."""
     styles = range(len(ready.inputs.styles)) if ready.inputs.mixed else (lane.style,)
-    sides = [ready.style_side(style, images.style_sizing(lane.recipe)) for style in styles]
+    sides = [ready.style_side(style, images.style_sizing(lane.recipe, i)) for i, style in enumerate(styles)]
     if any(side is None for side in sides):
         return {}
     found = [
@@ -69,6 +69,7 @@ def _metrics(ready: Ready, solution: Solution, content: np.ndarray, lane: Lane) 
         for side in sides
     ]
     shares = lane.recipe.style_shares or (1.0,) * len(found)
+    shares = shares if len(found) > 1 else (1.0,)  # shares of regions of the one style
     total = sum(shares)
     return rounded({name: sum(s / total * x[name] for s, x in zip(shares, found, strict=True)) for name in found[0]})
 

@@ -1,14 +1,15 @@
 """Read the pictures of a run, each once, and pose every lane from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nst_jax import images, record
-from nst_jax.recipe import Recipe, frame_of, init_file, style_name
+from nst_jax.masks import Masks, of_pictures
+from nst_jax.recipe import Recipe, frame_of, init_file, input_name
 from nst_jax.runs.spec import Lane, Spec, all_axes
 
 if TYPE_CHECKING:
@@ -30,12 +31,17 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The pictures of a run, in the order of its spec; all styles are `mixed` into one, or each is one."""
+    """The pictures of a run, in the order of its spec; all styles are `mixed` into one, or each is one.
+
+    `masks` are the regions that its mask files draw, and `mask_sources` these files by what a record calls them.
+    """
 
     contents: tuple[Loaded, ...]
     styles: tuple[Loaded, ...]
     inits: dict[str, images.Picture]
     mixed: bool = False
+    masks: Masks | None = None
+    mask_sources: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
     def of_lane(self, lane: Lane) -> tuple[Loaded, ...]:
         """List the styles of one lane."""
@@ -48,14 +54,15 @@ class Inputs:
             "styles": [loaded.source for loaded in self.styles if loaded.source],
         }
         inits = [record.source(init.path, init.sha256) for init in self.inits.values()]
-        return found | ({"inits": inits} if inits else {})
+        return found | ({"inits": inits} if inits else {}) | ({"masks": dict(self.mask_sources)} if self.masks else {})
 
     def sources(self, lane: Lane) -> dict[str, dict[str, str]]:
         """Name the files of one lane, as its own record does."""
         every = {"content": self.contents[lane.content]}
-        every |= {style_name(i): style for i, style in enumerate(self.of_lane(lane))}
+        every |= {input_name("style", i): style for i, style in enumerate(self.of_lane(lane))}
         found = {name: loaded.source for name, loaded in every.items() if loaded.source}
         init = self.inits.get(lane.recipe.init)
+        found |= self.mask_sources
         return found | ({"init": record.source(init.path, init.sha256)} if init else {})
 
 
@@ -66,14 +73,21 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
         UserError: a file that is no readable picture.
     """
     sizes = sorted({images.sizing(lane.recipe) for lane in lanes})
-    style_sizes = sorted({images.style_sizing(lane.recipe) for lane in lanes})
     inits = dict.fromkeys(name for lane in lanes if (name := init_file(lane.recipe.init)))
     contents = tuple(_load(path, sizes, opened) for path in spec.contents) or (_frames(lanes),)
+
+    def of_style(i: int) -> list[images.Sizing]:
+        return sorted({images.style_sizing(lane.recipe, i * spec.mixed) for lane in lanes})
+
+    drawn = {name: _picture(path, opened) for name, path in spec.masks.named().items()}
+    of = [[picture for name, picture in drawn.items() if name.startswith(of)] for of in ("content_mask", "style_mask")]
     return Inputs(
         contents,
-        tuple(_load(path, style_sizes, opened) for path in spec.styles) or (_blank(contents[0], lanes),),
+        tuple(_load(path, of_style(i), opened) for i, path in enumerate(spec.styles)) or (_blank(contents[0], lanes),),
         {name: _picture(Path(name), opened) for name in inits},
         spec.mixed,
+        of_pictures(*of),
+        {name: record.source(picture.path, picture.sha256) for name, picture in drawn.items()},
     )
 
 
@@ -109,11 +123,12 @@ def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], 
 
     def pictures(recipe: Recipe) -> Pictures:
         contents = [loaded.rgb[images.sizing(recipe)] for loaded in inputs.contents]
-        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe)] for loaded in inputs.styles]
+        each = enumerate(inputs.styles)
+        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe, i * inputs.mixed)] for i, loaded in each]
         styles = [tuple(styles)] if inputs.mixed and len(styles) > 1 else styles
         init = inputs.inits.get(recipe.init)
         inits = [images.fit(init.rgb, c.shape[:2], filter=recipe.resample) for c in contents] if init else None
-        return Pictures(contents, styles, inits=inits)
+        return Pictures(contents, styles, inits=inits, masks=inputs.masks)
 
     scales = pose_lanes(encoders, pictures, [(lane.recipe, lane.content, lane.style) for lane in lanes])
     return of_scales(scales, all_axes(spec), tuple(lane.index for lane in lanes))

@@ -31,8 +31,7 @@ class Seek:
         if "pixels" in entry:
             if given is None:
                 raise UserError(
-                    f"the picture was made by a program, from a {name} in memory: give its file with "
-                    f"--{name.split('_')[0]}"
+                    f"the picture was made by a program, from a {name} in memory: give its file with {option(name)}"
                 )
             self.say(f"reads {shown(given)} ({name})")
             return _of_pixels(name, entry, images.read(given), resample)
@@ -42,7 +41,7 @@ class Seek:
         if picture.sha256 != entry["sha256"]:
             raise UserError(
                 f"the {name} '{shown(path)}' is not the one of the recipe: its sha256 is {picture.sha256[:12]}..., "
-                f"expected {entry['sha256'][:12]}...; restore the file, or say where it is with --{name.split('_')[0]}"
+                f"expected {entry['sha256'][:12]}...; restore the file, or say where it is with {option(name)}"
             )
         return picture
 
@@ -67,7 +66,7 @@ class Seek:
             return there[0]
         raise UserError(
             f"the {name} '{shown(entry.get('path', ''))}' is neither where it was nor beside {shown(self.picture)}: "
-            f"say where it is with --{name.split('_')[0]}"
+            f"say where it is with {option(name)}"
         )
 
     def _named(self, path: Path) -> Iterator[Path]:
@@ -82,6 +81,11 @@ class Seek:
     def _beside(self) -> list[Path]:
         found = (path for path in sorted(self.picture.absolute().parent.iterdir()) if _readable(path))
         return [path for path, _ in zip(found, range(MOST), strict=False)]
+
+
+def option(name: str) -> str:
+    """Give the option that names the file of an input: --style for style_2, --content-mask for content_mask_3."""
+    return f"--{name.rstrip('_0123456789').replace('_', '-')}"
 
 
 def _readable(path: Path) -> bool:

@@ -6,12 +6,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, quoted
-from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_shares, init_file, options
+from nst_jax.recipe import (
+    DEFAULT,
+    Recipe,
+    check_alone,
+    check_content,
+    check_guides,
+    check_shares,
+    check_sizes,
+    init_file,
+    input_name,
+    options,
+)
 from nst_jax.runs.folder import LANES
 from nst_jax.settings import chosen, span
 
@@ -21,10 +32,31 @@ LONGEST_SLUG = 220
 """Bytes that a lane's name takes in that of its picture, of the 255 that a file's name has."""
 
 
+class MaskFiles(NamedTuple):
+    """Files that draw regions: of the content, and of the style; one of labels or a soft mask for each."""
+
+    content: tuple[Path, ...] = ()
+    style: tuple[Path, ...] = ()
+
+    def named(self) -> dict[str, Path]:
+        """Give them by what a record calls them: content_mask, content_mask_2, ..., style_mask, ..."""
+        both = (("content_mask", self.content), ("style_mask", self.style))
+        return {input_name(of, i): path for of, paths in both for i, path in enumerate(paths)}
+
+    def options(self) -> list[str]:
+        """Write them as options of a command."""
+        both = (("--content-mask", self.content), ("--style-mask", self.style))
+        return [word for flag, paths in both if paths for word in (flag, *map(as_word, paths))]
+
+
+NO_MASKS = MaskFiles()
+
+
 @dataclass(frozen=True)
 class Spec:
     """One run: each content with each style (or one by one) at each place of the axes.
 
+    `masks` are files that draw the regions of every content, and those of the style.
     `given` are the settings of `recipe` that somebody chose, over those of `preset`; none where the recipe is all that
     is known. `mixed` takes all styles together as one. `show_pictures` makes the pictures axes even where there is
     one of a kind.
@@ -42,6 +74,7 @@ class Spec:
     metrics: bool = True
     given: Mapping[str, Any] | None = None
     preset: str = "default"
+    masks: MaskFiles = NO_MASKS
 
 
 @dataclass(frozen=True)
@@ -135,15 +168,18 @@ def _check_pictures(spec: Spec) -> None:
 
 def _check_lane(spec: Spec, recipe: Recipe) -> None:
     """Check that there is a content unless the recipe frames a texture, and a style unless it reads none."""
-    check_shares(len(spec.styles) if spec.mixed else 1, recipe)
+    check_sizes(len(spec.styles) if spec.mixed else 1, recipe)
+    check_guides(recipe, bool(spec.masks.content))
+    if not spec.masks.content:  # whose regions have shares, once they are read
+        check_shares(len(spec.styles) if spec.mixed else 1, recipe)
     check_content(recipe, bool(spec.contents))
     if not spec.styles:
         check_alone(recipe)
 
 
 def files(spec: Spec, recipes: Iterable[Recipe]) -> list[Path]:
-    """List every file that a run reads: pictures, starting images and weights."""
-    found: dict[Path, None] = dict.fromkeys((*spec.contents, *spec.styles))
+    """List every file that a run reads: pictures, masks, starting images and weights."""
+    found: dict[Path, None] = dict.fromkeys((*spec.contents, *spec.styles, *spec.masks.content, *spec.masks.style))
     for recipe in recipes:
         if name := init_file(recipe.init):
             found[Path(name)] = None
@@ -161,12 +197,14 @@ def _own_layers(recipe: Recipe) -> tuple[str, ...]:
 
 def command(spec: Spec, lane: Lane) -> str:
     """Write the command that makes one lane alone."""
-    # a name that begins with a dash would be read as an option
-    content, *styles = (
-        f"./{path}" if str(path).startswith("-") else str(path)
-        for path in (spec.contents[lane.content], *(spec.styles if spec.mixed else [spec.styles[lane.style]]))
-    )
+    styles = spec.styles if spec.mixed else [spec.styles[lane.style]]
+    content, *styles = map(as_word, (spec.contents[lane.content], *styles))
     words = ["nst-jax", "stylize", content, *(["--style"] if spec.mixed else []), *styles]
-    words += ["-o", Path(lane.image).name]
+    words += [*spec.masks.options(), "-o", Path(lane.image).name]
     words += [word for key, values in options(lane.recipe).items() for word in (key, *values)]
     return quoted(words)
+
+
+def as_word(path: Path) -> str:
+    """Write a path as a word of a command: one that begins with a dash would be read as an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)

@@ -19,7 +19,7 @@ from nst_jax.errors import UserError
 from nst_jax.files import make_folder
 from nst_jax.files import shown as printed
 from nst_jax.optimize import Solution
-from nst_jax.problem import shown
+from nst_jax.problem import drawn, shown
 from nst_jax.runs import animate, folder, manifest
 from nst_jax.runs.finish import finish_lane, make_animation, mark
 from nst_jax.runs.publish import Publisher
@@ -139,9 +139,8 @@ class _Work:
     def _write_snapshots(self, chunk: Chunk, steps: np.ndarray, iterates: Any) -> None:
         for k, lane in enumerate(chunk.lanes):
             step, problem = int(steps[k]), self.ready.sweep.problems[lane]
-            h, w, _ = problem.init.shape
             if step % self.ready.snapshots == 0 and step <= int(problem.steps):
-                picture = problem.canvas.draw(jax.tree.map(lambda x, k=k: x[k], iterates), (h, w))
+                picture = drawn(problem, jax.tree.map(lambda x, k=k: x[k], iterates))
                 levels = images.to_uint8(shown(problem, picture)) / np.float32(255)
                 path = animate.snapshot(self.out, lane, step)
                 images.save(path, levels)
