@@ -34,8 +34,8 @@ class Config:
     """Processes that judge beside them; 0 for those that paint."""
     grace: str = "1h"
     """Time after the budget for judging what is painted."""
-    only: tuple[str, ...] = ()
-    """Experiments to run; all if none is named."""
+    only: str = ""
+    """Experiments to run, with commas between them; all if none is named."""
     out: Path = common.RESULTS
     """Where the tables are."""
     pictures: Path = common.ROOT / "runs/pictures"
@@ -51,7 +51,7 @@ def seconds(text: str) -> float:
 
 def main(config: Config) -> int:
     """Run the trials of all experiments through one pool of processes; draw what is whole."""
-    names = config.only or ORDER
+    names = tuple(config.only.split(",")) if config.only else ORDER
     if unknown := [name for name in names if name not in ORDER]:
         raise SystemExit(f"no experiment is called {unknown[0]}: use {', '.join(ORDER)}")
     os.environ.setdefault("NST_COMMIT", trials.commit())  # for the processes to come

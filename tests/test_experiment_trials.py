@@ -130,7 +130,7 @@ def test_what_is_no_time_and_no_experiment_is_said(tmp_path):
     with pytest.raises(SystemExit, match="'2 days': expected such as 90s, 20m or 2h"):
         every.seconds("2 days")
     with pytest.raises(SystemExit, match="no experiment is called loses: use default_search"):
-        every.main(every.Config(only=("loses",), out=tmp_path))
+        every.main(every.Config(only="loses", out=tmp_path))
 
 
 def made_up(network, nearness, pairs):
