@@ -65,7 +65,7 @@ def phases(config: Config, encoder: Encoder) -> Iterator[dict[str, Any]]:
         own = encoder if name == "given" else load_encoder(name)
         content, style = (common.picture(config.pictures[i], config.size) for i in (0, -1))
         content = jnp.asarray(content[: content.shape[0] // 2 * 2, : content.shape[1] // 2 * 2], jnp.float32)
-        layers = {f"{kind}_layers": own.network.chosen(kind) for kind in ("style", "content")}
+        layers: dict[str, Any] = {f"{kind}_layers": own.network.chosen(kind) for kind in ("style", "content")}
         problem = pose(replace(own, source=""), content, style, recipe=Recipe(units="relative", **layers))
 
         def loss(x: Any, e: Encoder = own, p: Any = problem) -> Any:

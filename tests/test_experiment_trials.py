@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib import import_module
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from run_files import narrow_weights
@@ -104,7 +105,7 @@ def test_weights_that_balance_a_style_make_its_layers_begin_alike(tmp_path):
     encoder = load_encoder(narrow_weights(tmp_path)[1])
     pair = trials.Pair(trials.square("temple", SIZE), trials.square("great_wave", SIZE))
     recipe = Recipe(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_2",), size=0)
-    found = terms(encoder, pose(encoder, *pair[:2], recipe=recipe), pair.content)
+    found = terms(encoder, pose(encoder, *pair[:2], recipe=recipe), jnp.asarray(pair.content))
     weights = trials.weighed(encoder, pair, recipe, "balanced")
     assert np.mean(weights) == pytest.approx(1)
     first, second = (w * float(found[f"style/{layer}"]) for w, layer in zip(weights, recipe.style_layers, strict=True))
