@@ -58,6 +58,9 @@ def desk(tmp_path, monkeypatch):
     for name in ("photo.jpg", "painting.jpg", "drawing.jpg", "photos/a.jpg", "photos/b.jpg", "paintings/c.jpg"):
         levels = 80 if "painting" in name else 256  # so that there is a way to go
         Image.fromarray(rng.integers(0, levels, (40, 48, 3), dtype=np.uint8)).save(tmp_path / name)
+    halves = np.zeros((40, 48), np.uint8)
+    halves[:, 24:] = 255
+    Image.fromarray(halves).save(tmp_path / "mask.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
