@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nst_jax.gradients import Terms, Window
+from nst_jax.gradients import Terms, Window, windows
 from nst_jax.losses import Place
 from nst_jax.networks import Encoder, Layer, summarise
 from nst_jax.networks.network import PICTURE
@@ -113,17 +113,13 @@ class Objective:
     def _owned(self, layer: str, pixels: Image, window: Window, term: Term) -> Mask:
         """Say how much each position of a window's layer counts: the term's mask, and 0 for what others own."""
         at = self.problem.network.layer(layer)
-        (rows, columns), s = at.positions(pixels.shape[:2]), at.stride
-        y, x = window.top + s * jnp.arange(rows), window.left + s * jnp.arange(columns)
-        mine = [(first <= at) & (at < end) for at, (first, end) in ((y, window.rows), (x, window.columns))]
-        owned = (mine[0][:, None] & mine[1][None]).astype(jnp.float32)
+        owned = windows.owned(at, pixels, window)
         if layer not in term.masks:
             return owned
-        mask = term.masks[layer]
-        owned = owned.reshape(*owned.shape, *(1 for _ in mask.shape[2:]))
-        shape = (rows, columns, *mask.shape[2:])
-        starts = (window.top // s, window.left // s, *(0 for _ in mask.shape[2:]))
-        return owned * jax.lax.dynamic_slice(mask, starts, shape)
+        mask, s, more = term.masks[layer], at.stride, term.masks[layer].shape[2:]
+        starts = (window.top // s, window.left // s, *(0 for _ in more))
+        part = jax.lax.dynamic_slice(mask, starts, (*owned.shape, *more))
+        return owned.reshape(*owned.shape, *(1 for _ in more)) * part
 
     def _near(self, found: Features, layer: str, pixels: Image, window: Window, term: Term) -> Any:
         """Measure a distance over what a window owns; elsewhere the target stands in for what is found."""

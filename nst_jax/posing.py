@@ -11,22 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import colour, descents, gradients, images, losses, masks, value
+from nst_jax import colour, descents, gradients, images, losses, masks, targets, value
 from nst_jax.arithmetic import in_float32
 from nst_jax.axis import COLUMNS, PICTURES
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Descent, Point, Zoom
 from nst_jax.errors import UserError
-from nst_jax.gradients import Gradient
+from nst_jax.gradients import Gradient, Tiles
 from nst_jax.guides import Guide, Guiding
 from nst_jax.losses import Loss, Mixture, by_regions
 from nst_jax.masks import MaskLike, Masks
-from nst_jax.networks import Encoder, Network, features, fingerprint
+from nst_jax.networks import Encoder, Network, fingerprint
 from nst_jax.networks.network import PICTURE
 from nst_jax.numbers import ALIASES, leaf
 from nst_jax.objective import Objective
 from nst_jax.ops import Statistic
-from nst_jax.problem import Origin, Problem, Term, Views, place, read
+from nst_jax.problem import Origin, Problem, Term, Views
 from nst_jax.recipe import (
     DEFAULT,
     Precision,
@@ -39,7 +39,7 @@ from nst_jax.recipe import (
     noise,
     precisions,
 )
-from nst_jax.types import Features, Image, ImageLike
+from nst_jax.types import Image, ImageLike
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,6 @@ def styles_of(style: Style | None) -> tuple[ImageLike, ...]:
         return ()
     several = isinstance(style, list | tuple) and all(np.ndim(one) == 3 for one in style)
     return tuple(style) if several else (style,)  # type: ignore[return-value]
-
-
-def one_or_all(found: tuple[Any, ...]) -> Any:
-    """Give what stands for one style where there is one, else the tuple."""
-    return found[0] if len(found) == 1 else found
 
 
 class Pair(NamedTuple):
@@ -223,18 +218,19 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         guiding = guiding and guiding.padded(recipe.bucket)
     canvas = values.get("canvas", CANVASES[recipe.canvas])
     descent = _typed(values.get("descent", descents.chosen(recipe)))
+    gradient = values.get("gradient", gradients.chosen(recipe))
     problem = Problem(
         init=base,
         noise=leaf(fraction),
         seed=leaf(recipe.seed, "uint32"),
         steps=leaf(recipe.steps, "int32"),
-        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share, guiding),
+        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share, guiding, gradient),
         descent=descent,
         sides=sides,
         chroma=None if chroma is None else np.asarray(chroma, np.float32),
         style_shares=_shares(len(guiding.names) if guiding else len(styles), recipe, alone=guiding is not None),
         canvas=canvas,
-        gradient=values.get("gradient", gradients.chosen(recipe)),
+        gradient=gradient,
         network=network,
         fingerprint=fingerprint(encoder),
         precision=recipe.precision,
@@ -571,26 +567,30 @@ def _terms(
     pictures: Mapping[str, tuple[Image, ...]],
     share: float,
     guiding: Guiding | None,
+    gradient: Gradient,
 ) -> dict[str, Term]:
-    """Pose every term; the features of each picture are computed once."""
-    made: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    """Pose every term; the features of each picture are computed once, in the windows that the gradient has."""
+    made: targets.Made = {}
     guided = guiding.at(encoder.network, _patches_of_style(compared)) if guiding else {}
     for picture, those in pictures.items():
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
         # a style does not go on at its other side
         seen = encoder if picture == "content" else _bordered(encoder)
         here, size = (guided, pictures["content"][0].shape[:2]) if guided and picture == "style" else ({}, (0, 0))
-        made |= _targets(seen, those, asked, size, here) if asked else {}
+        if asked and isinstance(gradient, Tiles) and not here:
+            made |= targets.by_windows(seen, those, asked, side=gradient.side)
+        elif asked:
+            made |= targets.whole(seen, those, asked, size, here)
     found = {}
     for name, compare in compared.items():
-        targets, given = made[name]
+        aims, given = made[name]
         # A recipe whose alpha or beta is 0 may name no layers.
         w = compare.layer_weights or tuple(1.0 / len(compare.layers) for _ in compare.layers)
         found[name] = Term(
             weight=leaf(float(compare.weight)),
             share=leaf(float(share) if compare.loss.extensive else 1.0),
             layer_weights={layer: leaf(float(x)) for layer, x in zip(compare.layers, w, strict=True)},
-            targets=targets,
+            targets=aims,
             given=given,
             masks={layer: guided[layer].mask for layer in compare.layers if _masked(compare, layer, guided)},
             numbers={name: leaf(float(x)) for name, x in {**compare.loss.numbers, **compare.numbers}.items()},
@@ -620,66 +620,3 @@ def _patches_of_style(compared: Mapping[str, Compare]) -> dict[str, set[int]]:
 def _masked(compare: Compare, layer: str, guided: Mapping[str, Guide]) -> bool:
     """Say whether the sums of a term are weighed at a layer; losses of positions as they come have lists of these."""
     return compare.picture == "style" and layer in guided and not compare.loss.at(layer).statistic.by_position
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _targets(
-    encoder: Encoder,
-    pictures: tuple[Image, ...],
-    asked: tuple[tuple[str, Loss, tuple[str, ...]], ...],
-    size: tuple[int, int],
-    guided: Mapping[str, Guide],
-) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Compute, in float32, by term: {layer: target} and {layer: what is given}.
-
-    A loss with several targets gets the features of all pictures, one in regions these with their guides, others those
-    of the one there is. `size` (h, w) is the content's, where there are guides.
-    """
-    asked = tuple((name, loss, encoder.network.by_depth(layers)) for name, loss, layers in asked)
-    reads = [name for _, loss, layers in asked for layer in layers for name in loss.at(layer).reads(layer, layers)]
-    found = [features(encoder, image, tuple(dict.fromkeys(reads))) for image in pictures]
-    for image, one in zip(pictures, found, strict=True):
-        for layer, x in one.items():
-            _check_table(encoder.network, layer, x, image)
-    made = {}
-    for name, loss, layers in asked:
-        each = {layer: tuple(read(loss.at(layer), layer, layers, one) for one in found) for layer in layers}
-        own = {layer: guided[layer].features(x) if guided else one_or_all(x) for layer, x in each.items()}
-        given = {layer: loss.at(layer).given(own[layer]) for layer in layers}
-        targets = {layer: loss.at(layer).target(own[layer], None, given[layer]) for layer in layers}
-        for layer in layers:
-            at = place(encoder.network, layer, pictures[0])._replace(given=given[layer], numbers=loss.numbers)
-            count = len(guided[layer].style) if guided else len(pictures)
-            at = at._replace(styles={str(i + 1): 1.0 for i in range(count)})
-            x, mask = each[layer][0], guided[layer].mask if guided else None
-            if guided:
-                x = read(loss.at(layer), layer, layers, _shapes(encoder.network, layers, size))
-            _check_distance(name, loss.at(layer), x, targets[layer], at, mask)
-        made[name] = targets, given
-    return made
-
-
-def _check_table(network: Network, layer: str, x: Features, image: Image) -> None:
-    at = network.layer(layer)
-    expected = (*at.positions(image.shape), at.channels)
-    if jnp.shape(x) != expected:
-        h, w, _ = image.shape
-        raise UserError(
-            f"the network {network.name} computes {layer} of shape {jnp.shape(x)} for a picture of {w}x{h}: expected "
-            f"{expected} by its own table"
-        )
-
-
-def _shapes(network: Network, layers: tuple[str, ...], size: tuple[int, int]) -> dict[str, Any]:
-    found = (network.layer(name) for name in layers)
-    return {x.name: jax.ShapeDtypeStruct((*x.positions(size), x.channels), jnp.float32) for x in found}
-
-
-def _check_distance(name: str, loss: Loss, x: Any, target: Any, at: losses.Place, mask: Any) -> None:
-    def once(x: Features, target: Any, given: Any, mask: Any) -> Any:
-        return loss.distance(loss.statistic(x, mask, given), target, at._replace(given=given))
-
-    shape = jax.eval_shape(once, x, target, at.given, mask)
-    if getattr(shape, "shape", None) != ():
-        found = getattr(shape, "shape", type(shape).__name__)
-        raise UserError(f"the loss of the term '{name}', {type(loss).__name__}, gives {found}: expected one number")

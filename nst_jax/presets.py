@@ -154,15 +154,58 @@ KERAS = plain(
     rounding="down",
 )
 
+# bgalerne/scaling_painting_style_transfer 3aa9a73, spst.py with --iterations_mode spst-fast (Galerne, Raad, Lezama and
+# Morel 2022): of each layer 1e3 / N^2 on the mean squared difference of Grams and 1e4 on those of means and deviations.
+# Not here: scales are halves of the shorter side down to 1023 at most, ours even steps of the longer side from 1024 up;
+# L-BFGS remembers 100 pairs at the first scale; a style that is smaller than the content keeps its size. To a variance
+# 1e-5 of the style's mean square is added: there it is diag G - m^2, whose root is no number where rounding makes it
+# negative. Its size is the content's own.
+SPST = plain(
+    alpha=1.0,
+    beta=1e3,
+    content_loss="mean",
+    style_loss="gram-johnson:1+mean-std:10",
+    layer_weights=(1.0,) * 5,
+    init="content",
+    optimizer="lbfgs",
+    size=0,
+    scales="auto",
+    min_scale=1024,
+    first_steps=600,
+    steps_ratio=3.0,
+    steps=30,
+    resample="bicubic",
+    tile=512,
+)
+
 # 250 steps of L-BFGS deliver a lower loss than 1000 of neural-style-pt's on six pairs of pictures, from the content and
 # from noise (docs/speed.md). Ten at half the side first lower it further and lose the content (docs/optimizers.md).
 FAST = replace(DEFAULT, steps=250)
 BEST = replace(DEFAULT, steps=1000)
 
+BALANCE = 3.0
+"""Beta of relative units where none is given: between the photograph (0.3) and the painting (30)."""
+
+# In units that mean the same at every size; coarse to fine with few steps where they are dear (docs/print.md).
+PRINT = replace(
+    DEFAULT,
+    units="relative",
+    alpha=1.0,
+    beta=BALANCE,
+    size=4096,
+    scales="auto",
+    min_scale=512,
+    first_steps=300,
+    steps_ratio=3.0,
+    steps=10,
+    tile=512,
+)
+
 PRESETS: dict[str, Recipe] = {
     "default": DEFAULT,
     "fast": FAST,
     "best": BEST,
+    "print": PRINT,
     "gatys2015": GATYS_2015,
     "gatys-notebook": GATYS_NOTEBOOK,
     "gatys2017-normalised": GATYS_2017_NORMALISED,
@@ -172,14 +215,12 @@ PRESETS: dict[str, Recipe] = {
     "anishathalye": ANISHATHALYE,
     "gordic": GORDIC,
     "crowson": CROWSON,
+    "spst": SPST,
     "keras": KERAS,
 }
 
 RATES = {"jcjohnson": 10 / 255, "neural-style-pt": 1 / 255, "gordic": 10 / 255}
 """Adam's step in the sources of presets that use L-BFGS."""
-
-BALANCE = 3.0
-"""Beta of relative units where none is given: between the photograph (0.3) and the painting (30)."""
 
 
 def adapted(name: str, **settings: Any) -> Recipe:

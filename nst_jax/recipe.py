@@ -49,6 +49,7 @@ Temperature = Annotated[
 ]
 Decay = Annotated[float, Meta(ge=0, lt=1, description="a decay of at least 0 and below 1, such as 0.99")]
 Ratio = Annotated[float, Meta(ge=1.01, le=1000, description="a number above 1, from 1.01 to 1000, such as 2")]
+Fewer = Annotated[float, Meta(ge=1, le=1000, description="a number of at least 1, such as 3")]
 Least = Annotated[int, Meta(ge=1, le=LONGEST_SIDE, description="a longer side in pixels, such as 128")]
 Bucket = Annotated[
     int, Meta(ge=1, le=4096, description="a multiple in pixels such as 64, at most 4096, or 1 for no margin")
@@ -165,6 +166,9 @@ class Recipe:
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""
     first_steps: Steps = 0
     """Steps at the first, coarsest of several scales; 0 means as many as at the other coarse ones."""
+    steps_ratio: Fewer = 1.0
+    """Each scale takes so many times fewer steps than the one before it, from first_steps down to steps: 600, 200, 66
+    and 30 with 3. At 1 the steps between are coarse_steps."""
     canvas: CanvasName = "pixels"
     """What moves: pixels; fourier, frequencies by 1/f in uncorrelated colours; or pyramid, details by octave. The last
     two draw through a sigmoid: a picture begins within [0.01, 0.99]."""
@@ -315,10 +319,11 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
         (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
         (
             one,
-            ("coarse_steps", "first_steps", "scale_ratio", "style_scaling"),
+            ("coarse_steps", "first_steps", "steps_ratio", "scale_ratio", "style_scaling"),
             "scales",
             "it belongs to several scales",
         ),
+        (recipe.steps_ratio > 1, ("coarse_steps",), "steps_ratio", "that says how many steps the scales between take"),
         (recipe.smoothing != "softmax", ("temperature",), "smoothing", "it belongs to the softmax"),
         (one or given, ("min_scale",), "scales", "it is for scales auto"),
         ("sliced" not in names, ("projections",), "style_loss", "it belongs to sliced"),
@@ -488,6 +493,7 @@ PLAIN = Recipe(
     steps=500,
     coarse_steps=0,
     first_steps=0,
+    steps_ratio=1.0,
     canvas="pixels",
     transforms=False,
     optimizer="lbfgs",

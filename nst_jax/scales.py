@@ -11,9 +11,10 @@ from nst_jax.errors import UserError
 from nst_jax.masks import check_fits
 from nst_jax.networks import Encoder
 from nst_jax.numbers import vary
-from nst_jax.posing import NONE, At, Pair, Style, Values, least_side, objective, one_or_all, posed, settled, styles_of
+from nst_jax.posing import NONE, At, Pair, Style, Values, least_side, objective, posed, settled, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
+from nst_jax.targets import one_or_all
 from nst_jax.types import ImageLike
 
 Shape = tuple[int, int]
@@ -33,17 +34,20 @@ class Scale:
 
     def steps(self, recipe: Recipe) -> int:
         """Give the steps that a recipe takes at this scale."""
-        return steps_at(self.index, self.count, recipe.steps, recipe.coarse_steps, recipe.first_steps)
+        return steps_at(self.index, self.count, recipe)
 
 
-def steps_at(scale: int, count: int, steps: int, coarse_steps: int, first_steps: int) -> int:
+def steps_at(scale: int, count: int, recipe: Recipe) -> int:
     """Give the steps at a scale among so many: `steps` at the last, `first_steps` at the first of several.
 
-    Those between take `coarse_steps`; where a number is 0, the next later one holds.
+    Those between take `coarse_steps`; where a number is 0, the next later one holds. With a `steps_ratio` r scale k has
+    max(first_steps / r^k, steps), rounded down.
     """
+    if recipe.steps_ratio > 1:
+        return max(int((recipe.first_steps or recipe.steps) / recipe.steps_ratio**scale), recipe.steps)
     if scale == count - 1:
-        return steps
-    return (first_steps if scale == 0 else 0) or coarse_steps or steps
+        return recipe.steps
+    return (recipe.first_steps if scale == 0 else 0) or recipe.coarse_steps or recipe.steps
 
 
 def plan(content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, least: int) -> list[Scale]:
@@ -62,7 +66,7 @@ def plan(content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, least
         UserError: the coarsest of a given number of scales is too small for the recipe's layers.
     """
     own, content = content, _framed(content, recipe)
-    count, ratio = _ladder(max(content), recipe)
+    count, ratio = ladder(max(content), recipe)
 
     def shrunk(shape: tuple[int, int], k: int) -> tuple[int, int]:
         return round(shape[0] / ratio**k), round(shape[1] / ratio**k)
@@ -84,7 +88,7 @@ def plan(content: Shape, style: Shape | tuple[Shape, ...], recipe: Recipe, least
     return found
 
 
-def _ladder(side: int, recipe: Recipe) -> tuple[int, float]:
+def ladder(side: int, recipe: Recipe) -> tuple[int, float]:
     """Give the number of scales of a picture with that longer side, and the ratio between them."""
     if recipe.scales != "auto":
         return recipe.scales, recipe.scale_ratio
@@ -166,7 +170,7 @@ def vary_scales(problems: Sequence[Problem], settings: Mapping[str, Any]) -> tup
         own = dict(settings)
         if "steps" in own and problem.origin is not None:
             recipe = problem.origin.recipe
-            own["steps"] = steps_at(k, len(problems), own["steps"], recipe.coarse_steps, recipe.first_steps)
+            own["steps"] = steps_at(k, len(problems), replace(recipe, steps=own["steps"]))
         found.append(vary(problem, **own))
     return tuple(found)
 

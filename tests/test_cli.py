@@ -93,6 +93,11 @@ REFUSALS = {
     "missing weights": (["content.png", "style.png", "--weights", "./no.h5"], "no.h5"),
     "unknown weights": (["content.png", "style.png", "--weights", "vgg61"], "did you mean"),
     "weights cut short": (["content.png", "style.png", "--weights", "./cut.h5"], "cut.h5"),
+    "depth": (["content.png", "style.png", "--depth", "12"], "depth is 12; expected 8 or 16"),
+    "quality of a PNG": (["content.png", "style.png", "--quality", "50"], "PNG loses nothing and has no quality"),
+    "memory": (["content.png", "style.png", "--memory", "lots"], "memory is lots: expected a number with MB"),
+    "little memory": (["content.png", "style.png", "--memory", "10MB"], "tiles of 256 need at least"),
+    "few pixels": (["content.png", "style.png", "--max-pixels", "100"], "more than the limit of 100 pixels"),
     "weights of another kind": (["content.png", "style.png", "--weights", "./other.h5"], "other.h5"),
 }
 
@@ -501,3 +506,18 @@ def test_a_record_of_the_version_before_is_refused_in_one_line(folder):
     images.save("old.png", np.zeros((8, 8, 3), np.float32), metadata=record.as_metadata({"format": 1}))
     code, _, err = run("rerun", "old.png")
     assert (code, "nst_jax 0.1 wrote it" in err, len(err.splitlines())) == (2, True, 1)
+
+
+def test_a_large_picture_is_planned_without_being_made(folder):
+    Image.new("L", (8192, 8192)).save("wide.png")
+    before = sorted(folder.iterdir())
+    how = ("--preset", "print", "--size", "16384", "--max-pixels", "300_000_000", "--weights", "./narrow.h5")
+    code, out, _ = run("stylize", "wide.png", "style.png", "-o", "out.tif", *how, "--memory", "80GB", "--dry-run")
+    assert code == 0
+    assert "268.4 megapixels (16384x16384) in tiles of 512: about" in out
+    assert "scale 1 of 6: 512x512, 300 steps" in out
+    assert "scale 6 of 6: 16384x16384, 10 steps" in out
+    assert sorted(folder.iterdir()) == before
+    code, _, err = run("stylize", "wide.png", "style.png", "-o", "out.webp", *how, "--dry-run")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "WEBP holds at most 16383 pixels a side, not 16384" in err

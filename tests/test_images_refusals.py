@@ -151,6 +151,12 @@ def test_read_keeps_its_limits_and_pillows(tmp_path):
     assert images.read(path, max_pixels=100).rgb.shape == (10, 10, 3)
     with pytest.raises(UserError, match="10 x 10 pixels"):
         images.read(path, max_pixels=99)
+    with images.allowing(99), pytest.raises(UserError, match=r"more than the limit of 99 pixels; .* --max-pixels"):
+        images.shape_of(path)
+    with images.allowing(200), pytest.raises(UserError, match=r"more than the limit of 200; .* --max-pixels"):
+        images.resize(images.read(path).rgb, 20)
+    with pytest.raises(UserError, match="max_pixels is 0"), images.allowing(0):
+        pass
     with pytest.raises(UserError, match="more than the limit of 20"):
         images.read(path, max_bytes=20)
     assert before == Image.MAX_IMAGE_PIXELS

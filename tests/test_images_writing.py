@@ -4,19 +4,23 @@ import ast
 import errno
 import json
 import os
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from picture_files import alpha_of, file_of, noise, one_line, smooth
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from nst_jax import images
 from nst_jax.errors import UserError
+from nst_jax.images import deep, strips
 
 QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".PNG")
@@ -100,8 +104,13 @@ def test_jpeg_refuses_more_metadata_than_it_holds(tmp_path):
 def test_srgb_is_marked(tmp_path):
     images.save(tmp_path / "a.png", noise(2, 2))
     images.save(tmp_path / "a.jpg", noise(2, 2))
-    with Image.open(tmp_path / "a.png") as image:
-        assert image.info["srgb"] == 0
+    images.save(tmp_path / "a.webp", noise(2, 2))
+    images.save(tmp_path / "a.tif", noise(2, 2))
+    images.save(tmp_path / "deep.png", noise(2, 2), depth=16)
+    for name in ("a.png", "a.jpg", "a.webp", "a.tif", "deep.png"):
+        with Image.open(tmp_path / name) as image:
+            profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+            assert ImageCms.getProfileName(profile).startswith("sRGB")
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] == 1
 
@@ -267,3 +276,77 @@ def test_images_import_no_jax():
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             assert not {name.split(".")[0] for name in names} & {"jax", "jaxtyping", "flax", "types"}
+
+
+def levels_of(path):
+    """Read levels of 16 bits as other programs do."""
+    if path.suffix == ".tif":
+        return tifffile.imread(path)
+    data, at, packed = path.read_bytes(), 8, b""
+    while at < len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        body = data[at + 8 : at + 8 + length]
+        assert zlib.crc32(kind + body) == int.from_bytes(data[at + 8 + length : at + 12 + length], "big")
+        packed, at = packed + body * (kind == b"IDAT"), at + 12 + length
+    with Image.open(path) as image:
+        (w, h), n = image.size, len(image.mode)
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(h, 1 + 2 * n * w)
+    found = np.zeros((h + 1, w + 1, 2 * n), np.uint8)
+    for y, (how, *row) in enumerate(rows.tolist()):
+        for x, pixel in enumerate(np.uint8(row).reshape(w, 2 * n)):
+            found[y + 1, x + 1] = pixel + (found[y + 1, x] if how == 1 else found[y, x + 1])
+    return found[1:, 1:].reshape(h, w, n, 2).astype(int) @ [256, 1]
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bits_are_exact_in_strips(tmp_path, monkeypatch, name, transparent):
+    monkeypatch.setattr(strips, "PIXELS", 100)  # five strips, the last of fewer rows
+    picture = np.random.default_rng(2).integers(300, 65536, (19, 25, 3), np.uint16)
+    picture[5:9] = picture[5]  # rows that are their neighbours
+    alpha = picture[..., 0] if transparent else None
+    images.save(tmp_path / name, picture, alpha=alpha, depth=16, dpi=300, metadata=RECIPE)
+    want = picture if alpha is None else np.dstack([picture, alpha])
+    np.testing.assert_array_equal(levels_of(tmp_path / name), want)
+    assert images.read_metadata(tmp_path / name) == RECIPE
+    np.testing.assert_allclose(images.read(tmp_path / name).rgb, picture / 65535, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("name", ["a.png", "deep.png", "a.jpg", "a.webp", "a.tif"])
+def test_the_resolution_is_told(tmp_path, name):
+    images.save(tmp_path / name, noise(4, 4), dpi=300, depth=16 if name == "deep.png" else 8)
+    with Image.open(tmp_path / name) as image:
+        told = image.info.get("dpi") or (image.getexif()[282], image.getexif()[283])
+    assert np.round(np.float64(told), 2) == pytest.approx(300)
+
+
+def test_what_is_larger_than_four_gigabytes_is_a_bigtiff():
+    for classic, magic in ((10**9, b"II*\0"), (10, b"II+\0")):
+        file = BytesIO()
+        deep.write_tiff(file, strips.Strips(noise(5, 7), None, 8), "", b"", 0, classic=classic)
+        assert file.getvalue()[:4] == magic
+        np.testing.assert_array_equal(tifffile.imread(BytesIO(file.getvalue())), images.to_uint8(noise(5, 7)))
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "told"),
+    [
+        ("a.jpg", {"depth": 16}, "JPEG holds 8 bits a channel, not 16; use .tif or .png"),
+        ("a.png", {"quality": 90}, "PNG loses nothing and has no quality"),
+        ("a.jpg", {"quality": 101}, "quality is 101; expected 1 to 100"),
+        ("a.tif", {"depth": 12}, "depth is 12; expected 8 or 16"),
+        ("a.tif", {"dpi": 0}, "dpi is 0; expected 1 to 65535"),
+    ],
+)
+def test_what_a_format_does_not_hold_is_refused(tmp_path, name, how, told):
+    with pytest.raises(UserError, match=told) as caught:
+        images.save(tmp_path / name, noise(2, 2), **how)
+    one_line(caught)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "side"), [("a.jpg", 65501), ("a.webp", 16384)])
+def test_a_side_that_a_format_does_not_hold_is_refused(name, side):
+    with pytest.raises(UserError, match=rf"holds at most \d+ pixels a side, not {side}; use .tif or .png"):
+        images.check_fits(name, (3, side))
+    images.check_fits("a.tif", (3, side))

@@ -18,7 +18,8 @@ from jax import export
 from jax.sharding import AbstractMesh
 
 import nst_jax
-from nst_jax import compiler, losses, networks, ops, optimize, posing
+from nst_jax import compiler, losses, networks, ops, optimize
+from nst_jax import targets as making
 from nst_jax.batch import lanes
 from nst_jax.canvases import CANVASES, Canvas
 from nst_jax.descents import LBFGS, Adam, Descent, Zoom
@@ -184,7 +185,7 @@ def enlarge_lanes(case: Case) -> Program:
 def targets(loss: losses.Loss) -> Callable[[Case], Program]:
     layers = Recipe().style_layers
     asked = (("style", loss, layers),)
-    return lambda case: (lambda e, image: posing._targets(e, (image,), asked), (case.raw, PIXELS))
+    return lambda case: (lambda e, image: making.whole(e, (image,), asked), (case.raw, PIXELS))
 
 
 def compared(loss: losses.Loss) -> Callable[[Case], Program]:

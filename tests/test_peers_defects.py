@@ -172,7 +172,7 @@ def test_every_number_of_a_recipe_changes_the_problem(tiny):
     needs |= {"projections": {"style_loss": "sliced"}, "patch": {"style_loss": "nearest"}}
     # those of sizes and of several scales, which are for stylize; weights name the encoder
     elsewhere = {"size", "style_size", "scales", "scale_ratio", "min_scale", "style_scaling", "coarse_steps"}
-    elsewhere |= {"resample", "rounding", "style_shares", "frame", "guides", "style_sizes"}
+    elsewhere |= {"resample", "rounding", "style_shares", "frame", "guides", "style_sizes", "steps_ratio"}
     assert changed.keys() | elsewhere | {"first_steps", "weights"} == Recipe.__dataclass_fields__.keys()
     for name, value in changed.items():
         base, other = (posed(tiny, {**read, **needs.get(name, {}), **more}) for more in ({}, {name: value}))

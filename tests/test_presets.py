@@ -139,6 +139,18 @@ def keras(x, c, s, image):
     return total + 1e-6 * ((a + b) ** 1.25).sum()
 
 
+def spst(x, c, s, image):
+    # weights_Gram_matrices = [1e3 / n**2], the others w * n**2 * 1000 / 100; each over numel()
+    total = 1.0 * mse(x["relu4_2"], c["relu4_2"])
+    for name in STYLE_LAYERS:
+        (m, n), (a, b) = (x[name].shape[0] * x[name].shape[1], x[name].shape[-1]), (x[name], s[name])
+        total += 1e3 / n**2 * mse(raw_gram(a) / m, raw_gram(b) / m)
+        # but for what keeps a flat channel's derivative finite: 1e-5 of the style's mean square beside the variance
+        a_std, b_std = (np.sqrt(f.var((0, 1)) + 1e-5 * np.mean(b**2)) for f in (a, b))
+        total += 1e4 * mse(a.mean((0, 1)), b.mean((0, 1))) + 1e4 * mse(a_std, b_std)
+    return total
+
+
 SOURCES = {
     "default": lambda x, c, s, image: (
         0.5 * ((x["relu4_2"] - c["relu4_2"]) ** 2).sum()
@@ -154,10 +166,11 @@ SOURCES = {
     "gordic": gordic,
     "crowson": crowson,
     "keras": keras,
+    "spst": spst,
 }
 """What each source computes from the features of image, content and style and from the image itself."""
 
-OURS = ("default", "fast", "best")
+OURS = ("default", "fast", "best", "print")
 """Presets without a source; `default` has the formulas of the judge."""
 
 
@@ -210,6 +223,13 @@ def test_crowsons_sizes_and_steps_are_the_sources():
     assert recipe.ema == 0.99
 
 
+def test_spsts_scales_and_steps_are_the_sources():
+    recipe = PRESETS["spst"]
+    found = scales.plan((6144, 8192), (6144, 8192), recipe, VGGS["vgg16"].least_side(recipe.style_layers))
+    assert [max(scale.content) for scale in found] == [1024, 2048, 4096, 8192]
+    assert [scale.steps(recipe) for scale in found] == [600, 200, 66, 30]
+
+
 @pytest.mark.parametrize(
     ("name", "filter", "whole"),
     [
@@ -232,7 +252,7 @@ def test_find_names_the_nearest():
     assert find("jcjohnson") == PRESETS["jcjohnson"]
     with pytest.raises(UserError, match="no preset is called 'jcjonson': did you mean 'jcjohnson'"):
         find("jcjonson")
-    with pytest.raises(UserError, match="use one of default, fast, best, gatys2015"):
+    with pytest.raises(UserError, match="use one of default, fast, best, print, gatys2015"):
         find("zzz")
 
 
@@ -251,6 +271,7 @@ def test_an_adapted_preset_is_valid_and_changes_only_what_it_must(name, deciders
     check(found)
     assert {key: getattr(found, key) for key in deciders} == deciders
     idle = {"lr", "ema", "lr_schedule", "coarse_steps", "first_steps", "scale_ratio", "style_scaling", "min_scale"}
+    idle |= {"steps_ratio"}
     kept = {f.name for f in fields(Recipe)} - idle - {"seed", *deciders}
     assert {key: getattr(found, key) for key in kept} == {key: getattr(PRESETS[name], key) for key in kept}
     if all(getattr(PRESETS[name], key) == choice for key, choice in deciders.items()):

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import test_runs_integrity
+import tifffile
 from run_files import draw
 
 from nst_jax import UserError, Watch, images, optimize, record
@@ -29,11 +31,11 @@ def paint(tmp_path, tiny, monkeypatch) -> Callable[..., Made]:
     monkeypatch.setattr(optimize, "length_of_call", lambda *_: 2)
     content, style = draw(tmp_path / "c.png", 1, 20, 16), draw(tmp_path / "s.png", 2, 24, 20)
 
-    def made(recipe: Recipe, output: Path, until: single.Place | None = None, **watch) -> Made:
+    def made(recipe: Recipe, output: Path, until: single.Place | None = None, more=None, **watch) -> Made:
         spec = Spec((content,), (style,), recipe, show_pictures=False, metrics=False)
         looking = replace(Watch(say=lambda _: None), **watch)
         encoder = replace(tiny.encoder, digest="d" * 64)
-        return single.paint(spec, output, watch=looking, encoder=encoder, until=until)
+        return single.paint(spec, output, watch=looking, encoder=encoder, until=until, **(more or {}))
 
     return made
 
@@ -114,6 +116,22 @@ def test_an_error_on_the_way_leaves_no_state_but_a_checkpoint_does(paint, tmp_pa
     assert not output.exists()
     paint(RECIPE, output)
     assert output.read_bytes() == paint(RECIPE, tmp_path / "whole.png").output.read_bytes()
+
+
+def test_a_picture_for_print_is_deep_and_holds_its_recipe(paint, tmp_path) -> None:
+    made = paint(RECIPE, tmp_path / "out.tif", more={"how": images.Output(depth=16, dpi=300)})
+    levels = tifffile.imread(made.output)
+    assert levels.dtype == np.uint16
+    np.testing.assert_array_equal(levels, np.rint(made.solution.image.clip(0, 1) * np.float32(65535)))
+    assert record.recipe_of(record.from_metadata(images.read_metadata(made.output), made.output)) == RECIPE
+
+
+def test_a_memory_that_holds_nothing_is_refused_and_one_that_does_is_told(paint, tmp_path) -> None:
+    with pytest.raises(UserError, match=r"the memory is 0\.01 GB: tiles of 256 need at least"):
+        paint(RECIPE, tmp_path / "out.png", more={"most": 10**7})
+    said = []
+    paint(RECIPE, tmp_path / "out.png", more={"most": 2 * 10**9}, say=said.append)
+    assert "0.0 megapixels (20x16) whole: about" in said[0]
 
 
 def test_a_long_name_has_a_folder_too(paint, tmp_path) -> None:

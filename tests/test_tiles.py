@@ -10,9 +10,10 @@ import pytest
 from conftest import TINY_CHANNELS
 
 import nst_jax
+from nst_jax import targets as making
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
-from nst_jax.gradients.tiles import spans
+from nst_jax.gradients.windows import spans
 from nst_jax.networks import GOOGLENET, INCEPTION_V3, VGG, VGGS, Encoder, Preprocessing
 from nst_jax.objective import Objective
 from nst_jax.recipe import Recipe
@@ -162,3 +163,57 @@ def test_what_needs_a_whole_layer_is_refused():
         posed(encoder, (40, 40), replace(RECIPE, tile=24), style_loss=Wide())
     with pytest.raises(UserError, match="margin of a bucket"):
         posed(encoder, (40, 40), replace(RECIPE, tile=24, bucket=16))
+
+
+class Own(nst_jax.Loss):
+    """A loss that makes its target of the features themselves."""
+
+    statistic = nst_jax.ops.GRAM
+
+    def target(self, features, mask, given):
+        return nst_jax.ops.gram(features), jnp.max(features)
+
+    def distance(self, found, target, at):
+        return jnp.sum(jnp.square(found - target[0])) + target[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "styles"),
+    [
+        (
+            {
+                "style_loss": "mmd-poly:1+gram-mean-std:1+w2:1+mean-std:1+shifted:1",
+                "content_loss": "half-sum:1+mean:2",
+                "style_layers": ("relu2_1",),
+            },
+            {},
+            2,
+        ),
+        ({"style_loss": "mmd-gauss", "units": "relative", "alpha": 1.0, "tv": 0.5}, {}, 1),
+        ({"style_loss": "gram-mean-std", "style_layers": ("relu1_1",)}, {}, 1),
+        ({}, {"style_loss": Own()}, 1),
+    ],
+)
+def test_targets_by_tiles_are_those_of_the_whole(settings, values, styles):
+    encoder = narrow("vgg11")
+    content, *style = (RNG.random((*shape, 3), np.float32) for shape in [(70, 93), (81, 60), (64, 97)][: 1 + styles])
+    recipe = replace(RECIPE, **settings)
+    whole, tiled = (
+        nst_jax.pose(encoder, content, style, recipe=replace(recipe, tile=tile), **values) for tile in (0, 32)
+    )
+    assert jax.tree.structure(whole.terms) == jax.tree.structure(tiled.terms)
+    for a, b in zip(jax.tree.leaves(tiled.terms), jax.tree.leaves(whole.terms), strict=True):
+        # as near as sums in float32 over thousands of positions in another order; a mean less its centre is rounding
+        assert np.linalg.norm(a - b) <= 5e-5 * np.linalg.norm(b) + 1e-6
+
+
+def test_posing_by_tiles_holds_no_layer_that_is_no_target():
+    # what grows with the picture is the content's own layer: no activation is as large as the picture's first
+    encoder = narrow("vgg16")
+    asked = (("content", nst_jax.losses.Content(), ("relu3_1",)), ("style", nst_jax.losses.GramMatrix(), ("relu1_1",)))
+    sizes = [
+        making.by_windows.lower(encoder, (jnp.zeros((side, 192, 3)),), asked, side=64).compile().memory_analysis()
+        for side in (384, 1536)
+    ]
+    grown = sizes[1].temp_size_in_bytes - sizes[0].temp_size_in_bytes
+    assert grown <= 1.5 * (sizes[1].output_size_in_bytes - sizes[0].output_size_in_bytes)

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 
 from nst_jax import optimize
 from nst_jax.compiler import late_jit, wanted
+from nst_jax.gradients import rows
 from nst_jax.networks import Encoder
 from nst_jax.optimize import State
 from nst_jax.problem import Problem, Terms
@@ -18,11 +19,17 @@ from nst_jax.problem import Problem, Terms
 AXIS = "lanes"
 
 
-def lane_mesh(lanes: int) -> Mesh:
-    """Line up devices of this process: as many as can have equally many of the lanes."""
+def lane_mesh(lanes: int, *, tiled: bool = False) -> Mesh:
+    """Line up devices of this process: as many as can have equally many of the lanes.
+
+    Where the lanes' pictures are `tiled`, those that are left share them: a mesh of lanes and rows.
+    """
     devices = jax.local_devices()
     count = max(n for n in range(1, min(len(devices), lanes) + 1) if lanes % n == 0)
-    return Mesh(np.array(devices[:count]), (AXIS,))
+    if not tiled:
+        return Mesh(np.array(devices[:count]), (AXIS,))
+    share = len(devices) // count
+    return Mesh(np.array(devices[: count * share]).reshape(count, share), (AXIS, rows.AXIS))
 
 
 def place(mesh: Mesh, problem: Problem, swept: tuple[bool, ...]) -> Problem:

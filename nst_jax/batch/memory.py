@@ -1,5 +1,7 @@
 """How many lanes fit: what the compiled program says it needs, against what the device has left."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -8,8 +10,26 @@ SHARE = 0.8
 """Part of the free memory to plan with: the allocator's own needs and other processes take the rest."""
 
 
+_most = 0
+
+
+@contextmanager
+def within(most: int) -> Iterator[None]:
+    """Plan with so many bytes at most; 0 for what there is."""
+    global _most
+    before, _most = _most, most
+    try:
+        yield
+    finally:
+        _most = before
+
+
 def free_bytes() -> int:
-    """Say how much memory each local device has left."""
+    """Say how much memory each local device has left, or may be planned with."""
+    return min(_left(), _most) if _most else _left()
+
+
+def _left() -> int:
     device = jax.local_devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:

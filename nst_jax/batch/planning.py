@@ -1,6 +1,6 @@
 """Cut a sweep into chunks of lanes that fit the memory there is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -14,7 +14,7 @@ from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles
-from nst_jax.networks import Encoder
+from nst_jax.networks import Encoder, Network
 from nst_jax.problem import Problem
 
 
@@ -152,10 +152,15 @@ def guess_bytes(problem: Problem) -> int:
     """Guess what one lane needs before anything is compiled: each activation three times, in float32."""
     h, w, _ = problem.init.shape
     wanted = {layer for term in problem.terms.values() for layer in term.targets}
-    table = problem.network.layers
+    return 4 * (20 * h * w * 3 + activations(problem.network, wanted, (h, w)))
+
+
+def activations(network: Network, wanted: Collection[str], size: tuple[int, int]) -> int:
+    """Count the numbers of all activations up to the deepest that is wanted, three times each."""
+    table = network.layers
     deepest = max((i for i, layer in enumerate(table) if layer.name in wanted), default=-1)
-    floats = 20 * h * w * 3
-    for layer in dict.fromkeys((x.channels, x.positions((h, w)), x.reach) for x in table[: deepest + 1]):
+    floats = 0
+    for layer in dict.fromkeys((x.channels, x.positions(size), x.reach) for x in table[: deepest + 1]):
         channels, (rows, columns), _ = layer
         floats += 3 * rows * columns * channels
-    return 4 * floats
+    return floats

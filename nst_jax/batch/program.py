@@ -16,6 +16,7 @@ from nst_jax.batch import lanes as compiled
 from nst_jax.batch.sweep import Sweep, collate
 from nst_jax.descents import RUNNING
 from nst_jax.errors import UserError
+from nst_jax.gradients import Tiles
 from nst_jax.networks import Encoder, prepare
 from nst_jax.optimize import Solution, State
 from nst_jax.problem import Problem, prepared
@@ -118,8 +119,9 @@ class _Setup:
 
 
 def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: int) -> _Setup:
-    mesh = compiled.lane_mesh(chunk.size)
     problems = [sweep.scales(i)[scale] for i in chunk.filled()]
+    tiled = isinstance(problems[0].gradient, Tiles)
+    mesh = compiled.lane_mesh(chunk.size, tiled=tiled)
     steps = np.array([int(problem.steps) for problem in problems])
     h, w, _ = problems[0].init.shape
     encoder = replace(encoder, network=problems[0].network)
@@ -127,6 +129,8 @@ def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: 
     # What a record says of a lane is no part of the program.
     platform = mesh.devices.flat[0].platform
     problem = prepared(replace(collate(problems, chunk.swept), origin=None), platform)
+    if tiled:  # a large picture's pairs are most of its memory
+        problem = replace(problem, descent=problem.descent.within(int(steps.max())))
     problem = compiled.place(mesh, problem, chunk.swept)
     length = optimize.length_of_call(int(steps.max()), h * w * chunk.size // mesh.size, platform)
     period = renewal.period(problem)

@@ -22,11 +22,12 @@ from nst_jax.frame import frame
 from nst_jax.masks import MaskLike
 from nst_jax.networks import Encoder, Network
 from nst_jax.optimize import Solution
-from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, one_or_all, shared, styles_of
+from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, shared, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_sizes, frame_of
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
+from nst_jax.targets import one_or_all
 from nst_jax.types import ImageLike
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from nst_jax.cli.single import SINGLE, Single
+from nst_jax.cli.planned import PLANNED, Planned
 from nst_jax.errors import UserError
 from nst_jax.recipe import INVERSION, Recipe
 
@@ -31,7 +31,7 @@ class Invert:
     layer: tuple[str, ...] = ()
     """Layer whose features are compared, or several; the same as --content-layers. By default relu4_2."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = INVERSION
-    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
+    single: tyro.conf.OmitArgPrefixes[Planned] = PLANNED
 
     def run(self) -> int:
         """Make the picture; return the exit code."""
@@ -40,4 +40,4 @@ class Invert:
             raise UserError("--layer and --content-layers are both given: they are the same, give one")
         if self.layer:
             recipe = replace(recipe, content_layers=self.layer)
-        return self.single.report(*self.single.paint(self.content, (), self.output, recipe))
+        return self.single.make(self.content, (), self.output, recipe)

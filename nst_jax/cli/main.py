@@ -18,10 +18,10 @@ from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.interrupt import at_once
 from nst_jax.cli.invert import Invert
+from nst_jax.cli.planned import Planned
 from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.running import Running
-from nst_jax.cli.single import Single
 from nst_jax.cli.streams import Unread, answer, delivered
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand, options_files
@@ -108,7 +108,9 @@ def _nearest(said: str, argv: Sequence[str]) -> str:
     if dashed := [word for word in argv if word.startswith("-") and os.path.lexists(word)]:
         return f": a file of that name is ./{shown(dashed[0])}"
     unknown = re.search(r"Unrecognized options: (--[\w.-]+)", said)
-    known = [f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Single) for field in fields(kind)]
+    known = [
+        f"--{field.name.replace('_', '-')}" for kind in (Recipe, Running, Sweep, Planned) for field in fields(kind)
+    ]
     known.remove("--read-from")  # set here, no option
     near = difflib.get_close_matches(unknown[1], known, 1) if unknown else []
     return f": did you mean {near[0]}?" if near else ""

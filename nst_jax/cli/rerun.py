@@ -51,6 +51,10 @@ class Rerun:
 
     def run(self) -> int:
         """Make the picture again; return the exit code."""
+        with images.allowing(self.single.max_pixels):
+            return self._run()
+
+    def _run(self) -> int:
         old = record.from_metadata(images.read_metadata(self.picture), self.picture)
         recipe, until = record.recipe_of(old), record.interrupted_at(old)
         _check_size(self.picture, recipe, until)

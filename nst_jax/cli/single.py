@@ -10,7 +10,7 @@ from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
 from nst_jax.files import check_outputs, shown
 from nst_jax.printing import say, tell
-from nst_jax.recipe import Recipe, check, init_file
+from nst_jax.recipe import Recipe, check, frame_of, init_file
 from nst_jax.runs.folder import beside, inside
 from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 class Single:
     """How a single picture is carried out."""
 
+    depth: int = 8
+    """Bits a channel of the picture that is written: 8, or 16 in PNG and TIFF."""
+    quality: int | None = None
+    """Of JPEG and WebP, 1 to 100; by default 95."""
+    dpi: int | None = None
+    """Pixels an inch that the picture's file speaks of, such as 300 for print."""
+    memory: str = ""
+    """Memory to plan with, such as 4GB; by default what the machine has. A picture that does not fit whole is computed
+    in tiles."""
+    max_pixels: int = images.MAX_PIXELS
+    """Pixels that a picture may have, read or made."""
     quiet: bool = False
     """Show no progress."""
     cache: bool = True
@@ -47,16 +58,35 @@ class Single:
         Raises:
             UserError: anything a user can put right.
         """
+        with images.allowing(self.max_pixels):
+            return self._paint(content, styles, output, recipe, opened or {}, expected, until, kept, masks)
+
+    def _paint(
+        self,
+        content: Path | None,
+        styles: Sequence[Path],
+        output: Path,
+        recipe: Recipe,
+        opened: Mapping[Path, images.Picture],
+        expected: Mapping[str, str] | None,
+        until: "Place | None",
+        kept: Sequence[Path],
+        masks: MaskFiles,
+    ) -> "tuple[Made, int]":
         check(recipe)
         contents = () if content is None else (content,)
         start = [Path(path)] if (path := init_file(recipe.init)) else []
         paths = [*contents, *styles, *masks.content, *masks.style, *start]
-        how: Any = {"mixed": len(styles) > 1, "show_pictures": False, "metrics": False}
-        spec = Spec(contents, tuple(styles), recipe, masks=masks, **how)
+        one: Any = {"mixed": len(styles) > 1, "show_pictures": False, "metrics": False}
+        spec = Spec(contents, tuple(styles), recipe, masks=masks, **one)
         inputs = [*files(spec, [recipe]), *kept]
         images.check_writable(output, inputs)
+        how = images.Output(self.quality, self.depth, self.dpi)
+        images.check_fits(output, (1, 1), how)
         check_outputs(inside(beside(output)), inputs)
         opened = opened or {path: images.read(path) for path in paths}
+        shape = opened[content].rgb.shape if content else (*frame_of(recipe), 3)
+        images.check_fits(output, images.resized(shape[:2], images.sizing(recipe)), how)
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
             backend.start()
@@ -65,11 +95,15 @@ class Single:
 
                 enable()
             from nst_jax.batch.run import Watch
+            from nst_jax.runs.room import bytes_of
             from nst_jax.runs.single import paint
+
+            most = bytes_of(self.memory)
 
             with Progress(quiet=self.quiet) as bar:
                 watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=asked)
-                made = paint(spec, output, watch=watch, opened=opened, expected=expected, until=until)
+                more = {"opened": opened, "expected": expected, "until": until, "how": how, "most": most}
+                made = paint(spec, output, watch=watch, **more)
         return made, asked.code if made.solution.stopped == "interrupted" else 0
 
     def report(self, made: "Made", code: int) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from nst_jax.cli.single import SINGLE, Single
+from nst_jax.cli.planned import PLANNED, Planned
 from nst_jax.cli.styles import WORDS, ContentMask, StyleMask, read
 from nst_jax.recipe import DEFAULT, Recipe
 from nst_jax.runs.spec import MaskFiles
@@ -38,11 +38,11 @@ class Stylize:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = DEFAULT
-    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
+    single: tyro.conf.OmitArgPrefixes[Planned] = PLANNED
 
     def run(self) -> int:
         """Make the picture; return the exit code."""
         chosen = read(self.style, self.styles)
         recipe = chosen.within(self.recipe)
         masks = MaskFiles(self.content_mask, self.style_mask)
-        return self.single.report(*self.single.paint(self.content, chosen.paths, self.output, recipe, masks=masks))
+        return self.single.make(self.content, chosen.paths, self.output, recipe, masks=masks)

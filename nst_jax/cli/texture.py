@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from nst_jax import images
-from nst_jax.cli.single import SINGLE, Single
+from nst_jax.cli.planned import PLANNED, Planned
 from nst_jax.cli.styles import WORDS, read
 from nst_jax.errors import UserError
 from nst_jax.files import shown
@@ -47,7 +47,7 @@ class Texture:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
     """Where to write the result: .png, .jpg, .webp or .tif."""
     recipe: tyro.conf.OmitArgPrefixes[Recipe] = TEXTURE
-    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
+    single: tyro.conf.OmitArgPrefixes[Planned] = PLANNED
 
     def run(self) -> int:
         """Make the picture; return the exit code."""
@@ -57,7 +57,7 @@ class Texture:
             raise UserError(f"--tileable is --padding circular, and --padding is {recipe.padding}: give one of them")
         recipe = replace(recipe, padding="circular") if self.tileable else recipe
         recipe = _begun(recipe, self.coarse) if self.coarse else recipe
-        return self.single.report(*self.single.paint(None, chosen.paths, self.output, recipe))
+        return self.single.make(None, chosen.paths, self.output, recipe)
 
 
 def _begun(recipe: Recipe, coarse: Path) -> Recipe:

@@ -61,6 +61,10 @@ class Descent:
         """
         return self
 
+    def within(self, steps: int) -> "Descent":
+        """Give the descent without what so many steps do not need; by default as it is."""
+        return self
+
     def init(self, x: Any, canvas: Canvas) -> Any:
         """Make the state, a pytree of arrays, before the first evaluation."""
         raise NotImplementedError

@@ -75,6 +75,10 @@ class LBFGS(Descent):
         """Halve the pairs where the gradients have no more digits than that, and shape them as a platform likes it."""
         return replace(self, form=Form(halved=precision == "bfloat16", shaped=platform == "tpu"))
 
+    def within(self, steps: int) -> "LBFGS":
+        """Keep no more pairs than there are steps."""
+        return replace(self, memory=max(1, min(self.memory, steps)))
+
     def init(self, x: Any, canvas: Canvas) -> State:
         """Begin without pairs."""
         places = self.memory + 1

@@ -7,15 +7,34 @@ never count.
 from .arrays import entering
 from .digest import pixels_digest
 from .reading import MAX_BYTES, Picture, is_picture, read, read_metadata, shape_of
-from .scaling import Sizing, fit, pad, resize, resized, side_by_side, sizing, style_sizing, to_uint8
+from .scaling import (
+    MAX_PIXELS,
+    Sizing,
+    allowed,
+    allowing,
+    fit,
+    pad,
+    resize,
+    resized,
+    side_by_side,
+    sizing,
+    style_sizing,
+    to_uint8,
+)
 from .transparency import NEUTRAL, compose, visible
-from .writing import check_writable, save
+from .writing import PLAIN, Output, check_fits, check_writable, save
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_PIXELS",
     "NEUTRAL",
+    "PLAIN",
+    "Output",
     "Picture",
     "Sizing",
+    "allowed",
+    "allowing",
+    "check_fits",
     "check_writable",
     "compose",
     "entering",

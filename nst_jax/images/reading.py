@@ -1,9 +1,10 @@
 """Read a picture file into an image array: orientation, alpha, colour profile and depth put right."""
 
+import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,8 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import UserError
 from ..files import one_line, regular, shown
-from .scaling import MAX_PIXELS
+from .profile import srgb
+from .scaling import allowed
 from .transparency import visible
 
 MAX_BYTES = 2**30
@@ -24,7 +26,7 @@ MAX_BYTES = 2**30
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", *(["AVIF"] if features.check("avif") else []))
 _PICTURE = "a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF picture"
 _EXPECTED = f"expected {_PICTURE}"
-_TOO_MANY = "more than the limit of {} pixels; scale it down"
+_TOO_MANY = "more than the limit of {} pixels; scale it down, or allow more with --max-pixels"
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I", "F")
 _BITS, _PHOTOMETRIC = 258, 262  # TIFF 6.0: BitsPerSample, PhotometricInterpretation
 _UPRIGHT = {
@@ -54,7 +56,7 @@ class Picture:
     """Where it was read."""
 
 
-def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(path: str | Path, *, max_bytes: int | None = None, max_pixels: int | None = None) -> Picture:
     """Read a picture (of an animation, its first frame) as float32 sRGB (h, w, 3) in [0, 1].
 
     EXIF orientation is applied, transparency becomes `alpha`, and an embedded ICC profile is converted to sRGB
@@ -66,8 +68,8 @@ def read(path: str | Path, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_
         UserError: missing, unreadable, a directory, no picture, damaged, or larger than the limits.
     """
     path = Path(path)
-    data = _bytes_of(path, max_bytes)
-    rgb, alpha = _decode(path, data, max_pixels, _pixels)
+    data = _bytes_of(path, max_bytes or _most_bytes())
+    rgb, alpha = _decode(path, data, max_pixels or allowed(), _pixels)
     return Picture(visible(rgb, alpha), alpha, hashlib.sha256(data).hexdigest(), path)
 
 
@@ -78,7 +80,7 @@ def shape_of(path: str | Path) -> tuple[int, int]:
         UserError: as `read` does, save for damage that only the pixels show.
     """
     path = Path(path)
-    return _decode(path, _bytes_of(path, MAX_BYTES), MAX_PIXELS, _upright_shape)
+    return _decode(path, _bytes_of(path, _most_bytes()), allowed(), _upright_shape)
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
@@ -90,7 +92,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         UserError: as `read` does.
     """
     path = Path(path)
-    return _decode(path, _bytes_of(path, MAX_BYTES), MAX_PIXELS, _texts)
+    return _decode(path, _bytes_of(path, _most_bytes()), allowed(), _texts)
 
 
 def is_picture(path: str | Path) -> bool:
@@ -105,6 +107,11 @@ def is_picture(path: str | Path) -> bool:
                 return True
     except Exception:  # whatever a foreign file makes Pillow raise, it is no picture for us
         return False
+
+
+def _most_bytes() -> int:
+    """Give the bytes of a file that the pixels allowed can have: 16 bits a channel and alpha, hardly packed."""
+    return max(MAX_BYTES, 9 * allowed())
 
 
 def _bytes_of(path: Path, max_bytes: int) -> bytes:
@@ -130,21 +137,29 @@ def _decode(path: Path, data: bytes, max_pixels: int, use: Callable[[Image.Image
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            with _no_bombs(), Image.open(BytesIO(data), formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > max_pixels:
                     raise UserError(f"{shown(path)}: has {width} x {height} pixels, {_TOO_MANY.format(max_pixels)}")
                 return use(image)
         except UserError:
             raise
-        except Image.DecompressionBombError:
-            raise UserError(f"{shown(path)}: has {_TOO_MANY.format(max_pixels)}") from None
         except UnidentifiedImageError:
             raise UserError(f"{shown(path)}: is not a picture that can be read; {_EXPECTED}") from None
         except Exception as error:  # a damaged file makes Pillow raise nearly anything: SyntaxError, EOFError ...
             raise UserError(
                 f"{shown(path)}: cannot be decoded ({one_line(error)}); export or download it again"
             ) from error
+
+
+@contextlib.contextmanager
+def _no_bombs() -> Iterator[None]:
+    """Let Pillow open what is large: the limit is ours, and checked before a pixel is decoded."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -215,7 +230,7 @@ def _flat(image: Image.Image) -> Image.Image:
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert L, RGB or CMYK to sRGB through its ICC profile, if there is a usable one."""
-    if profile:
+    if profile and profile != srgb():
         try:
             source = ImageCms.ImageCmsProfile(BytesIO(profile))
             space = source.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,7 +1,8 @@
 """Resample image arrays, round them to 8 bits, lay them side by side: arrays in, arrays out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,30 @@ from .resampling import filtered
 from .transparency import resampled
 
 MAX_PIXELS = 150_000_000
-"""Pixels of a picture that is read or made: below Pillow's own refusal (179 million), so that ours speaks first."""
+"""Pixels of a picture that is read or made, unless more are allowed."""
+_most = MAX_PIXELS
+
+
+@contextmanager
+def allowing(pixels: int) -> Iterator[None]:
+    """Allow so many pixels of a picture that is read or made.
+
+    Raises:
+        UserError: below 1.
+    """
+    global _most
+    if pixels < 1:
+        raise UserError(f"max_pixels is {pixels}: expected a number of pixels, such as {MAX_PIXELS}")
+    before, _most = _most, pixels
+    try:
+        yield
+    finally:
+        _most = before
+
+
+def allowed() -> int:
+    """Say how many pixels a picture may have."""
+    return _most
 
 
 def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
@@ -82,16 +106,16 @@ def resize(image: ArrayLike, size: int | Sizing, *, alpha: ArrayLike | None = No
     (h, w) -> `resized((h, w), size)`; `alpha` as for `fit`.
 
     Raises:
-        UserError: `size` is negative, or makes more than `MAX_PIXELS`.
+        UserError: `size` is negative, or makes more pixels than are allowed.
     """
     values, to = unit(image), size if isinstance(size, Sizing) else Sizing(size)
     if to.size < 0:
         raise UserError(f"size is {to.size}; expected a number of pixels, or 0 to keep the picture's own size")
     height, width = values.shape[:2]
     rows, columns = resized((height, width), to)
-    if rows * columns > MAX_PIXELS:
-        found = f"size {to.size} makes {columns} x {rows} pixels"
-        raise UserError(f"{found}, more than the limit of {MAX_PIXELS}; use a smaller one")
+    if rows * columns > allowed():
+        found = f"size {to.size} makes {columns} x {rows} pixels, more than the limit of {allowed()}"
+        raise UserError(f"{found}; use a smaller one, or allow more with --max-pixels")
     return fit(values, (rows, columns), filter=to.filter, alpha=alpha)
 
 

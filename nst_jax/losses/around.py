@@ -23,6 +23,16 @@ class Around(Loss):
         return self.loss.statistic
 
     @property
+    def basis(self) -> Statistic:  # type: ignore[override]
+        """See `Loss`."""
+        return self.loss.basis
+
+    @property
+    def by_sums(self) -> bool:  # type: ignore[override]
+        """See `Loss`."""
+        return self.loss.by_sums
+
+    @property
     def extensive(self) -> bool:  # type: ignore[override]
         """See `Loss`."""
         return self.loss.extensive
@@ -96,9 +106,17 @@ class Around(Loss):
         """See `Loss`."""
         return self.loss.given(features)
 
+    def brought(self, found: Any) -> Any:
+        """See `Loss`."""
+        return self.loss.brought(found)
+
     def target(self, features: Any, mask: Mask | None, given: Any) -> Any:
         """See `Loss`."""
         return self.loss.target(features, mask, given)
+
+    def aimed(self, found: Any, given: Any) -> Any:
+        """See `Loss`."""
+        return self.loss.aimed(found, given)
 
     def renewed(self, found: Any, target: Any, key: jax.Array, at: Place) -> Any:
         """See `Loss`."""

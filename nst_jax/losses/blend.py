@@ -26,7 +26,7 @@ class _Joined:
         shared = any(self.wide)
         return tuple(
             sums(x if wide or not shared else x[0], mask, one)
-            for sums, wide, one in zip(self.parts, self.wide, given, strict=True)
+            for sums, wide, one in zip(self.parts, self.wide, given or ((),) * len(self.parts), strict=True)
         )
 
 
@@ -52,6 +52,20 @@ class Blend(Loss):
     @staticmethod
     def _wide(loss: Loss) -> bool:
         return loss.reads("b", ("a", "b")) != ("b",)
+
+    @property
+    def basis(self) -> ops.Statistic:  # type: ignore[override]
+        """Join those of the parts, nothing where none has any."""
+        found = [loss.basis for _, loss in self.parts]
+        if all(one == ops.NOTHING for one in found):
+            return ops.NOTHING
+        sums, finish = tuple(one.sums for one in found), tuple(one.finish for one in found)
+        return ops.Statistic(_Joined(sums, (False,) * len(found)), _Joined(finish), all(x.additive for x in found))
+
+    @property
+    def by_sums(self) -> bool:  # type: ignore[override]
+        """Say whether all parts are."""
+        return self.statistic.additive and all(loss.by_sums for _, loss in self.parts)
 
     @property
     def extensive(self) -> bool:  # type: ignore[override]
@@ -101,11 +115,21 @@ class Blend(Loss):
         """Make those of the parts."""
         return tuple(loss.given(self._own(loss, features)) for _, loss in self.parts)
 
+    def brought(self, found: Any) -> Any:
+        """Make those of the parts."""
+        found = found or tuple(() for _ in self.parts)
+        return tuple(loss.brought(one) for (_, loss), one in zip(self.parts, found, strict=True))
+
     def target(self, features: Features, mask: Mask | None, given: Any) -> Any:
         """Make those of the parts."""
         return tuple(
             loss.target(self._own(loss, features), mask, one) for (_, loss), one in zip(self.parts, given, strict=True)
         )
+
+    def aimed(self, found: Any, given: Any) -> Any:
+        """Make those of the parts."""
+        rows = zip(self.parts, found, given, strict=True)
+        return tuple(loss.aimed(one, own) for (_, loss), one, own in rows)
 
     @property
     def renews(self) -> bool:  # type: ignore[override]

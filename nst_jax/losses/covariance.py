@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place, centre, squares
-from nst_jax.types import Features, Gram, Scalar
+from nst_jax.losses.loss import Loss, Place, squares
+from nst_jax.types import Gram, Scalar
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,8 @@ class Covariance(Loss):
     """
 
     statistic = ops.MOMENTS
+    basis = ops.MEAN  # the centre that both pictures' sums are taken about
     blends = True
-
-    def given(self, features: Features) -> Any:
-        """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""
-        return centre(features)
 
     def distance(self, found: tuple[Any, Gram], target: tuple[Any, Gram], at: Place) -> Scalar:
         """Sum up the squared differences of covariances, and of means."""

@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place, centre, squares
+from nst_jax.losses.loss import Loss, Place, squares
 from nst_jax.losses.mean_std import EPS, spread_distance
-from nst_jax.types import Features, Scalar
+from nst_jax.types import Scalar
 
 SPREAD = 10.0
 """Weight of means and deviations beside the Gram matrices."""
@@ -27,14 +27,11 @@ class GramMeanStd(Loss):
     """
 
     statistic = ops.GRAM_AND_SPREAD
+    basis = ops.MEAN  # the centre that both pictures' sums are taken about
 
-    def given(self, features: Features) -> Any:
-        """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""
-        return centre(features)
-
-    def target(self, features: Features, mask: Any, given: Any) -> tuple[Any, Any]:
+    def aimed(self, found: Any, given: Any) -> tuple[Any, Any]:
         """Take what is added to a variance along."""
-        gram, mean, variance = self.statistic(features, mask, given)
+        gram, mean, variance = found
         return gram, (mean, variance, EPS * jnp.mean(jnp.square(mean + given) + variance))
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:

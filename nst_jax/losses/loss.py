@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax.ops import FEATURES, Statistic
-from nst_jax.types import Features, Mask, Scalar
+from nst_jax.ops import FEATURES, NOTHING, Statistic
+from nst_jax.types import Mask, Scalar
 from nst_jax.value import Value
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Place(NamedTuple):
@@ -32,9 +32,9 @@ class Place(NamedTuple):
     channels: int
     pixels: int
     given: Any = ()
-    numbers: Mapping[str, Any] = NOTHING
+    numbers: Mapping[str, Any] = NONE
     share: Any = 1.0
-    styles: Mapping[str, Any] = NOTHING
+    styles: Mapping[str, Any] = NONE
     size: tuple[int, int] = (0, 0)
     renewed: Any = ()
 
@@ -44,6 +44,7 @@ class Loss(Value):
 
     Attributes:
         statistic: how the features of either picture are summed up.
+        basis: how the target's features are summed up for what is `given`; nothing by default.
         extensive: the distance is a sum over positions, so it grows with the picture.
         positional: the distance is a sum of what each position adds by itself, or a mean of it; so it can be taken part
             by part.
@@ -60,9 +61,10 @@ class Loss(Value):
     """
 
     statistic: Statistic
+    basis: Statistic = NOTHING
     extensive: bool = False
     positional: bool = False
-    numbers: Mapping[str, float] = NOTHING
+    numbers: Mapping[str, float] = NONE
     blends: bool = False
     shares: bool = False
     renews: bool = False
@@ -97,13 +99,32 @@ class Loss(Value):
     def given(self, features: Any) -> Any:
         """Make the arrays that both pictures are summed up with, once, from the target's features (h, w, c).
 
-        They are leaves of the problem: a centre, directions, a bandwidth. Nothing by default.
+        They are leaves of the problem: a centre, directions, a bandwidth. What `brought` makes of the `basis`, unless
+        it is overridden.
         """
-        return ()
+        return self.brought(self.basis(features))
+
+    def brought(self, found: Any) -> Any:
+        """Make what is given from the `basis` that was found of the target's features: it itself by default."""
+        return found
 
     def target(self, features: Any, mask: Mask | None, given: Any) -> Any:
-        """Make what the generated picture is to match, once, from the target's features; their statistic by default."""
-        return self.statistic(features, mask, given)
+        """Make what the generated picture is to match, once, from the target's features.
+
+        What `aimed` makes of their statistic, unless it is overridden.
+        """
+        return self.aimed(self.statistic(features, mask, given), given)
+
+    def aimed(self, found: Any, given: Any) -> Any:
+        """Make what is to be matched from the statistic that was found of the target's features: it by default."""
+        return found
+
+    @property
+    def by_sums(self) -> bool:
+        """Say whether `given` and `target` are made of sums over positions, so that no one need hold a whole layer."""
+        kind = type(self)
+        made = kind.given is Loss.given and kind.target is Loss.target
+        return made and self.basis.additive and self.statistic.additive
 
     def renewed(self, found: Any, target: Any, key: jax.Array, at: Place) -> Any:
         """Make what `distance` finds in its place until the next time: directions, neighbours; nothing by default.
@@ -142,8 +163,3 @@ class Loss(Value):
 def squares(found: Any, target: Any) -> Scalar:
     """Compute the sum of squared differences of two arrays of one shape, in float32."""
     return jnp.sum(jnp.square(found.astype(jnp.float32) - target))
-
-
-def centre(features: Features) -> jax.Array:
-    """Give the mean (c,) of features (h, w, c) in float32: what sums of both pictures are taken about."""
-    return jnp.mean(features, (0, 1), dtype=jnp.float32)

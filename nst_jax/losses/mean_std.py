@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place, centre, squares
-from nst_jax.types import Features, Scalar
+from nst_jax.losses.loss import Loss, Place, squares
+from nst_jax.types import Scalar
 
 EPS = 1e-5
 """Added to a variance, of the style's mean square, so that the deviation of a flat channel has a derivative."""
@@ -25,14 +25,11 @@ class MeanStd(Loss):
     """
 
     statistic = ops.SPREAD
+    basis = ops.MEAN  # the centre that both pictures' sums are taken about
 
-    def given(self, features: Features) -> Any:
-        """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""
-        return centre(features)
-
-    def target(self, features: Features, mask: Any, given: Any) -> tuple[jax.Array, jax.Array, Scalar]:
+    def aimed(self, found: Any, given: Any) -> tuple[jax.Array, jax.Array, Scalar]:
         """Take what is added to a variance along."""
-        mean, variance = self.statistic(features, mask, given)
+        mean, variance = found
         return mean, variance, EPS * jnp.mean(jnp.square(mean + given) + variance)
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:

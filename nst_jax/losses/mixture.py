@@ -28,9 +28,17 @@ class Mixture(Around):
         """Average what the loss makes of each style's features: a centre between theirs; of whole numbers the first."""
         return jax.tree.map(_mean, *(self.loss.given(one) for one in features))
 
+    def brought(self, found: tuple[Any, ...]) -> Any:
+        """Average what the loss makes of each style's basis."""
+        return jax.tree.map(_mean, *map(self.loss.brought, found))
+
     def target(self, features: tuple[Any, ...], mask: Mask | None, given: Any) -> tuple[Any, ...]:
         """Make one of each style's features."""
         return tuple(self.loss.target(one, mask, given) for one in features)
+
+    def aimed(self, found: tuple[Any, ...], given: Any) -> tuple[Any, ...]:
+        """Make one of each style's statistic."""
+        return tuple(self.loss.aimed(one, given) for one in found)
 
     def renewed(self, found: Any, target: tuple[Any, ...], key: jax.Array, at: Place) -> tuple[Any, ...]:
         """Make one of each style's target, all with one key."""

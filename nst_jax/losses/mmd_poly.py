@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from nst_jax import ops
 from nst_jax.losses.loss import Loss, Place, squares
-from nst_jax.types import Features, Mask, Scalar
+from nst_jax.types import Scalar
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class MMDPoly(Loss):
     statistic = ops.GRAM_AND_MEAN
     numbers = MappingProxyType({"c": 1.0})
 
-    def target(self, features: Features, mask: Mask | None, given: Any) -> tuple[Any, Any, Scalar]:
+    def aimed(self, found: Any, given: Any) -> tuple[Any, Any, Scalar]:
         """Take the style's mean of |x|^2 along."""
-        mean, gram = self.statistic(features, mask, given)
+        mean, gram = found
         return mean, gram, jnp.trace(gram)
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:

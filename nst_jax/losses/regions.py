@@ -95,6 +95,8 @@ class Regions(Around):
     transfer, eq. 4 to 6, where guides are scaled to a mean square of 1.
     """
 
+    by_sums = False  # type: ignore[override]
+
     positional = False  # type: ignore[override]
     blends = False  # type: ignore[override]
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from nst_jax import ops
 from nst_jax.losses.loss import Loss, Place, squares
-from nst_jax.types import Features, Gram, Scalar
+from nst_jax.types import Gram, Scalar
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,12 @@ class Shifted(Loss):
     """
 
     statistic = ops.SHIFTED_GRAM
+    basis = ops.MEAN
     blends = True
 
-    def given(self, features: Features) -> jax.Array:
+    def brought(self, found: jax.Array) -> jax.Array:
         """Give the shift (c,)."""
-        return jnp.full(features.shape[-1], jnp.mean(features, dtype=jnp.float32))
+        return jnp.full(found.shape, jnp.mean(found))
 
     def distance(self, found: Gram, target: Gram, at: Place) -> Scalar:
         """Sum up the squared differences of two shifted Gram matrices (c, c)."""

@@ -52,6 +52,8 @@ class Smoothed(Around):
 
     positional = False  # type: ignore[override]
 
+    by_sums = False  # type: ignore[override]
+
     @property
     def statistic(self) -> Statistic:  # type: ignore[override]
         """Smooth, and sum up as the loss within does; a softmax needs the whole layer at once."""

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import struct
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place, centre, squares
+from nst_jax.losses.loss import Loss, Place, squares
 from nst_jax.ops.bures import bures
-from nst_jax.types import Features, Gram, Mask, Scalar
+from nst_jax.types import Gram, Scalar
 
 EPS = 1e-6
 """What is added to a covariance's diagonal, of the norm of its second moments: what float32 can tell from nothing."""
@@ -43,14 +43,11 @@ class W2(Loss):
     """
 
     statistic = ops.MOMENTS
+    basis = ops.MEAN  # the centre that both pictures' sums are taken about
 
-    def given(self, features: Features) -> Any:
-        """Give the centre that both pictures' sums are taken about: the style's mean (c,)."""
-        return centre(features)
-
-    def target(self, features: Features, mask: Mask | None, given: Any) -> Moments:
+    def aimed(self, found: tuple[Any, Gram], given: Any) -> Moments:
         """Take the factor of the covariance along."""
-        mean, covariance = self.statistic(features, mask, given)
+        mean, covariance = found
         norm = _norm(mean, covariance, jnp.float32(TINY))
         return Moments(mean, norm, jnp.linalg.cholesky(_raised(covariance, norm)))
 

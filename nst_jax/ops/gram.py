@@ -44,6 +44,19 @@ def total(features: Features, mask: Mask | None = None) -> jax.Array:
     return jnp.sum(weighed(features, mask), (0, 1), dtype=jnp.float32)
 
 
+def _mean_sums(features: Features, mask: Mask | None, given: Any):
+    return count(features, mask), total(features, mask)
+
+
+def _mean_finish(sums) -> jax.Array:
+    m, first = sums
+    return first / m
+
+
+MEAN = Statistic(_mean_sums, _mean_finish)
+"""Mean (c,) in float32."""
+
+
 def _gram_sums(features: Features, mask: Mask | None, given: Any):
     return count(features, mask), products(features, mask)
 

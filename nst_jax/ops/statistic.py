@@ -66,5 +66,12 @@ def _same(sums: Any) -> Any:
     return sums
 
 
+def _nothing(features: Any, mask: Mask | None, given: Any) -> tuple[()]:
+    return ()
+
+
+NOTHING = Statistic(_nothing, _same)
+"""Nothing of a layer."""
+
 FEATURES = Statistic(_whole, _same, additive=False)
 """The features themselves (h, w, c), for losses that compare position by position."""

@@ -30,7 +30,12 @@ def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dic
 
 
 def save_picture(
-    ready: Ready, lane: Lane, solution: Solution, path: Path, place: tuple[int, int] | None = None
+    ready: Ready,
+    lane: Lane,
+    solution: Solution,
+    path: Path,
+    place: tuple[int, int] | None = None,
+    how: images.Output = images.PLAIN,
 ) -> None:
     """Write a lane's picture with its recipe, and how and where the run ended, inside; transparent as the content."""
     made = record.describe(lane.recipe, ready.inputs.sources(lane), ready.encoders[lane.recipe.weights].digest)
@@ -38,7 +43,7 @@ def save_picture(
     picture = np.asarray(solution.image)  # smaller than the content if interrupted at a coarse scale
     alpha = ready.inputs.contents[lane.content].alpha[images.sizing(lane.recipe)]
     alpha = None if alpha is None else images.fit(alpha, (picture.shape[0], picture.shape[1]))
-    images.save(path, picture, alpha=alpha, metadata=metadata)
+    images.save(path, picture, alpha=alpha, metadata=metadata, **vars(how))
 
 
 def mark(

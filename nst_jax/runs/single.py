@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_jax import images
+from nst_jax.batch import memory
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
 from nst_jax.batch.run import Interrupted, Run, Watch
@@ -17,11 +18,15 @@ from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.networks import Encoder
 from nst_jax.optimize import Solution
+from nst_jax.posing import settled
+from nst_jax.recipe import frame_of
 from nst_jax.runs.finish import save_picture
 from nst_jax.runs.folder import beside
 from nst_jax.runs.inputs import Opened
 from nst_jax.runs.ready import Ready, prepare
+from nst_jax.runs.room import SMALL, Picture, fitted, free_for
 from nst_jax.runs.spec import Spec
+from nst_jax.weights import load_encoder
 
 Place = tuple[int, int]
 """Where a run stands: the scale, 0 being the coarsest, and its steps."""
@@ -57,6 +62,8 @@ def paint(
     encoder: Encoder | None = None,
     expected: Mapping[str, str] | None = None,
     until: Place | None = None,
+    how: images.Output = images.PLAIN,
+    most: int = 0,
 ) -> Made:
     """Read two pictures, solve, and write the result with its recipe; nothing is written if anything is wrong.
 
@@ -68,29 +75,55 @@ def paint(
         encoder: the network, if it was loaded already.
         expected: sha256 that `weights` must have.
         until: where to stop as if interrupted.
+        how: the picture is written.
+        most: bytes of memory to plan with; 0 for what there is.
 
     Raises:
         UserError: anything a user can put right.
     """
-    ready = prepare(spec, opened, encoder)
-    check_weights(ready.encoder, spec.recipe.weights, expected)
+    encoder = encoder or load_encoder(spec.recipe.weights)
+    check_weights(encoder, spec.recipe.weights, expected)
+    with memory.within(most):
+        spec = _within(spec, opened or {}, encoder, watch, most)
+        return _made(prepare(spec, opened, encoder), output, watch, until, how)
+
+
+def _within(spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, most: int) -> Spec:
+    """Take the picture in tiles where it would not fit in the memory whole."""
+    recipe = settled(spec.recipe, encoder)
+    sizing = images.sizing(recipe)
+    if spec.contents:
+        (content,) = spec.contents
+        shape = opened[content].rgb.shape[:2] if content in opened else images.shape_of(content)
+        size = images.resized(shape, sizing)
+    else:
+        size = frame_of(recipe)
+    if not most and size[0] * size[1] <= SMALL:
+        return spec
+    found, line = fitted(Picture(recipe, encoder.network, size), free_for(most))
+    if most or found.tile != recipe.tile:
+        watch.say(line)
+    return replace(spec, recipe=replace(spec.recipe, tile=found.tile))
+
+
+def _made(ready: Ready, output: Path, watch: Watch, until: Place | None, how: images.Output) -> Made:
     store = Store(beside(output), say=watch.say)
     with store.locked():
         try:
-            return _paint(ready, output, store, watch, until)
+            return _paint(ready, output, store, watch, until, how)
         finally:
             if not any(store.folder.glob("chunk-*.npz")):
                 shutil.rmtree(store.folder, ignore_errors=True)
 
 
-def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place | None) -> Made:
+def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place | None, how: images.Output) -> Made:
     _settle(store, ready, watch)
     (lane,) = ready.lanes
     scales = len(ready.sweep.scales(0))
     began = time.perf_counter()
 
     def write(solution: Solution, scale: Place, seconds: float) -> Made:
-        save_picture(ready, lane, solution, output, scale)
+        save_picture(ready, lane, solution, output, scale, how)
         content = ready.inputs.contents[0].rgb[images.sizing(lane.recipe)]
         style = ready.inputs.styles[0].rgb[images.style_sizing(lane.recipe)]
         terms = ready.sweep.scales(0)[scale[0]].terms

@@ -1,0 +1,61 @@
+"""A single picture that can be planned before it is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_jax import backend, images
+from nst_jax.cli.single import Single
+from nst_jax.cli.streams import answer
+from nst_jax.printing import say
+from nst_jax.recipe import Recipe, check, frame_of
+from nst_jax.runs.spec import NO_MASKS, MaskFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Single):
+    """How a single picture is carried out, or that it is planned alone."""
+
+    dry_run: bool = False
+    """Say how the picture would be computed, with which scales and memory, and make nothing."""
+
+    def make(
+        self,
+        content: Path | None,
+        styles: Sequence[Path],
+        output: Path,
+        recipe: Recipe,
+        masks: MaskFiles = NO_MASKS,
+    ) -> int:
+        """Make the picture, or say how it would be made; return the exit code.
+
+        Raises:
+            UserError: anything a user can put right.
+        """
+        if not self.dry_run:
+            return self.report(*self.paint(content, styles, output, recipe, masks=masks))
+        with images.allowing(self.max_pixels):
+            self._plan(content, styles, output, recipe)
+        answer("nothing was computed or written")
+        return 0
+
+    def _plan(self, content: Path | None, styles: Sequence[Path], output: Path, recipe: Recipe) -> None:
+        check(recipe)
+        size = images.resized(images.shape_of(content), images.sizing(recipe)) if content else frame_of(recipe)
+        sides = tuple(images.resized(images.shape_of(x), images.style_sizing(recipe, i)) for i, x in enumerate(styles))
+        images.check_fits(output, size, images.Output(self.quality, self.depth, self.dpi))
+        backend.start()
+        from nst_jax.posing import NONE, settled
+        from nst_jax.runs.room import Picture, bytes_of, fitted, free_for
+        from nst_jax.scales import plan_for
+        from nst_jax.weights import load_encoder
+
+        encoder = load_encoder(recipe.weights)
+        recipe = settled(recipe, encoder)
+        say(fitted(Picture(recipe, encoder.network, size), free_for(bytes_of(self.memory)))[1])
+        for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
+            (h, w), steps = scale.content, scale.steps(recipe)
+            say(f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps")
+
+
+PLANNED = Planned()

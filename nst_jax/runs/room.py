@@ -1,0 +1,141 @@
+"""How a single picture is computed in the memory there is: whole, or in tiles, and of which side."""
+
+import re
+from dataclasses import dataclass, replace
+
+from nst_jax.batch import memory
+from nst_jax.batch.planning import activations
+from nst_jax.descents.lbfgs import MEMORY
+from nst_jax.errors import UserError
+from nst_jax.files import shown
+from nst_jax.gradients import windows
+from nst_jax.networks import Network
+from nst_jax.networks.network import PICTURE
+from nst_jax.posing import objective
+from nst_jax.recipe import Recipe
+from nst_jax.scales import ladder
+
+SIDES = (1024, 512, 256)
+"""Tiles that are tried, in pixels."""
+BASE, SCALE = 1200 * 2**20, 400 * 2**20
+"""Bytes of the program itself (interpreter, compiler, weights and their prepared kernels), and of each more scale's."""
+SMALL = 10**6
+"""Pixels up to which a picture is taken whole unless somebody says how much memory there is."""
+PICTURES, COPIES, PAIRS = 13, 2, 3
+"""Arrays of a picture's size that a run has at once, and of its content's targets; copies of the pairs of L-BFGS, that
+for the checkpoint among them."""
+_UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TB": 10**12}
+
+
+def bytes_of(text: str) -> int:
+    """Read a size such as 4GB, 1.5GiB or 800MB; nothing is 0.
+
+    Raises:
+        UserError: anything else.
+    """
+    if not text:
+        return 0
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.IGNORECASE)
+    if not found or found[2].upper() not in _UNITS:
+        raise UserError(f"memory is {shown(text)}: expected a number with MB, GB, MiB or GiB, such as 4GB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def free_for(most: int) -> int:
+    """Give the bytes to plan with: so many at most, or a share of what there is where nobody says."""
+    with memory.within(most):
+        return int(memory.free_bytes() * (1 if most else memory.SHARE))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be planned.
+
+    Attributes:
+        recipe: of the picture.
+        network: that its losses look at.
+        size: (h, w) of the finest scale.
+    """
+
+    recipe: Recipe
+    network: Network
+    size: tuple[int, int]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Name the layers that are compared."""
+        compared = objective(self.recipe, {})
+        return tuple(dict.fromkeys(n for c in compared.values() for n in c.layers if n != PICTURE.name))
+
+    def divisible(self) -> bool:
+        """Say whether it can be computed in tiles."""
+        if self.recipe.transforms or self.recipe.bucket > 1 or self.recipe.padding == "circular":
+            return False
+        for compare in objective(self.recipe, {}).values():
+            for layer in compare.layers:
+                loss = compare.loss.at(layer)
+                alone = loss.reads(layer, self.network.by_depth(compare.layers)) == (layer,)
+                if layer != PICTURE.name and not (alone and (loss.statistic.additive or loss.positional)):
+                    return False
+        return True
+
+    def whole(self) -> int:
+        """Guess the bytes of the picture at once."""
+        h, w = self.size
+        return self.base() + self.own(h * w) + 4 * activations(self.network, self.layers, self.size)
+
+    def tiled(self, side: int, pixels: int | None = None) -> int:
+        """Guess the bytes in tiles of `side` pixels, of the picture or of one of so many pixels."""
+        align, halo = windows.geometry([self.network.layer(name) for name in self.layers])
+        window = -(-side // align) * align + 2 * halo
+        pixels = self.size[0] * self.size[1] if pixels is None else pixels
+        return self.base() + self.own(pixels) + 4 * activations(self.network, self.layers, (window, window))
+
+    def base(self) -> int:
+        """Guess the bytes of the programs of all scales."""
+        count, _ = ladder(max(self.size), self.recipe)
+        return BASE + SCALE * (count - 1)
+
+    def own(self, pixels: int) -> int:
+        """Count the bytes of the picture's own arrays: pictures, content's targets, and what the optimizer holds."""
+        recipe = self.recipe
+        each = 12.0 * PICTURES
+        for layer in map(self.network.layer, recipe.content_layers):
+            each += COPIES * 4 * layer.channels / layer.stride**2
+        pairs = 1 + max(1, min(MEMORY, recipe.steps))
+        each += 24 * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
+        return int(each * pixels)
+
+
+def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
+    """Give the recipe, in tiles where the picture does not fit in so many bytes at once, and what to say of it.
+
+    Raises:
+        UserError: a memory below the least, or a picture that fits in no way; with the largest that would.
+    """
+    recipe, (h, w) = picture.recipe, picture.size
+    asked = f"{h * w / 1e6:.1f} megapixels ({w}x{h})"
+    if recipe.tile:
+        return recipe, f"{asked} in tiles of {recipe.tile}: about {_gb(picture.tiled(recipe.tile))} of {_gb(free)}"
+    if not picture.divisible():
+        return recipe, f"{asked} whole, as its losses need: about {_gb(picture.whole())} of {_gb(free)}"
+    least, smallest = picture.tiled(SIDES[-1], pixels=0), SIDES[-1]
+    if free < least:
+        raise UserError(f"the memory is {_gb(free)}: tiles of {smallest} need at least {_gb(least)}, whatever the size")
+    whole = picture.whole()
+    if whole <= free:
+        return recipe, f"{asked} whole: about {_gb(whole)} of {_gb(free)}"
+    for side in SIDES:
+        if (need := picture.tiled(side)) <= free:
+            told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}, about {_gb(need)}"
+            return replace(recipe, tile=side), told
+    most = (free - least) / picture.own(10**6) * 1e6
+    size = int(max(h, w) * (most / (h * w)) ** 0.5)
+    raise UserError(
+        f"{asked} need {_gb(picture.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
+        f"of at most {size}, fewer --steps at the finest scale, or --optimizer adam"
+    )
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,71 @@
+"""A single picture is computed whole where it fits, else in tiles, and refused where it fits in no way."""
+
+from dataclasses import replace
+
+import pytest
+
+from nst_jax.batch import memory
+from nst_jax.errors import UserError
+from nst_jax.networks import VGGS
+from nst_jax.presets import PRESETS
+from nst_jax.recipe import DEFAULT
+from nst_jax.runs.room import Picture, bytes_of, fitted
+
+GB = 10**9
+VGG16 = VGGS["vgg16"]
+
+
+def picture(side: int, **settings) -> Picture:
+    return Picture(replace(DEFAULT, **settings), VGG16, (side, side))
+
+
+@pytest.mark.parametrize(("text", "count"), [("4GB", 4 * GB), ("1.5 GiB", 1610612736), ("800mb", 800 * 10**6), ("", 0)])
+def test_memory_is_read_with_its_unit(text, count):
+    assert bytes_of(text) == count
+
+
+@pytest.mark.parametrize("text", ["4", "many", "-1GB", "4 XB", "GB"])
+def test_another_memory_is_refused(text):
+    with pytest.raises(UserError, match=r"memory is .*: expected a number with MB, GB, MiB or GiB, such as 4GB"):
+        bytes_of(text)
+
+
+def test_what_does_not_fit_whole_is_taken_in_the_largest_tiles_that_do():
+    asked = picture(2048)
+    assert fitted(asked, asked.whole())[0].tile == 0
+    sides = [fitted(asked, free)[0].tile for free in (asked.whole() - 1, asked.tiled(1024) - 1, asked.tiled(512) - 1)]
+    assert sides == [1024, 512, 256]
+    recipe, told = fitted(asked, asked.whole() - 1)
+    assert "4.2 megapixels (2048x2048) whole would need" in told
+    assert "in tiles of 1024, about" in told
+    assert replace(recipe, tile=0) == asked.recipe
+
+
+def test_a_picture_that_fits_in_no_way_is_refused_with_the_largest_that_would():
+    asked = picture(16384)
+    with pytest.raises(UserError, match=r"268.4 megapixels .* use a --size of at most (\d+)") as caught:
+        fitted(asked, 8 * GB)
+    side = int(str(caught.value).split("at most ")[1].split(",")[0])
+    assert fitted(picture(side), 8 * GB)[0].tile == 256
+    with pytest.raises(UserError, match=r"there are 8\.00 GB"):
+        fitted(picture(side + 50), 8 * GB)
+    with pytest.raises(UserError, match=r"the memory is 0\.10 GB: tiles of 256 need at least"):
+        fitted(asked, GB // 10)
+
+
+def test_what_was_asked_for_or_cannot_be_divided_stays():
+    recipe, told = fitted(picture(4096, tile=256), 2 * GB)
+    assert recipe == replace(DEFAULT, tile=256)
+    assert "in tiles of 256: about" in told
+    assert fitted(picture(4096, style_loss="sliced"), 2 * GB)[0].tile == 0
+    recipe = PRESETS["print"]
+    assert fitted(Picture(recipe, VGG16, (4096, 4096)), 2 * GB)[0] == recipe
+
+
+def test_a_memory_that_is_given_is_not_exceeded():
+    before = memory.free_bytes()
+    with memory.within(1000):
+        assert memory.free_bytes() == 1000
+    with memory.within(10**18):
+        assert memory.free_bytes() < 10**18
+    assert before > 10**6

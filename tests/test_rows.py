@@ -1,0 +1,77 @@
+"""One picture over several devices: the gradient and the solution of one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOUR = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
+
+BEGIN = """
+from dataclasses import replace
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec as P
+from test_tiles import RECIPE, RNG, narrow, posed
+
+import nst_jax
+from nst_jax.batch.lanes import lane_mesh
+from nst_jax.gradients import Tiles, Whole, rows
+from nst_jax.objective import Objective
+
+assert len(jax.devices()) == 4
+encoder = narrow("vgg11")
+"""
+
+GRADIENT = """
+problem = posed(encoder, (97, 131), RECIPE)
+x = problem.init + 0.1 * RNG.random(problem.init.shape, np.float32)
+objective = Objective(encoder, problem)
+(loss, _), grad = jax.jit(lambda x: Whole().value_and_grad(objective, x))(x)
+for count in (2, 4):
+    mesh = Mesh(np.array(jax.devices()[:count]), (rows.AXIS,))
+    shared = lambda x: Tiles(32).value_and_grad(objective, x)
+    found = jax.jit(jax.shard_map(shared, mesh=mesh, in_specs=P(), out_specs=P(), check_vma=False))(x)
+    (tiled, _), tiled_grad = found
+    np.testing.assert_allclose(tiled, loss, rtol=1e-5)
+    assert np.linalg.norm(tiled_grad - grad) < 1e-5 * np.linalg.norm(grad), count
+    assert tiled.sharding.device_set == set(mesh.devices.flat)
+"""
+
+SOLUTION = """
+assert lane_mesh(1).size == 1
+assert dict(lane_mesh(1, tiled=True).shape) == {"lanes": 1, "rows": 4}
+assert dict(lane_mesh(2, tiled=True).shape) == {"lanes": 2, "rows": 2}
+recipe = replace(RECIPE, steps=8, tile=32)
+problem = posed(encoder, (64, 48), recipe)
+tiled = nst_jax.solve(encoder, problem).history["total"]
+whole = nst_jax.solve(encoder, problem, gradient=Whole()).history["total"]
+np.testing.assert_allclose(tiled, whole, rtol=5e-3)
+lanes = nst_jax.grid(problem, beta=(float(problem.terms["style"].weight), 10.0))  # a mesh of lanes and rows
+found = nst_jax.solve_batch(encoder, lanes).solutions[0].history["total"]
+np.testing.assert_allclose(found, tiled, rtol=5e-3)
+"""
+
+
+def run(script: str) -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + script],
+        env={**os.environ, "XLA_FLAGS": FOUR, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_devices_that_share_a_picture_find_the_gradient_of_the_whole():
+    run(GRADIENT)
+
+
+@pytest.mark.slow
+def test_devices_that_are_left_by_lanes_share_their_pictures():
+    run(SOLUTION)
