@@ -17,8 +17,9 @@ from nst_jax.scales import ladder
 
 SIDES = (1024, 512, 256)
 """Tiles that are tried, in pixels."""
-BASE, SCALE = 1200 * 2**20, 400 * 2**20
-"""Bytes of the program itself (interpreter, compiler, weights and their prepared kernels), and of each more scale's."""
+WHOLE, TILED, SCALE = 1000 * 10**6, 1800 * 10**6, 400 * 2**20
+"""Bytes of the program itself (interpreter, compiler, weights, prepared kernels) where it takes a picture whole, or in
+tiles, whose windows have several shapes; and of each more scale's."""
 SMALL = 10**6
 """Pixels up to which a picture is taken whole unless somebody says how much memory there is."""
 PICTURES, COPIES, PAIRS = 13, 2, 3
@@ -82,19 +83,23 @@ class Picture:
     def whole(self) -> int:
         """Guess the bytes of the picture at once."""
         h, w = self.size
-        return self.base() + self.own(h * w) + 4 * activations(self.network, self.layers, self.size)
+        return WHOLE + self.scales() + self.own(h * w) + self.seen(self.size)
 
     def tiled(self, side: int, pixels: int | None = None) -> int:
         """Guess the bytes in tiles of `side` pixels, of the picture or of one of so many pixels."""
         align, halo = windows.geometry([self.network.layer(name) for name in self.layers])
         window = -(-side // align) * align + 2 * halo
         pixels = self.size[0] * self.size[1] if pixels is None else pixels
-        return self.base() + self.own(pixels) + 4 * activations(self.network, self.layers, (window, window))
+        return TILED + self.scales() + self.own(pixels) + self.seen((window, window))
 
-    def base(self) -> int:
-        """Guess the bytes of the programs of all scales."""
+    def seen(self, size: tuple[int, int]) -> int:
+        """Guess the bytes of the activations of a picture or window: each once, as the compiled step has them."""
+        return 4 * activations(self.network, self.layers, size) // 3
+
+    def scales(self) -> int:
+        """Guess the bytes of the programs of all scales but one."""
         count, _ = ladder(max(self.size), self.recipe)
-        return BASE + SCALE * (count - 1)
+        return SCALE * (count - 1)
 
     def own(self, pixels: int) -> int:
         """Count the bytes of the picture's own arrays: pictures, content's targets, and what the optimizer holds."""
