@@ -9,7 +9,6 @@ import pytest
 from hlo import moved_in_loop
 
 from nst_jax.canvases import Pixels, pixels
-from nst_jax.canvases.pixels import smoothed
 from nst_jax.descents import LBFGS, Point, lbfgs
 from nst_jax.descents.pairs import Form
 
@@ -23,6 +22,7 @@ def quadratic(target):
 
 
 PIXELS = Pixels()
+smoothed = PIXELS.metric
 
 
 def at(image, loss, grad):
@@ -267,5 +267,6 @@ def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
 def test_products_with_waves_are_the_fourier_transform(size):
     # What is lowered for a TPU; in full precision here.
     g = jnp.asarray(np.random.default_rng(4).normal(size=(*size, 3)), jnp.float32)
-    np.testing.assert_allclose(pixels._smoothed_by_products(g), smoothed(g), rtol=1e-4, atol=1e-4)
-    assert float(pixels._roughness_by_products(g)) == pytest.approx(float(PIXELS.norm(g)), rel=1e-5)
+    planes = jnp.moveaxis(g, -1, 0)
+    np.testing.assert_allclose(pixels._smoothed_by_products(planes), pixels.smoothed(planes), rtol=1e-4, atol=1e-4)
+    assert float(pixels._roughness_by_products(planes)) == pytest.approx(float(PIXELS.norm(g)), rel=1e-5)

@@ -39,58 +39,51 @@ class Pixels(Canvas):
 
     def metric(self, gradient: jax.Array) -> jax.Array:
         """Smooth the gradient: see `smoothed`."""
-        return self.encode(smoothed(self._picture(gradient)))
+        if self.channels_first:
+            return smoothed(gradient)
+        return jnp.moveaxis(smoothed(jnp.moveaxis(gradient, -1, 0)), 0, -1)
 
     def norm(self, gradient: jax.Array) -> Scalar:
         """Compute g . P g from the gradient's frequencies alone: Parseval."""
-        return roughness(self._picture(gradient))
+        return roughness(gradient if self.channels_first else jnp.moveaxis(gradient, -1, 0))
 
     def resized(self, x: jax.Array, size: tuple[int, int], *, positive: bool = False) -> jax.Array:
         """Resample the picture: bicubic, or linear where a cubic would make what is positive negative."""
-        picture = self._picture(x)
+        picture = self.draw(x, size)
         return self.encode(jax.image.resize(picture, (*size, picture.shape[-1]), "linear" if positive else "cubic"))
 
-    def _picture(self, x: jax.Array) -> Image:
-        return self.draw(x, (0, 0))
 
-
-def smoothed(image: Image) -> Image:
-    """Multiply an image (h, w, 3) by (f^2 + COARSEST^2)^(-1/4) at each frequency f, in cycles a pixel.
+def smoothed(planes: jax.Array) -> jax.Array:
+    """Multiply channels (c, h, w) by (f^2 + COARSEST^2)^(-1/4) at each frequency f, in cycles a pixel.
 
     The matrix P from which L-BFGS builds H: moving a large shape changes the loss less than moving as many pixels of
     grain does. The steepest descent in such a metric is a Sobolev gradient: Neuberger (1997), Sobolev gradients and
-    differential equations. Symmetric and positive.
+    differential equations. Symmetric and positive. With the channels first XLA transforms both axes in one go.
     """
-    return jax.lax.platform_dependent(image, tpu=_smoothed_by_products, default=_smoothed_by_fft)
+    return jax.lax.platform_dependent(planes, tpu=_smoothed_by_products, default=_smoothed_by_fft)
 
 
-def roughness(image: Image) -> Scalar:
-    """Compute the sum of image * smoothed(image) from the frequencies alone: Parseval."""
-    return jax.lax.platform_dependent(image, tpu=_roughness_by_products, default=_roughness_by_fft)
+def roughness(planes: jax.Array) -> Scalar:
+    """Compute the sum of planes * smoothed(planes) from the frequencies alone: Parseval."""
+    return jax.lax.platform_dependent(planes, tpu=_roughness_by_products, default=_roughness_by_fft)
 
 
-def _smoothed_by_fft(image: Image) -> Image:
-    # With the channels first XLA transforms both axes in one go.
-    found = _frequencies(image) * _half_factor(image)[None]
-    return jnp.moveaxis(jnp.fft.irfft2(found, s=image.shape[:2]), 0, -1)
+def _smoothed_by_fft(planes: jax.Array) -> jax.Array:
+    return jnp.fft.irfft2(jnp.fft.rfft2(planes) * _half_factor(planes)[None], s=planes.shape[1:])
 
 
-def _roughness_by_fft(image: Image) -> Scalar:
-    h, w, _ = image.shape
-    found = _frequencies(image)
+def _roughness_by_fft(planes: jax.Array) -> Scalar:
+    _, h, w = planes.shape
+    found = jnp.fft.rfft2(planes)
     squares = jnp.sum(jnp.square(found.real) + jnp.square(found.imag), 0)
     # Of a real picture half the columns are there; those between the first and the last of an even width stand for two.
     columns = jnp.arange(w // 2 + 1)
     twice = jnp.where((columns == 0) | (2 * columns == w), 1, 2)
-    return jnp.sum(squares * _half_factor(image) * twice[None]) / (h * w)
+    return jnp.sum(squares * _half_factor(planes) * twice[None]) / (h * w)
 
 
-def _frequencies(image: Image) -> jax.Array:
-    return jnp.fft.rfft2(jnp.moveaxis(image, -1, 0))
-
-
-def _half_factor(image: Image) -> jax.Array:
-    return _factor(jnp.fft.fftfreq(image.shape[0]), jnp.fft.rfftfreq(image.shape[1]))
+def _half_factor(planes: jax.Array) -> jax.Array:
+    return _factor(jnp.fft.fftfreq(planes.shape[1]), jnp.fft.rfftfreq(planes.shape[2]))
 
 
 def _factor(rows: jax.Array, columns: jax.Array) -> jax.Array:
@@ -98,27 +91,27 @@ def _factor(rows: jax.Array, columns: jax.Array) -> jax.Array:
     return (rows[:, None] ** 2 + columns[None] ** 2 + COARSEST**2) ** -0.25
 
 
-def _smoothed_by_products(image: Image) -> Image:
+def _smoothed_by_products(planes: jax.Array) -> jax.Array:
     """Do the same with the matrices of real waves: a TPU multiplies fast, and its FFT takes a minute to compile.
 
     The factor is the same for a cosine and a sine, so the matrix is W^T diag W with waves W of rows times columns.
     """
-    found, (rows, row_waves), (columns, column_waves) = _in_waves(image)
+    found, (rows, row_waves), (columns, column_waves) = _in_waves(planes)
     found = found * _factor(rows, columns)[None]
     found = jnp.einsum("cij,ih->chj", found, row_waves, precision="high")
-    return jnp.einsum("chj,jw->hwc", found, column_waves, precision="high")
+    return jnp.einsum("chj,jw->chw", found, column_waves, precision="high")
 
 
-def _roughness_by_products(image: Image) -> Scalar:
-    found, (rows, _), (columns, _) = _in_waves(image)
+def _roughness_by_products(planes: jax.Array) -> Scalar:
+    found, (rows, _), (columns, _) = _in_waves(planes)
     return jnp.sum(jnp.square(found) * _factor(rows, columns)[None])
 
 
-def _in_waves(image: Image) -> tuple[jax.Array, tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    """Give how much of each wave is in a picture, (3, h, w), and frequencies and waves of its rows and columns."""
-    h, w, _ = image.shape
+def _in_waves(planes: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    """Give how much of each wave is in the channels, (c, h, w), and frequencies and waves of rows and columns."""
+    _, h, w = planes.shape
     rows, columns = _waves(h), _waves(w)
-    found = jnp.einsum("hwc,ih->ciw", image, rows[1], precision="high")
+    found = jnp.einsum("chw,ih->ciw", planes, rows[1], precision="high")
     return jnp.einsum("ciw,jw->cij", found, columns[1], precision="high"), rows, columns
 
 
