@@ -49,6 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STORE] = compiling.prepare(cheaply=not config.getoption("optimized"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lines = (Path(__file__).parent / "slow.txt").read_text().splitlines()
+    long = {line for line in lines if line and not line.startswith("#")}
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        if name in long:
+            item.add_marker("slow")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     compiling.remove(config.stash.get(STORE, None))
 

@@ -27,7 +27,12 @@ CONTENT, STYLE, IMAGE = (
     jnp.asarray(RNG.random(shape), jnp.float32) for shape in ((34, 44, 3), (32, 40, 3), (34, 44, 3))
 )
 SIZE = (34, 44)
-GRAMS = [name for name, recipe in PRESETS.items() if recipe.style_loss != "w2" and name != "photoreal"]
+GRAMS = [
+    name
+    for name, recipe in PRESETS.items()
+    if recipe.style_loss.startswith("gram") and "+" not in recipe.style_loss + recipe.content_loss
+    if recipe.units == "paper"
+]
 
 
 # what differs in numbers alone is compiled once
