@@ -293,7 +293,7 @@ def levels_of(path):
     rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(h, 1 + 2 * n * w)
     found = np.zeros((h + 1, w + 1, 2 * n), np.uint8)
     for y, (how, *row) in enumerate(rows.tolist()):
-        for x, pixel in enumerate(np.uint8(row).reshape(w, 2 * n)):
+        for x, pixel in enumerate(np.array(row, np.uint8).reshape(w, 2 * n)):
             found[y + 1, x + 1] = pixel + (found[y + 1, x] if how == 1 else found[y, x + 1])
     return found[1:, 1:].reshape(h, w, n, 2).astype(int) @ [256, 1]
 
@@ -317,7 +317,7 @@ def test_the_resolution_is_told(tmp_path, name):
     images.save(tmp_path / name, noise(4, 4), dpi=300, depth=16 if name == "deep.png" else 8)
     with Image.open(tmp_path / name) as image:
         told = image.info.get("dpi") or (image.getexif()[282], image.getexif()[283])
-    assert np.round(np.float64(told), 2) == pytest.approx(300)
+    assert np.round(np.asarray(told, np.float64), 2) == pytest.approx(300)
 
 
 def test_what_is_larger_than_four_gigabytes_is_a_bigtiff():

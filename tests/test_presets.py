@@ -89,7 +89,7 @@ def jcjohnson(x, c, s, image):
 
 
 def photoreal(x, c, s, image):
-    return jcjohnson(x, c, s, image) + 5.0 * 2e5 * reference.matting(image, np.float64(CONTENT))
+    return jcjohnson(x, c, s, image) + 5.0 * 2e5 * reference.matting(image, np.asarray(CONTENT, np.float64))
 
 
 def absolute(image):
