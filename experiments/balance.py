@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, WEIGHINGS, Trial
-from nst_jax.recipe import Recipe, Units
+from nst_jax.recipe import Units, plain
 
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (1e2, 1e3, 1e4)}
 
@@ -25,6 +25,6 @@ def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterato
         for weighing in WEIGHINGS:
             for content, style in pairs:
                 for balance in balances:
-                    recipe = Recipe(units=units, beta=balance, pooling="avg", size=size, steps=steps, precision="tf32")
+                    recipe = plain(units=units, beta=balance, pooling="avg", size=size, steps=steps, precision="tf32")
                     columns = {"units": units, "weights": weighing, "balance": balance}
                     yield Trial(columns, content, style, recipe, weighing)

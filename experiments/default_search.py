@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.trials import PAIRS, Trial
 from nst_jax.presets import find
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import Recipe, plain
 
 BASE: dict[str, Any] = {"style_loss": "gram", "pooling": "avg", "padding": "replicate", "scales": 1, "tv": 0.1}
 VARIED: dict[str, tuple[Any, ...]] = {
@@ -43,7 +43,7 @@ def recipe(setting: dict[str, Any], size: int, steps: int, balance: float) -> Re
     own = dict(setting)
     if setting["scales"] == "auto":
         own |= {"coarse_steps": steps // 2, "min_scale": 80}
-    return Recipe(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **own)
+    return plain(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **own)
 
 
 def trials(size: int = 160, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
@@ -65,7 +65,7 @@ def of(setting: dict[str, Any], size: int, steps: int, pairs: Any) -> Iterator[T
 
 def peers(size: int, steps: int, pairs: Any) -> Iterator[Trial]:
     """List what the default of 0.1 and two presets paint, to compare with: no preset of a peer takes fewer steps."""
-    before = Recipe(beta=2e3, units="paper", style_loss="gram", content_loss="half-sum", steps=steps)
+    before = plain(beta=2e3, units="paper", style_loss="gram", content_loss="half-sum", steps=steps)
     for name, own in (("0.1", before), ("crowson", find("crowson")), ("jcjohnson", find("jcjohnson"))):
         for content, style in pairs:
             for factor in (0.1, 1.0):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Recipe, Units
+from nst_jax.recipe import Units, plain
 
 INITS = ("content", "blend:0.25", "blend:0.5", "style", "grey", "noise")
 SEEDS = 4
@@ -27,7 +27,7 @@ def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterato
         for content, style in pairs:
             for init in INITS:
                 for seed in range(SEEDS if init == "noise" else 1):
-                    recipe = Recipe(
+                    recipe = plain(
                         units=units,
                         beta=balance,
                         init=init,

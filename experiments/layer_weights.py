@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import plain
 
 SETTINGS = 64
 
@@ -32,7 +32,7 @@ def trials(size: int = 128, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
     """List what is painted."""
     for content, style in pairs:
         for number, given in enumerate(weights()):
-            recipe = Recipe(
+            recipe = plain(
                 units="relative", beta=3.0, layer_weights=given, pooling="avg", size=size, steps=steps, precision="tf32"
             )
             columns = {"setting": number, **{f"w{i + 1}": w for i, w in enumerate(given)}}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import STYLE_LAYERS, Recipe, Units
+from nst_jax.recipe import STYLE_LAYERS, Units, plain
 
 SETS = {
     **{f"to {STYLE_LAYERS[i]}": STYLE_LAYERS[: i + 1] for i in range(5)},
@@ -35,7 +35,7 @@ def trials(size: int = 192, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
                 continue
             for content, style in pairs:
                 for balance in balances:
-                    recipe = Recipe(
+                    recipe = plain(
                         units=units,
                         beta=balance,
                         style_layers=layers,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import plain
 
 BALANCES = (0.3, 1.0, 3.0, 10.0)
 LOSSES: dict[str, dict[str, Any]] = {
@@ -32,7 +32,7 @@ def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterato
     for loss, settings in LOSSES.items():
         for content, style in pairs:
             for balance in BALANCES:
-                recipe = Recipe(
+                recipe = plain(
                     units="relative", beta=balance, style_loss=loss, pooling="avg", size=size, steps=steps,
                     precision="tf32", **settings,
                 )  # fmt: skip

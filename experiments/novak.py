@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import STYLE_LAYERS, Recipe
+from nst_jax.recipe import STYLE_LAYERS, plain
 
 MORE = (
     "relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_2", "relu3_3", "relu4_1", "relu4_2", "relu4_3",
@@ -42,5 +42,5 @@ def trials(size: int = 192, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterato
     for name, settings in ARMS.items():
         for content, style in pairs:
             for balance in BALANCES:
-                recipe = Recipe(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **settings)
+                recipe = plain(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **settings)
                 yield Trial({"arm": name, "balance": balance}, content, style, recipe)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Precision, Recipe
+from nst_jax.recipe import Precision, plain
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
 SEEDS = (0, 1)
@@ -24,7 +24,7 @@ def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterato
     for precision in PRECISIONS:
         for content, style in pairs:
             for init, seed in (("content", 0), *(("noise", seed) for seed in SEEDS)):
-                recipe = Recipe(
+                recipe = plain(
                     units="relative",
                     beta=3.0,
                     init=init,

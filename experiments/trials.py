@@ -27,7 +27,7 @@ from experiments import common
 from nst_jax import images, record
 from nst_jax.axis import Axis
 from nst_jax.posing import Pair
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import PLAIN, Recipe
 
 PAIRS = (
     ("temple", "great_wave"), ("astronaut", "village_street_auvers"), ("chelsea", "summertime"),
@@ -66,8 +66,10 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Name it by all that it is made from."""
-        made = {**asdict(self), "columns": dict(self.columns)}
+        """Name it by what it is made from, without the settings of `PLAIN`: a new setting renames no trial."""
+        settings = {key: value for key, value in vars(self.recipe).items() if value != getattr(PLAIN, key)}
+        own = {key: value for key, value in asdict(self).items() if key not in ("columns", "recipe") and value}
+        made = {**own, "columns": dict(self.columns), "recipe": settings}
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
 
     @property

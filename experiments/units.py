@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Recipe, Units
+from nst_jax.recipe import Units, plain
 
 SIZES = (128, 256, 512, 1024)
 NETWORKS = ("vgg16", "random:vgg16:0")
@@ -30,7 +30,7 @@ def trials(sizes: tuple[int, ...] = SIZES, steps: int = 100, pairs: Any = PAIRS[
                 for content, style in pairs if size < 1024 else pairs[:1]:
                     for balance in balances:
                         last = steps if size == min(sizes) else steps // 2
-                        recipe = Recipe(
+                        recipe = plain(
                             units=units, beta=balance, pooling="avg", scales="auto", min_scale=128, size=size,
                             coarse_steps=steps, steps=last, weights=network, precision="tf32",
                         )  # fmt: skip

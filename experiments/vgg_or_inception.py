@@ -32,7 +32,7 @@ from typing import Any
 
 from experiments import figures
 from experiments.trials import PAIRS, Trial
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import plain
 
 TRAINED = ("vgg16", "inception_v3")
 RANDOM = ("random:vgg16:0", "random:inception_v3:0")
@@ -49,7 +49,7 @@ def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS) -> Iterator[Tr
     """List what is painted: not the full product."""
 
     def one(pair: tuple[str, str], network: str, statistic: str, balance: float, **settings: Any) -> Trial:
-        recipe = Recipe(
+        recipe = plain(
             weights=network, style_loss=statistic, units="relative", beta=balance, size=size, steps=steps,
             precision="tf32", **settings,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from experiments import all as every
 from experiments import common, figures, trials, vgg_or_inception
 from nst_jax import load_encoder, pose, terms
 from nst_jax.metrics import MEANINGS
-from nst_jax.recipe import Recipe, check
+from nst_jax.recipe import PLAIN, Recipe, check, plain
 
 SIZE = 32
 
@@ -90,6 +90,13 @@ def test_one_that_fails_ends_no_other(painted, capsys):
     trials.run({"some": [small, listed[0]]}, {"some": table}, pictures, trials.Limits())
     assert list(table.rows) == [listed[0].name]
     assert "1 trials failed: the content image is 8x8" in capsys.readouterr().err
+
+
+def test_a_new_setting_and_another_default_rename_no_trial(painted):
+    trial = painted[0][0]
+    spelled = {name: value for name, value in vars(trial.recipe).items() if value != getattr(PLAIN, name)}
+    assert replace(trial, recipe=plain(**spelled)).name == trial.name
+    assert replace(trial, recipe=replace(trial.recipe, tv=0.5)).name != trial.name != replace(trial, judged_at=64).name
 
 
 def test_lanes_that_differ_in_numbers_share_a_program_within_the_limit(painted):
