@@ -16,30 +16,44 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 LINES = ("-", "--", ":")
 
 
-def text(value: Any) -> str:
-    """Write a value as a figure shows it."""
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
+def text(name: str, value: Any) -> str:
+    """Write a column as a figure shows it: a number with its name."""
+    return f"{name} {value:g}" if isinstance(value, float | int) else str(value)
 
 
 def called(columns: Mapping[str, Any], names: Sequence[str]) -> str:
     """Name a trial by some of its columns."""
-    return ", ".join(text(columns[name]) for name in names if columns.get(name, "") != "")
+    return ", ".join(text(name, columns[name]) for name in names if columns.get(name, "") != "")
 
 
 def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Show pictures of trials: a row for each value of some columns, a column for each pair and value of others."""
-    lines: dict[str, dict[str, Any]] = {}
+    """Show pictures of trials: a row for each value of some columns, the pairs side by side, each with the others."""
+    lines: dict[str, dict[str, list[tuple[str, Any]]]] = {}
     for trial in trials:
         file = pictures / f"{trial.name}.png"
         if file.exists():
-            place = f"{trial.content}\n{called(trial.columns, columns)}"
-            lines.setdefault(called(trial.columns, rows), {})[place] = np.asarray(Image.open(file)) / 255
-    places = list(dict.fromkeys(place for line in lines.values() for place in line))
-    made = common.figure(1.15 * len(places) + 0.4, 1.2 * len(lines) + 0.5)
-    common.gallery(made, {name: [line.get(place) for place in places] for name, line in lines.items()}, places)
-    steps = sorted({trial.recipe.steps for trial in trials})
-    size = sorted({trial.recipe.size for trial in trials})
-    common.save(path, made, f"{', '.join(map(str, size))} px, {', '.join(map(str, steps))} steps", device=False)
+            line = lines.setdefault(called(trial.columns, rows), {})
+            shown = called(trial.columns, columns), np.asarray(Image.open(file)) / 255
+            line.setdefault(f"{trial.content} + {trial.style}", []).append(shown)
+    pairs = list(dict.fromkeys(pair for line in lines.values() for pair in line))
+    wide = {pair: max(len(line.get(pair, ())) for line in lines.values()) for pair in pairs}
+    made = common.figure(1.15 * sum(wide.values()) + 0.9, 1.35 * len(lines) + 0.5)
+    panels = made.subplots(len(lines), sum(wide.values()), squeeze=False)
+    for panel in panels.ravel():
+        panel.set_axis_off()
+    for row, (name, line) in zip(panels, lines.items(), strict=True):
+        row[0].text(
+            -0.1, 0.5, name.replace(", ", "\n"), transform=row[0].transAxes, ha="right", va="center", fontsize=7
+        )
+        for pair in pairs:
+            first = sum(wide[other] for other in pairs[: pairs.index(pair)])
+            for panel, (said, image) in zip(row[first:], line.get(pair, ()), strict=False):
+                panel.set_axis_on()
+                common.show(panel, image)
+                panel.set_title(said, fontsize=7, pad=2)
+    steps = ", ".join(map(str, sorted({trial.recipe.steps for trial in trials})))
+    size = ", ".join(map(str, sorted({trial.recipe.size for trial in trials})))
+    common.save(path, made, f"{'; '.join(pairs)}; {size} px, {steps} steps", device=False)
 
 
 def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str]) -> None:
@@ -60,6 +74,11 @@ def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], mea
             panel.tick_params(labelsize=7)
         better = MEANINGS[measure.rpartition(".")[2]].better
         line[0].set_ylabel(f"{measure}\n({better} is better)", fontsize=7)
+    for row in panels:
+        for panel in row:
+            low, high = panel.get_xlim()
+            if high > 10 * max(low, 1e-6):
+                panel.set_xscale("log")
     for panel, (content, style) in zip(panels[0], pairs, strict=True):
         panel.set_title(f"{content} + {style}", fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()
