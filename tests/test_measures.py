@@ -6,12 +6,13 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from measured import narrow_encoder
 from scipy import ndimage
 
 from nst_jax import metrics
 from nst_jax.errors import UserError
 from nst_jax.metrics import divergence, judge, resemblance
-from nst_jax.networks import CAFFE, INCEPTION_V3, VGG, VGGS, Encoder, Layer, Network
+from nst_jax.networks import INCEPTION_V3, VGGS, Encoder, Layer, Network
 
 RNG = np.random.default_rng(0)
 SIDE = 48
@@ -255,16 +256,7 @@ def test_filters_see_strokes_and_not_where_they_are() -> None:
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    """Build a VGG16 of few channels with random weights."""
-    network = VGG("vgg16", VGGS["vgg16"].blocks, (4, 6, 8, 8, 8))
-    params = {
-        name: {
-            "kernel": jnp.asarray(RNG.standard_normal(s["kernel"]) / s["kernel"][2] ** 0.5, jnp.float32),
-            "bias": jnp.zeros(s["bias"]),
-        }
-        for name, s in network.param_shapes().items()
-    }
-    return Encoder(params, network=network, preprocessing=CAFFE)
+    return narrow_encoder(RNG)
 
 
 CONTENT, STYLE = picture(), picture(sigma=0.7) ** 2

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from measured import narrow_encoder
 
 from nst_jax import metrics, pixels
 from nst_jax.errors import UserError
-from nst_jax.networks import CAFFE, VGG, VGGS, Encoder, features
+from nst_jax.networks import VGGS, Encoder, features
 from nst_jax.recipe import DEFAULT, STYLE_LAYERS
 
 RNG = np.random.default_rng(0)
@@ -210,16 +211,7 @@ def test_sizes_that_cannot_be_compared() -> None:
 
 @pytest.fixture
 def encoder() -> Encoder:
-    """Build a VGG16 of few channels with random weights."""
-    network = VGG("vgg16", VGGS["vgg16"].blocks, (4, 6, 8, 8, 8))
-    params = {
-        name: {
-            "kernel": jnp.asarray(RNG.standard_normal(s["kernel"]) / s["kernel"][2] ** 0.5, jnp.float32),
-            "bias": jnp.zeros(s["bias"]),
-        }
-        for name, s in network.param_shapes().items()
-    }
-    return Encoder(params, network=network, preprocessing=CAFFE)
+    return narrow_encoder(RNG)
 
 
 NAMES = ["content_distance", "style_bures", "style_sliced", "ssim", "colour_distance", "total_variation"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.losses.loss import Loss, Place
-from nst_jax.losses.samples import spread_rows
+from nst_jax.losses.samples import check_kept, spread_rows
 from nst_jax.ops import FEATURES
 from nst_jax.types import Features, Mask, Scalar
 
@@ -47,8 +47,7 @@ class Nearest(Loss):
     def __post_init__(self) -> None:
         if not (isinstance(self.patch, int) and self.patch >= 1):
             raise UserError(f"patch is {self.patch}: expected at least 1 position a side, such as 3")
-        if self.samples < 1 or self.period < 1:
-            raise UserError(f"samples is {self.samples} and period {self.period}: expected at least 1 of both")
+        check_kept(self.samples, self.period)
 
     def least(self) -> int:
         """Give the positions that a patch has a side."""

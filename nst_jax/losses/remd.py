@@ -6,9 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nst_jax.errors import UserError
 from nst_jax.losses.loss import Loss, Place
-from nst_jax.losses.samples import cosines, directed, drawn_places, faint, rows, spread_rows
+from nst_jax.losses.samples import check_kept, cosines, directed, drawn_places, faint, rows, spread_rows
 from nst_jax.ops import FEATURES
 from nst_jax.types import Features, Mask, Scalar
 
@@ -41,8 +40,7 @@ class REMD(Loss):
     drawn = True
 
     def __post_init__(self) -> None:
-        if self.samples < 1 or self.period < 1:
-            raise UserError(f"samples is {self.samples} and period {self.period}: expected at least 1 of both")
+        check_kept(self.samples, self.period)
 
     def target(self, features: Features, mask: Mask | None, given: Any) -> jax.Array:
         """Keep the style's positions, or a sample of them: (positions, c)."""

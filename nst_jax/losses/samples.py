@@ -4,7 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nst_jax.errors import UserError
 from nst_jax.types import Features
+
+
+def check_kept(samples: int, period: int) -> None:
+    """Refuse to draw no positions, or to keep them for no step.
+
+    Raises:
+        UserError: with both numbers.
+    """
+    if samples < 1 or period < 1:
+        raise UserError(f"samples is {samples} and period {period}: expected at least 1 of both")
 
 
 def rows(features: Features) -> jax.Array:
