@@ -66,7 +66,7 @@ def of(setting: dict[str, Any], size: int, steps: int, pairs: Any) -> Iterator[T
 def peers(size: int, steps: int, pairs: Any) -> Iterator[Trial]:
     """List what the default of 0.1 and two presets paint, to compare with: no preset of a peer takes fewer steps."""
     before = plain(beta=2e3, units="paper", style_loss="gram", content_loss="half-sum", steps=steps)
-    for name, own in (("0.1", before), ("crowson", find("crowson")), ("jcjohnson", find("jcjohnson"))):
+    for name, own in (("default of 0.1", before), ("crowson", find("crowson")), ("jcjohnson", find("jcjohnson"))):
         for content, style in pairs:
             for factor in (0.1, 1.0):
                 made = replace(own, beta=own.beta * factor, size=size, precision="tf32")

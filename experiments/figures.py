@@ -70,7 +70,6 @@ def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], mea
                 colour, dash = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
                 x, y = ([r[key] for r in own] for key in ("content_distance", measure))
                 panel.plot(x, y, marker="o", ms=3, lw=1.2, ls=dash, color=colour, label=name)
-            panel.set_xscale("log")
             panel.tick_params(labelsize=7)
         better = MEANINGS[measure.rpartition(".")[2]].better
         line[0].set_ylabel(f"{measure}\n({better} is better)", fontsize=7)
@@ -82,10 +81,9 @@ def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], mea
     for panel, (content, style) in zip(panels[0], pairs, strict=True):
         panel.set_title(f"{content} + {style}", fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    made.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=7, frameon=False)
     made.supylabel(" ")
-    made.suptitle("left is nearer to the content (content_distance)", fontsize=8)
-    common.save(path, made, common.devices(rows), device=False)
+    common.save(path, made, f"content_distance: left is nearer to the content; {common.devices(rows)}", device=False)
 
 
 def dots(
