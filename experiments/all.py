@@ -40,6 +40,8 @@ class Config:
     """Where the tables are."""
     pictures: Path = common.ROOT / "runs/pictures"
     """Where every picture is kept."""
+    figures: bool = True
+    """Draw them from all rows at the end."""
 
 
 def seconds(text: str) -> float:
@@ -62,7 +64,7 @@ def main(config: Config) -> int:
     for name in names:
         rows = tables[name].of(wanted[name])
         print(f"{name}: {len(rows)} of {len(wanted[name])} rows", flush=True)
-        if rows:
+        if rows and config.figures:
             draw(name, rows, wanted[name], config)
     return 0
 

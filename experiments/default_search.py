@@ -19,14 +19,14 @@ from nst_jax.recipe import Recipe, plain
 
 BASE: dict[str, Any] = {"style_loss": "gram", "pooling": "avg", "padding": "replicate", "scales": 1, "tv": 0.1}
 VARIED: dict[str, tuple[Any, ...]] = {
-    "tv": (0.0, 1.0),
+    "tv": (0.0, 0.3, 1.0),
     "style_loss": ("covariance", "w2", "gram-mean-std", "mean-std", "gram:1+histogram:0.1"),
     "scales": ("auto",),
     "pooling": ("max",),
     "padding": ("zero",),
 }
 """One by one from BASE; each round of the search goes on from what was best."""
-BALANCES = (3.0, 10.0)
+BALANCES = (1.0, 3.0, 10.0)
 
 BY = ("style_loss", "pooling", "padding", "scales", "tv")
 SHEET = BY, ("balance",)
@@ -46,12 +46,12 @@ def recipe(setting: dict[str, Any], size: int, steps: int, balance: float) -> Re
     return plain(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **own)
 
 
-def trials(size: int = 160, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
-    for setting in (BASE, *settings()[1:4]):
+    for setting in (BASE, *settings()[1:5]):
         yield from of(setting, size, steps, pairs)
     yield from peers(size, steps, pairs)
-    for setting in settings()[4:]:
+    for setting in settings()[5:]:
         yield from of(setting, size, steps, pairs)
 
 

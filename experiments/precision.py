@@ -19,7 +19,7 @@ SHEET = BY, ("init", "seed")
 MEASURES = ("style_bures", "ssim")
 
 
-def trials(size: int = 192, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: from the content, and from seeds of noise, whose spread is the yardstick."""
     for precision in PRECISIONS:
         for content, style in pairs:

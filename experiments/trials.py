@@ -153,7 +153,7 @@ class Limits:
     judges: int = 0
     budget: float = float("inf")
     grace: float = float("inf")
-    largest: int = 36 * 256 * 256
+    largest: int = 24 * 256 * 256
 
 
 def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pictures: Path, limits: Limits) -> None:
@@ -254,13 +254,16 @@ def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
 
     began = time.perf_counter()
     encoder = encoder_of(trials[0].recipe.weights)
-    lanes = []
+    lanes, balanced = [], {}
     for trial in trials:
         size = trial.recipe.size
         pair = Pair(square(trial.content, size), square(trial.style, trial.recipe.style_size or size))
         recipe = replace(trial.recipe, size=0, style_size=0)
         if trial.weighing != "given":
-            recipe = replace(recipe, layer_weights=weighed(encoder, pair, recipe, trial.weighing))
+            key = trial.content, trial.style, trial.weighing
+            if key not in balanced:
+                balanced[key] = weighed(encoder, pair, recipe, trial.weighing)
+            recipe = replace(recipe, layer_weights=balanced[key])
         lanes.append(pose_scales(encoder, pair, recipe))
     axis = Axis(("trial",), tuple((trial.name,) for trial in trials))
     sweep = of_scales(lanes, (axis,), tuple((i,) for i in range(len(trials))))

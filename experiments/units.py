@@ -22,7 +22,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "ssim")
 
 
-def trials(sizes: tuple[int, ...] = SIZES, steps: int = 100, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(sizes: tuple[int, ...] = SIZES, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: the largest size of one pair."""
     for size in sizes:
         for network in NETWORKS:
