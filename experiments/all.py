@@ -29,9 +29,13 @@ class Config:
     budget: str = "2h"
     """Time after which nothing more is begun: 90s, 20m, 2h."""
     workers: int = 1
-    """Processes at once: on a GPU 12, on a CPU 1."""
+    """Processes at once: each compiles and paints."""
     judges: int = 0
-    """Processes that judge beside them; 0 for those that paint."""
+    """Processes that judge beside them; 0 for those that paint, -1 for none: the next run judges."""
+    lanes: int = 24
+    """Pictures of 256 pixels that run at once, of larger ones fewer."""
+    alike: bool = False
+    """Fill all batches up to so many, so that programs differ as little as they can: for a GPU."""
     grace: str = "1h"
     """Time after the budget for judging what is painted."""
     only: str = ""
@@ -59,7 +63,14 @@ def main(config: Config) -> int:
     os.environ.setdefault("NST_COMMIT", trials.commit())  # for the processes to come
     wanted = {name: list(import_module(f"experiments.{name}").trials()) for name in names}
     tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
-    limits = trials.Limits(config.workers, config.judges, seconds(config.budget), seconds(config.grace))
+    limits = trials.Limits(
+        config.workers,
+        config.judges,
+        seconds(config.budget),
+        seconds(config.grace),
+        config.lanes * 256**2,
+        config.alike,
+    )
     trials.run(wanted, tables, config.pictures, limits)
     for name in names:
         rows = tables[name].of(wanted[name])

@@ -143,10 +143,13 @@ class Limits:
 
     Attributes:
         workers: processes that paint at once; 1 for this one.
-        judges: processes that judge at once, on the CPU, beside them; 0 for those that paint.
+        judges: processes that judge at once, on the CPU, beside them; 0 for those that paint, -1 for none: the next run
+            judges what has its picture.
         budget: seconds after which nothing more is painted.
         grace: seconds more to judge what is painted; the rest is judged by the next run, if its pictures are there.
         largest: pixels times lanes of one batch; larger groups are cut.
+        alike: fill batches up to that, so that programs differ as little as they can: what a GPU's compiler measures
+            for one it need not for the next.
     """
 
     workers: int = 1
@@ -154,28 +157,34 @@ class Limits:
     budget: float = float("inf")
     grace: float = float("inf")
     largest: int = 24 * 256 * 256
+    alike: bool = False
+
+    def lanes(self, size: int) -> int:
+        """Give how many pictures of a size run at once."""
+        return max(1, self.largest // size**2)
 
 
 def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pictures: Path, limits: Limits) -> None:
     """Paint the trials that their tables lack, in order, keep their pictures, judge them and append their rows."""
     began = time.monotonic()
-    painting = [(name, part) for name, found in wanted.items() for part in parts(found, tables[name], limits.largest)]
+    painting = [(name, part) for name, found in wanted.items() for part in parts(found, tables[name], limits)]
     judging = [
         (name, [trial]) for name, found in wanted.items() for trial in found if tables[name].waits(trial, pictures)
     ]
     pictures.mkdir(parents=True, exist_ok=True)
     with executor(limits.workers) as paints, executor(limits.judges, alone=True) as judges:
         running: dict[Future, tuple[str, list[Trial], bool]] = {}
-        while painting or judging or running:
+        while painting or running or (judging and limits.judges >= 0):
             spent = time.monotonic() - began
             if spent > limits.budget + limits.grace:
                 break
             busy = sum(painted for *_, painted in running.values())
             while painting and spent < limits.budget and busy < limits.workers:
                 name, part = painting.pop(0)
-                running[paints(paint, part, pictures)] = name, part, True
+                fill = limits.lanes(part[0].recipe.size) if limits.alike else 0
+                running[paints(paint, part, pictures, fill)] = name, part, True
                 busy += 1
-            while judging and (limits.judges == 0 or len(running) - busy < 2 * limits.judges):
+            while judging and limits.judges >= 0 and (limits.judges == 0 or len(running) - busy < 2 * limits.judges):
                 name, part = judging.pop(0)
                 running[judges(judge, part, pictures)] = name, part, False
             if not running:
@@ -192,13 +201,13 @@ def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pict
                     print(f"{spent:5.0f} s, {name}: {said}", file=sys.stderr, flush=True)
 
 
-def parts(found: Sequence[Trial], table: Table, largest: int) -> Iterator[list[Trial]]:
-    """Cut the trials that a table lacks into batches that share a program, of at most so many pixels."""
+def parts(found: Sequence[Trial], table: Table, limits: Limits) -> Iterator[list[Trial]]:
+    """Cut the trials that a table lacks into batches that share a program; alike, they are whole groups."""
     groups: dict[str, list[Trial]] = {}
     for trial in {trial.name: trial for trial in found if trial.name not in table.rows}.values():
         groups.setdefault(trial.group, []).append(trial)
     for group in groups.values():
-        count = max(1, largest // group[0].recipe.size ** 2)
+        count = len(group) if limits.alike else limits.lanes(group[0].recipe.size)
         size = -(-len(group) // -(-len(group) // count))
         yield from (group[i : i + size] for i in range(0, len(group), size))
 
@@ -246,8 +255,11 @@ def encoder_of(weights: str) -> Any:
     return load_encoder(weights)
 
 
-def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
-    """Paint trials that share a program, keep each as PNG in `pictures`, and give their rows."""
+def paint(trials: Sequence[Trial], pictures: Path, fill: int = 0) -> list[dict[str, Any]]:
+    """Paint trials that share a program, keep each as PNG in `pictures`, and give their rows.
+
+    With `fill`, so many run together, the last of them filled up with copies.
+    """
     from nst_jax import Watch, solve_batch
     from nst_jax.batch.sweep import of_scales
     from nst_jax.scales import pose_scales
@@ -265,12 +277,13 @@ def paint(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
                 balanced[key] = weighed(encoder, pair, recipe, trial.weighing)
             recipe = replace(recipe, layer_weights=balanced[key])
         lanes.append(pose_scales(encoder, pair, recipe))
-    axis = Axis(("trial",), tuple((trial.name,) for trial in trials))
-    sweep = of_scales(lanes, (axis,), tuple((i,) for i in range(len(trials))))
-    found = solve_batch(encoder, sweep, watch=Watch(say=lambda *_: None)).solutions
+    lanes += [lanes[-1]] * (-len(lanes) % fill if fill else 0)
+    axis = Axis(("trial",), tuple((i,) for i in range(len(lanes))))
+    sweep = of_scales(lanes, (axis,), tuple((i,) for i in range(len(lanes))))
+    found = solve_batch(encoder, sweep, lanes=fill or None, watch=Watch(say=lambda *_: None)).solutions
     each = (time.perf_counter() - began) / len(trials)
     rows = []
-    for trial, solution in zip(trials, found, strict=True):
+    for trial, solution in zip(trials, found, strict=False):
         path = pictures / f"{trial.name}.png"
         image = np.asarray(solution.image)
         Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(path)
