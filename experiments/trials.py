@@ -196,7 +196,7 @@ def run(wanted: Mapping[str, Sequence[Trial]], tables: Mapping[str, Table], pict
                     continue
                 tables[name].add(done.result())
                 if painted:
-                    judging += [(name, [trial]) for trial in part]
+                    judging += [(name, [trial]) for trial in part if tables[name].waits(trial, pictures)]
                     said = f"{len(part)} painted, {len(painting)} batches and {len(judging)} judgements left"
                     print(f"{spent:5.0f} s, {name}: {said}", file=sys.stderr, flush=True)
 
@@ -284,10 +284,13 @@ def paint(trials: Sequence[Trial], pictures: Path, fill: int = 0) -> list[dict[s
     each = (time.perf_counter() - began) / len(trials)
     rows = []
     for trial, solution in zip(trials, found, strict=False):
+        total = solution.history["total"]
+        if not np.isfinite(total).any():
+            print(f"{trial.name}: no step of it has a finite loss: left out", file=sys.stderr, flush=True)
+            continue
         path = pictures / f"{trial.name}.png"
         image = np.asarray(solution.image)
         Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(path)
-        total = solution.history["total"]
         last = len(total) - 1
         facts = {"loss": float(np.nanmin(total)), "last_change": _change(total), "steps": last}
         rows.append({**_said(trial), **facts, **about(each)})

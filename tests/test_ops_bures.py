@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax.ops.bures import POLAR, bures, polar
+from nst_jax.ops.bures import POLAR, bures, polar, root
 
 RNG = np.random.default_rng(0)
 
@@ -48,3 +48,15 @@ def test_it_keeps_its_digits_near_0():
     assert want < 1e-5 * np.trace(s)
     found = bures(jnp.asarray(near, jnp.float32), jnp.asarray(factor, jnp.float32))
     assert float(found) == pytest.approx(want, rel=1e-2)
+
+
+@pytest.mark.parametrize("least", [-1e-5, -1e-3, 0.0])
+def test_a_covariance_that_rounding_left_indefinite_has_a_root(least):
+    s = np.diag([1.0, least, 0.5]).astype(np.float32)
+    both = jnp.stack([jnp.eye(3), jnp.asarray(s)])
+    found = jax.jit(jax.vmap(root))(both)
+    np.testing.assert_array_equal(found[0], np.eye(3))
+    np.testing.assert_allclose(found[1] @ found[1].T, s, atol=20 * max(-least, 1e-6))
+    value, slope = jax.value_and_grad(bures)(jnp.asarray(s), jnp.eye(3))
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()

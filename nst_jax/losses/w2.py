@@ -9,7 +9,7 @@ from flax import struct
 
 from nst_jax import ops
 from nst_jax.losses.loss import Loss, Place, squares
-from nst_jax.ops.bures import bures
+from nst_jax.ops.bures import bures, root
 from nst_jax.types import Gram, Scalar
 
 EPS = 1e-6
@@ -49,7 +49,7 @@ class W2(Loss):
         """Take the factor of the covariance along."""
         mean, covariance = found
         norm = _norm(mean, covariance, jnp.float32(TINY))
-        return Moments(mean, norm, jnp.linalg.cholesky(_raised(covariance, norm)))
+        return Moments(mean, norm, root(_raised(covariance, norm)))
 
     def distance(self, found: tuple[Any, Gram], target: Moments, at: Place) -> Scalar:
         """Measure the squared distance of two Gaussians, divided by the number of channels."""
