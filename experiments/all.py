@@ -16,8 +16,8 @@ import tyro
 from experiments import common, figures, trials
 
 ORDER = (
-    "default_search", "vgg_or_inception", "losses", "layers", "inits", "units", "balance", "novak", "precision",
-    "layer_weights",
+    "default_search", "default_finalists", "vgg_or_inception", "losses", "layers", "inits", "balance", "novak",
+    "precision", "layer_weights", "units",
 )  # fmt: skip
 UNITS = {"s": 1, "m": 60, "h": 3600}
 

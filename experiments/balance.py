@@ -9,7 +9,7 @@ Expected: in relative units, alike is already nearly balanced; in the paper's, c
 from collections.abc import Iterator
 from typing import Any
 
-from experiments.trials import PAIRS, WEIGHINGS, Trial
+from experiments.trials import PAIRS, USUAL, WEIGHINGS, Trial
 from nst_jax.recipe import Units, plain
 
 BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 3.0, 10.0), "paper": (1e2, 1e3, 1e4)}
@@ -25,6 +25,7 @@ def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
         for weighing in WEIGHINGS:
             for content, style in pairs:
                 for balance in balances:
-                    recipe = plain(units=units, beta=balance, pooling="avg", size=size, steps=steps, precision="tf32")
+                    own = {**USUAL, "units": units, "tv": 0.1 if units == "relative" else 0.0}
+                    recipe = plain(**own, beta=balance, size=size, steps=steps)
                     columns = {"units": units, "weights": weighing, "balance": balance}
                     yield Trial(columns, content, style, recipe, weighing)

@@ -34,6 +34,5 @@ def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterato
                         seed=seed,
                         size=size,
                         steps=steps,
-                        precision="tf32",
                     )
                     yield Trial({"units": units, "init": init, "seed": seed}, content, style, recipe)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.trials import PAIRS, Trial
+from experiments.trials import PAIRS, USUAL, Trial
 from nst_jax.recipe import plain
 
 SETTINGS = 64
@@ -32,8 +32,6 @@ def trials(size: int = 128, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
     """List what is painted."""
     for content, style in pairs:
         for number, given in enumerate(weights()):
-            recipe = plain(
-                units="relative", beta=3.0, layer_weights=given, pooling="avg", size=size, steps=steps, precision="tf32"
-            )
+            recipe = plain(**USUAL, beta=3.0, layer_weights=given, size=size, steps=steps)
             columns = {"setting": number, **{f"w{i + 1}": w for i, w in enumerate(given)}}
             yield Trial(columns, content, style, recipe)

@@ -41,6 +41,5 @@ def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
                         style_layers=layers,
                         size=size,
                         steps=steps,
-                        precision="tf32",
                     )
                     yield Trial({"layers": name, "units": units, "balance": balance}, content, style, recipe)

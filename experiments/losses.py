@@ -9,7 +9,7 @@ Expected: losses of whole distributions (sliced) come closest to the style by ev
 from collections.abc import Iterator
 from typing import Any
 
-from experiments.trials import PAIRS, Trial
+from experiments.trials import PAIRS, USUAL, Trial
 from nst_jax.recipe import plain
 
 BALANCES = (0.3, 1.0, 3.0, 10.0)
@@ -27,13 +27,10 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance", "local_patterns")
 
 
-def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for loss, settings in LOSSES.items():
         for content, style in pairs:
             for balance in BALANCES:
-                recipe = plain(
-                    units="relative", beta=balance, style_loss=loss, pooling="avg", size=size, steps=steps,
-                    precision="tf32", **settings,
-                )  # fmt: skip
+                recipe = plain(**USUAL, **settings, beta=balance, style_loss=loss, size=size, steps=steps)
                 yield Trial({"style_loss": loss, "balance": balance}, content, style, recipe)

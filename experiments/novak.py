@@ -42,5 +42,5 @@ def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterato
     for name, settings in ARMS.items():
         for content, style in pairs:
             for balance in BALANCES:
-                recipe = plain(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **settings)
+                recipe = plain(units="relative", beta=balance, size=size, steps=steps, **settings)
                 yield Trial({"arm": name, "balance": balance}, content, style, recipe)

@@ -35,6 +35,8 @@ PAIRS = (
 )  # fmt: skip
 """Contents and styles; the first three are three of each. Each content stands twice."""
 CONTENTS, STYLES = (tuple(dict.fromkeys(pair[i] for pair in PAIRS)) for i in (0, 1))
+USUAL: dict[str, Any] = {"units": "relative", "pooling": "avg", "padding": "replicate", "tv": 0.1}
+"""What the default has, spelt out, so that another default renames no trial."""
 NUMBERS = {"alpha": 1.0, "beta": 1.0, "tv": 0.0, "seed": 0, "init": "content", "steps": 1, "lr": 0.02}
 """Settings that lanes of one program may have for themselves."""
 WEIGHINGS = ("given", "balanced", "gradient")

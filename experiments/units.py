@@ -32,7 +32,7 @@ def trials(sizes: tuple[int, ...] = SIZES, steps: int = 200, pairs: Any = PAIRS[
                         last = steps if size == min(sizes) else steps // 2
                         recipe = plain(
                             units=units, beta=balance, pooling="avg", scales="auto", min_scale=128, size=size,
-                            coarse_steps=steps, steps=last, weights=network, precision="tf32",
+                            coarse_steps=steps, steps=last, weights=network,
                         )  # fmt: skip
                         columns = {"size": size, "network": network, "units": units, "balance": balance}
                         yield Trial(columns, content, style, recipe, judged_at=min(sizes))
