@@ -244,6 +244,7 @@ def executor(workers: int, alone: bool = False) -> Iterator[Callable[..., Future
 def _alone() -> None:
     import jax
 
+    os.nice(10)
     jax.config.update("jax_platforms", "cpu")
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")

@@ -183,15 +183,9 @@ SPST = plain(
 FAST = replace(DEFAULT, steps=250)
 BEST = replace(DEFAULT, steps=1000)
 
-BALANCE = 3.0
-"""Beta of relative units where none is given: between the photograph (0.3) and the painting (30)."""
-
-# In units that mean the same at every size; coarse to fine with few steps where they are dear (docs/print.md).
+# Coarse to fine with few steps where they are dear (docs/print.md).
 PRINT = replace(
     DEFAULT,
-    units="relative",
-    alpha=1.0,
-    beta=BALANCE,
     size=4096,
     scales="auto",
     min_scale=512,
@@ -219,6 +213,11 @@ PRESETS: dict[str, Recipe] = {
     "keras": KERAS,
 }
 
+WEIGHTS: dict[str, dict[str, float]] = {
+    "relative": {"alpha": 1.0, "beta": DEFAULT.beta, "tv": DEFAULT.tv},
+    "paper": {"alpha": 1.0, "beta": GATYS_2015.beta, "tv": 0.0},
+}
+"""Weights of a preset in other units than its own, where none are given."""
 RATES = {"jcjohnson": 10 / 255, "neural-style-pt": 1 / 255, "gordic": 10 / 255}
 """Adam's step in the sources of presets that use L-BFGS."""
 
@@ -232,8 +231,8 @@ def adapted(name: str, **settings: Any) -> Recipe:
     recipe = find(name)
     if settings.get("optimizer", recipe.optimizer) == "adam" and recipe.optimizer != "adam":
         recipe = replace(recipe, lr=RATES.get(name, DEFAULT.lr))
-    if settings.get("units", recipe.units) == "relative" and recipe.units != "relative":
-        recipe = replace(recipe, alpha=1.0, beta=BALANCE, tv=0.0, layer_weights=())
+    if (units := settings.get("units", recipe.units)) != recipe.units and units in WEIGHTS:
+        recipe = replace(recipe, **WEIGHTS[units], layer_weights=())
     deciders = {name: settings[name] for name in ("optimizer", "scales", "init") if name in settings}
     return replace(tidied(replace(recipe, **deciders)), **settings)
 

@@ -79,18 +79,19 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Settings of one style transfer, by default in the units of Gatys, Ecker and Bethge (2015).
+    """Settings of one style transfer: L = alpha * L_content + beta * L_style + tv * L_tv.
 
-    L = alpha * L_content + beta * L_style + tv * L_tv
+    By default the losses of Gatys, Ecker and Bethge (2015), each divided by its value for a blank picture. As the paper
+    has them: `GATYS_2015`.
     """
 
     alpha: Weight = 1.0
-    """Weight of the content loss; by default 1/2 sum (C - G)^2."""
-    beta: Weight = 2e3
-    """Weight of the style loss; by default sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
-    tv: Weight = 0.0
+    """Weight of the content loss; its formula is 1/2 sum (C - G)^2."""
+    beta: Weight = 10.0
+    """Weight of the style loss; its formula is sum_l w_l 1/(4 N^2) sum (Gram_S / M_S - Gram_G / M_G)^2."""
+    tv: Weight = 0.1
     """Weight of the total variation; by default the sum of squared differences between neighbouring pixels."""
-    units: Units = "paper"
+    units: Units = "relative"
     """Units of the losses: as their formulas are (paper), or each divided by its value for a blank picture (relative),
     so that weights mean the same at every size, in every network, for every pair. Relative, alpha is 1 and beta the
     balance: 0.3 is nearly the photograph, 30 nearly the painting; of the layers' weights their shares count."""
@@ -183,9 +184,9 @@ class Recipe:
     """Adam's step stays as it is, or falls to 0 along half a cosine over the steps of each scale."""
     ema: Decay = 0.0
     """Decay, such as 0.99, of a running average of Adam's iterates that becomes the picture; 0 for the best iterate."""
-    pooling: Pooling = "max"
-    """Pooling of the network; Gatys et al. prefer avg."""
-    padding: Padding = "zero"
+    pooling: Pooling = "avg"
+    """Pooling of the network; networks are trained with max, Gatys et al. prefer avg."""
+    padding: Padding = "replicate"
     """What the network's convolutions see beyond the border: zeros, the picture mirrored (reflect), its last pixels
     (replicate), or its other side (circular), so that copies of the result side by side have no seam."""
     weights: Name = "vgg16"
@@ -219,9 +220,9 @@ def kind_of(name: str) -> Any:
 
 
 DEFAULT = Recipe()
-TEXTURE = Recipe(alpha=0.0, content_layers=(), init="noise", frame="512x512")
+TEXTURE = Recipe(alpha=0.0, tv=0.0, content_layers=(), init="noise", frame="512x512")
 """A style alone, from noise."""
-INVERSION = Recipe(beta=0.0, style_layers=(), init="noise")
+INVERSION = Recipe(beta=0.0, tv=0.0, style_layers=(), init="noise")
 """A content alone, from noise: what a layer knows of it."""
 
 

@@ -13,7 +13,8 @@ from nst_jax.batch.sweep import buckets
 from nst_jax.cli.main import main
 from nst_jax.errors import UserError
 from nst_jax.losses import Blend, Relative
-from nst_jax.presets import BALANCE, adapted
+from nst_jax.presets import adapted
+from nst_jax.recipe import DEFAULT
 from nst_jax.problem import total
 from nst_jax.recipe import STYLE_LOSSES, Recipe, check
 
@@ -136,7 +137,7 @@ def test_relative_units_do_not_depend_on_the_formula_or_on_the_scale_of_the_netw
 
 
 def test_a_preset_in_relative_units_has_the_balance_in_place_of_its_own_weights():
-    assert (adapted("jcjohnson", units="relative").alpha, adapted("jcjohnson", units="relative").beta) == (1, BALANCE)
+    assert (adapted("jcjohnson", units="relative").alpha, adapted("jcjohnson", units="relative").beta) == (1, DEFAULT.beta)
     assert adapted("jcjohnson", units="relative", beta=30.0).beta == 30
 
 

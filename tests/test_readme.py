@@ -61,6 +61,7 @@ def desk(tmp_path, monkeypatch):
     halves = np.zeros((40, 48), np.uint8)
     halves[:, 24:] = 255
     Image.fromarray(halves).save(tmp_path / "mask.png")
+    (tmp_path / "examples").symlink_to(README.parent / "examples")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -203,8 +204,7 @@ def test_every_command_runs(line, desk, capsys):
             argv += ["--size", "96" if "inception_v3" in argv else "40", *SMALL[2:4], "--quiet", "--no-cache"]
         else:
             argv += [a for a in SMALL if argv[0] != "texture" or a not in ("--content-layers", "relu2_2")]
-        # vgg19 is fetched by the command above it
-        argv = [a if a != "vgg19" else "vgg16" for a in argv] if "--weights" in argv else [*argv, *narrow]
+        argv = argv if "--weights" in argv else [*argv, *narrow]
         argv = [
             file for a in argv for file in (sorted(map(str, Path().glob(a))) if "*" in a else [a])
         ]  # as a shell does
@@ -216,13 +216,10 @@ def test_every_command_runs(line, desk, capsys):
 def test_the_commands_on_weights_run(desk, capsys):
     params = weights_files.params_of("vgg19")
     lines = [shlex.split(c)[1:] for c in commands() if c.startswith("nst-jax weights")]
-    assert {line[1] for line in lines} == {"fetch", "convert", "verify"}
+    assert {line[1] for line in lines} == {"convert"}
     for line in lines:
-        if line[1] == "fetch":  # test_weights_fetch.py runs it against a server of its own
-            continue
-        if line[1] == "convert":
-            write = weights_files.pth if line[2].endswith(".pth") else weights_files.keras_published
-            write(Path(line[2]), params)
+        write = weights_files.pth if line[2].endswith(".pth") else weights_files.keras_published
+        write(Path(line[2]), params)
         assert cli.main(line) == 0, capsys.readouterr().err
 
 

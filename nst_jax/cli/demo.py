@@ -15,8 +15,6 @@ from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80
 """What two CPU cores finish well within a minute."""
-BETA = 5e2
-"""Less style than the default: a sum over positions, the content loss weighs a quarter at half the size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class Demo:
         """Make both pictures; return the exit code."""
         content, style = picture("temple"), picture("great_wave")
         output = self.output / "temple-great_wave.png"
-        recipe = replace(DEFAULT, size=SIZE, steps=STEPS, beta=BETA)
+        recipe = replace(DEFAULT, size=SIZE, steps=STEPS)
         sheet = self.output / "side-by-side.png"
         images.check_writable(sheet, [content, style])
         made, code = self.single.paint(content, [style], output, recipe)
