@@ -63,6 +63,11 @@ def trials(size: int = 256, steps: int = 200, triples: Any = TRIPLES) -> Iterato
                         yield Trial(own, content, style, recipe, measured_by="regions")
 
 
+def shown(trial: Trial) -> bool:
+    """Say whether the sheet has a trial: those of two regions."""
+    return bool(trial.mask)
+
+
 def measured(image: np.ndarray, trial: Trial, _pictures: Path) -> dict[str, float]:
     """Measure how near a picture (h, w, 3) is to its own style beside the border and away from it."""
     size, painted = image.shape[0], trial.columns["painted"]

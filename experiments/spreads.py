@@ -1,6 +1,8 @@
 """How far apart pictures, or parts of them, lie in the layers that are held out: Gaussians and their distance."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +31,7 @@ def seen(encoder: Encoder, image: np.ndarray) -> dict[str, Features]:
     return _seen(encoder, jnp.asarray(image, jnp.float32), held_out_layers(encoder.network)[1])
 
 
-def spreads(found: dict[str, Features], where: np.ndarray | None = None) -> dict[str, Spread]:
+def spreads(found: Mapping[str, Any], where: np.ndarray | None = None) -> dict[str, Spread]:
     """Summarise features by layer, or those of them that lie `where` (h, w) of the picture, by more than half."""
     out = {}
     for name, x in found.items():
