@@ -20,7 +20,7 @@ import numpy as np
 
 from experiments import figures, spreads
 from experiments import trials as runs
-from experiments.trials import Trial
+from experiments.trials import USUAL, Trial
 from nst_jax.metrics.distance import Spread
 from nst_jax.recipe import plain
 
@@ -44,10 +44,8 @@ def trials(size: int = 256, steps: int = 200, triples: Any = TRIPLES) -> Iterato
     for loss, balance in ARMS:
         for content, a, b in triples:
             for share in SHARES:
-                recipe = plain(
-                    units="relative", beta=balance, style_loss=loss, style_shares=(1 - share, share), pooling="avg",
-                    padding="replicate", tv=0.1, size=size, steps=steps, precision="tf32",
-                )  # fmt: skip
+                shares = (1 - share, share)
+                recipe = plain(**USUAL, beta=balance, style_loss=loss, style_shares=shares, size=size, steps=steps)
                 columns = {"style_loss": loss, "balance": balance, "share": share}
                 yield Trial(columns, content, a, recipe, styles=(b,), measured_by="blends")
 

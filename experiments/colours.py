@@ -21,7 +21,7 @@ import numpy as np
 
 from experiments import figures, spreads
 from experiments import trials as runs
-from experiments.trials import PAIRS, Trial
+from experiments.trials import PAIRS, USUAL, Trial
 from nst_jax.colour import YUV, luminance
 from nst_jax.metrics import colour_w2
 from nst_jax.metrics.distance import Spread
@@ -41,10 +41,8 @@ def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterato
         for when in ("before", "after") if method != "none" else ("",):
             for content, style in pairs:
                 for balance in BALANCES:
-                    recipe = plain(
-                        units="relative", beta=balance, pooling="avg", padding="replicate", tv=0.1, size=size,
-                        steps=steps, precision="tf32", colour=method if when == "before" else "none",
-                    )  # fmt: skip
+                    own = method if when == "before" else "none"
+                    recipe = plain(**USUAL, beta=balance, colour=own, size=size, steps=steps)
                     columns = {"colour": method, "when": when, "balance": balance}
                     after = method if when == "after" else ""
                     yield Trial(columns, content, style, recipe, after=after, measured_by="colours")

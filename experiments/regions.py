@@ -22,7 +22,7 @@ import numpy as np
 
 from experiments import drawn, figures, spreads
 from experiments import trials as runs
-from experiments.trials import Trial
+from experiments.trials import USUAL, Trial
 from nst_jax.metrics import colour_w2
 from nst_jax.metrics.distance import Spread
 from nst_jax.recipe import plain
@@ -45,22 +45,20 @@ MEASURES = ("style_bures",)
 
 def trials(size: int = 256, steps: int = 200, triples: Any = TRIPLES) -> Iterator[Trial]:
     """List what is painted: with masks, and wholly by each style."""
-    how = {"units": "relative", "pooling": "avg", "padding": "replicate", "tv": 0.1, "size": size, "steps": steps}
+    how = {**USUAL, "size": size, "steps": steps}
     for mask in drawn.MASKS:
         for guides in (*GUIDES, "none"):
-            for content, *styles in triples:
+            for content, a, b in triples:
                 for balance in BALANCES:
-                    recipe = plain(beta=balance, precision="tf32", **how)
-                    columns = {"mask": mask, "guides": guides, "balance": balance, "painted": "both"}
+                    columns = {"mask": mask, "guides": guides, "balance": balance}
                     if guides != "none":
-                        guided = plain(beta=balance, precision="tf32", guides=guides, **how)
-                        yield Trial(
-                            columns, content, styles[0], guided, styles=(styles[1],), mask=mask, measured_by="regions"
-                        )
+                        recipe = plain(**how, beta=balance, guides=guides)
+                        both = columns | {"painted": "both"}
+                        yield Trial(both, content, a, recipe, styles=(b,), mask=mask, measured_by="regions")
                         continue
-                    for side, style in enumerate(styles):
-                        own = columns | {"painted": side, "other": styles[1 - side]}
-                        yield Trial(own, content, style, recipe, measured_by="regions")
+                    for side, style, other in ((0, a, b), (1, b, a)):
+                        own = columns | {"painted": side, "other": other}
+                        yield Trial(own, content, style, plain(**how, beta=balance), measured_by="regions")
 
 
 def shown(trial: Trial) -> bool:

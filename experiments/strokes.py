@@ -22,7 +22,7 @@ import numpy as np
 
 from experiments import figures
 from experiments import trials as runs
-from experiments.trials import PAIRS, Trial
+from experiments.trials import PAIRS, USUAL, Trial
 from nst_jax.metrics.filters import filters_distance, responses
 from nst_jax.metrics.planes import blurred, luma
 from nst_jax.recipe import plain
@@ -43,11 +43,9 @@ def trials(size: int = 256, steps: int = 250, pairs: Any = PAIRS[:3]) -> Iterato
     for balance, init in ARMS:
         for content, style in pairs:
             for factor in FACTORS:
-                recipe = plain(
-                    units="relative", beta=balance, init=init, style_size=round(factor * size), pooling="avg",
-                    padding="replicate", tv=0.1, size=size, steps=steps, precision="tf32",
-                )  # fmt: skip
-                columns = {"balance": balance, "init": init, "style_size": round(factor * size)}
+                side = round(factor * size)
+                recipe = plain(**USUAL, beta=balance, init=init, style_size=side, size=size, steps=steps)
+                columns = {"balance": balance, "init": init, "style_size": side}
                 yield Trial(columns, content, style, recipe, measured_by="strokes")
 
 

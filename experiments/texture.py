@@ -23,7 +23,7 @@ import numpy as np
 
 from experiments import figures
 from experiments import trials as runs
-from experiments.trials import Trial
+from experiments.trials import USUAL, Trial
 from nst_jax import images
 from nst_jax.metrics.planes import luma
 from nst_jax.recipe import plain
@@ -46,9 +46,8 @@ def trials(size: int = 256, steps: int = 300, seeds: Sequence[int] = SEEDS, styl
         for style in styles:
             for seed in seeds:
                 recipe = plain(
-                    alpha=0.0, content_layers=(), frame=f"{size}x{size}", init="noise", seed=seed, style_loss=loss,
-                    units="relative", beta=3.0, pooling="avg", padding="replicate", tv=0.1, size=size, steps=steps,
-                    precision="tf32",
+                    **USUAL, beta=3.0, alpha=0.0, content_layers=(), frame=f"{size}x{size}", init="noise", seed=seed,
+                    style_loss=loss, size=size, steps=steps,
                 )  # fmt: skip
                 yield Trial({"style_loss": loss, "seed": seed}, "", style, recipe, measured_by="texture")
 
