@@ -17,7 +17,7 @@ from experiments import common, figures, trials
 
 ORDER = (
     "default_search", "default_finalists", "vgg_or_inception", "losses", "layers", "inits", "balance", "novak",
-    "precision", "layer_weights", "units",
+    "precision", "layer_weights", "units", "blends", "regions", "colours", "texture", "strokes",
 )  # fmt: skip
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -83,9 +83,14 @@ def main(config: Config) -> int:
 def draw(name: str, rows: list[dict[str, Any]], wanted: list[trials.Trial], config: Config) -> None:
     """Draw what an experiment shows: its pictures, as far as they are here, and its measures."""
     module = import_module(f"experiments.{name}")
+    wanted = [trial for trial in wanted if not hasattr(module, "shown") or module.shown(trial)]
     if (shown := [trial for trial in wanted if (config.pictures / f"{trial.name}.png").exists()]) and module.SHEET:
         figures.sheet(config.out / f"{name}_pictures.jpg", shown, config.pictures, *module.SHEET)
-    figures.fronts(config.out / f"{name}.jpg", rows, module.BY, module.MEASURES)
+    path = config.out / f"{name}.jpg"
+    if hasattr(module, "figure"):
+        module.figure(path, rows)
+    else:
+        figures.fronts(path, rows, module.BY, module.MEASURES)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[st
         if file.exists():
             line = lines.setdefault(called(trial.columns, rows), {})
             shown = called(trial.columns, columns), np.asarray(Image.open(file)) / 255
-            line.setdefault(f"{trial.content} + {trial.style}", []).append(shown)
+            line.setdefault(trial.pair, []).append(shown)
     pairs = list(dict.fromkeys(pair for line in lines.values() for pair in line))
     wide = {pair: max(len(line.get(pair, ())) for line in lines.values()) for pair in pairs}
     made = common.figure(1.15 * sum(wide.values()) + 0.9, 1.35 * len(lines) + 0.5)
@@ -56,8 +56,14 @@ def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[st
     common.save(path, made, f"{'; '.join(pairs)}; {size} px, {steps} steps", device=False)
 
 
-def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str]) -> None:
-    """Draw measures against the content's distance: a panel for each pair, a line for each value of some columns."""
+def fronts(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    by: Sequence[str],
+    measures: Sequence[str],
+    across: str = "content_distance",
+) -> None:
+    """Draw measures against the content's distance, or another column: a panel a pair, a line a setting."""
     pairs = list(dict.fromkeys((row["content"], row["style"]) for row in rows))
     names = list(dict.fromkeys(called(row, by) for row in rows))
     made = common.figure(2.6 * len(pairs), 2.2 * len(measures) + 0.25 * -(-len(names) // 3))
@@ -66,34 +72,38 @@ def fronts(path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], mea
         for panel, pair in zip(line, pairs, strict=True):
             for number, name in enumerate(names):
                 own = [r for r in rows if (r["content"], r["style"]) == pair and called(r, by) == name]
-                own.sort(key=lambda r: r["content_distance"])
+                own.sort(key=lambda r: r[across])
                 colour, dash = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
-                x, y = ([r[key] for r in own] for key in ("content_distance", measure))
+                x, y = ([r[key] for r in own] for key in (across, measure))
                 panel.plot(x, y, marker="o", ms=3, lw=1.2, ls=dash, color=colour, label=name)
             panel.tick_params(labelsize=7)
-        better = MEANINGS[measure.rpartition(".")[2]].better
-        line[0].set_ylabel(f"{measure}\n({better} is better)", fontsize=7)
+        known = MEANINGS.get(measure.rpartition(".")[2])
+        line[0].set_ylabel(f"{measure}\n({known.better} is better)" if known else measure, fontsize=7)
     for row in panels:
         for panel in row:
             low, high = panel.get_xlim()
             if high > 10 * max(low, 1e-6):
                 panel.set_xscale("log")
     for panel, (content, style) in zip(panels[0], pairs, strict=True):
-        panel.set_title(f"{content} + {style}", fontsize=8)
+        panel.set_title(f"{content} + {style}".replace("+", "+\n", style.count("+")), fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()
     made.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=7, frameon=False)
     made.supylabel(" ")
-    common.save(path, made, f"content_distance: left is nearer to the content; {common.devices(rows)}", device=False)
+    said = "content_distance: left is nearer to the content" if across == "content_distance" else f"across: {across}"
+    common.save(path, made, f"{said}; {common.devices(rows)}", device=False)
 
 
 def dots(
-    path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str], caption: str
+    path: Path, rows: Sequence[Mapping[str, Any]], by: Sequence[str], measures: Sequence[str], caption: str = ""
 ) -> None:
-    """Draw measures side by side, a line of dots and their median for each value of some columns."""
+    """Draw measures side by side, a line of dots and their median for each value of some columns.
+
+    The caption says by default what made the rows.
+    """
     names = list(dict.fromkeys(called(row, by) for row in rows))
     kinds = list(dict.fromkeys(row[by[0]] for row in rows))
     made = common.figure(7.5, 0.24 * len(names) + 1.1)
-    panels = made.subplots(1, len(measures), sharey=True)
+    panels = made.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for panel, measure in zip(panels, measures, strict=True):
         for place, name in enumerate(names):
             own = [row for row in rows if called(row, by) == name]
@@ -104,7 +114,7 @@ def dots(
         panel.tick_params(labelsize=7)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
-    common.save(path, made, caption)
+    common.save(path, made, caption or common.devices(rows), device=bool(caption))
 
 
 def at(rows: Sequence[Mapping[str, Any]], measure: str, distance: float) -> float:

@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from experiments import common
-from nst_jax import images, record
+from experiments import common, drawn
+from nst_jax import colour, images, record
 from nst_jax.axis import Axis
+from nst_jax.masks import of_arrays
 from nst_jax.posing import Pair
 from nst_jax.recipe import PLAIN, Recipe
 
@@ -37,8 +39,15 @@ PAIRS = (
 CONTENTS, STYLES = (tuple(dict.fromkeys(pair[i] for pair in PAIRS)) for i in (0, 1))
 USUAL: dict[str, Any] = {"units": "relative", "pooling": "avg", "padding": "replicate", "tv": 0.1}
 """What the default has, spelt out, so that another default renames no trial."""
-NUMBERS = {"alpha": 1.0, "beta": 1.0, "tv": 0.0, "seed": 0, "init": "content", "steps": 1, "lr": 0.02}
-"""Settings that lanes of one program may have for themselves."""
+NUMBERS: dict[str, Any] = {
+    "alpha": 1.0, "beta": 1.0, "tv": 0.0, "seed": 0, "init": "content", "steps": 1, "lr": 0.02, "style_shares": (),
+    "guides": "inside", "style_size": 0,
+}  # fmt: skip
+"""Settings that lanes of one program may have for themselves: numbers, and what posing alone reads."""
+JUDGED = "style_bures"
+"""The column that says that a row is judged."""
+OF_CONTENT = ("content_distance", "ssim", "edge_f1", "content_fidelity", "colour_distance")
+"""Measures that say nothing of a texture."""
 WEIGHINGS = ("given", "balanced", "gradient")
 """Weights of the style's layers: the recipe's; such that all begin with equal losses; or with equal gradients."""
 
@@ -51,11 +60,15 @@ class Trial:
 
     Attributes:
         columns: of its row.
-        content, style: names of pictures.
+        content, style: names of pictures; a texture has no content, "".
         recipe: how it is painted, at the recipe's size.
         weighing: where the weights of the style's layers come from, one of WEIGHINGS.
         also: networks beside VGG16 whose held-out layers judge it too.
         judged_at: side in pixels that the picture is brought to before it is judged; 0 leaves it.
+        styles: more styles, mixed with the first by the recipe's shares, or one for each further region of the mask.
+        mask: which of `drawn.MASKS` divides the content, whose regions have the styles in their order.
+        after: how the painted picture gets the content's colours back, as `--colour` has it.
+        measured_by: experiment whose `measured(image, trial, pictures)` gives columns of its own.
     """
 
     columns: Mapping[str, Any]
@@ -65,6 +78,20 @@ class Trial:
     weighing: str = "given"
     also: tuple[str, ...] = ()
     judged_at: int = 0
+    styles: tuple[str, ...] = ()
+    mask: str = ""
+    after: str = ""
+    measured_by: str = ""
+
+    @property
+    def every_style(self) -> tuple[str, ...]:
+        """List the style, or all of several."""
+        return (self.style, *self.styles)
+
+    @property
+    def pair(self) -> str:
+        """Name the pictures that it is made from."""
+        return " + ".join(filter(None, (self.content, "+".join(self.every_style))))
 
     @property
     def name(self) -> str:
@@ -80,11 +107,16 @@ class Trial:
         recipe = self.recipe
         shares = {name: value for name, value in NUMBERS.items() if name != "tv" or recipe.tv}
         shares |= {"layer_weights": ()} if recipe.layer_weights or self.weighing != "given" else {}
-        return repr(replace(recipe, **shares))
+        shares |= {} if recipe.colour == "keep-luminance" else {"colour": "none"}
+        return repr((replace(recipe, **shares), len(self.styles), bool(self.mask)))
 
 
 def square(name: str, size: int) -> np.ndarray:
-    """Read the middle square of a picture, with sides of `size`: (size, size, 3) in [0, 1]."""
+    """Read the middle square of a picture, or draw one: (size, size, 3) in [0, 1]; no name gives grey."""
+    if not name:
+        return np.full((size, size, 3), 0.5, np.float32)
+    if name in drawn.TEXTURES:
+        return images.resize(drawn.TEXTURES[name](), size)
     whole = images.read(common.find(name)).rgb
     side = min(whole.shape[:2])
     top, left = ((n - side) // 2 for n in whole.shape[:2])
@@ -114,11 +146,11 @@ class Table:
     def waits(self, trial: Trial, pictures: Path) -> bool:
         """Say whether a trial is painted and not judged, and its picture is there."""
         row = self.rows.get(trial.name)
-        return bool(row) and not row.get("ssim") and (pictures / f"{trial.name}.png").exists()
+        return bool(row) and not row.get(JUDGED) and (pictures / f"{trial.name}.png").exists()
 
     def of(self, trials: Sequence[Trial]) -> list[dict[str, Any]]:
         """Give the rows of trials that are judged, in their order, with numbers as numbers."""
-        found = [self.rows[trial.name] for trial in trials if self.rows.get(trial.name, {}).get("ssim")]
+        found = [self.rows[trial.name] for trial in trials if self.rows.get(trial.name, {}).get(JUDGED)]
         return [{key: _number(value) for key, value in row.items()} for row in found]
 
 
@@ -271,9 +303,8 @@ def paint(trials: Sequence[Trial], pictures: Path, fill: int = 0) -> list[dict[s
     encoder = encoder_of(trials[0].recipe.weights)
     lanes, balanced = [], {}
     for trial in trials:
-        size = trial.recipe.size
-        pair = Pair(square(trial.content, size), square(trial.style, trial.recipe.style_size or size))
-        recipe = replace(trial.recipe, size=0, style_size=0)
+        pair = pair_of(trial)
+        recipe = replace(trial.recipe, size=0, style_size=0, frame="")
         if trial.weighing != "given":
             key = trial.content, trial.style, trial.weighing
             if key not in balanced:
@@ -292,12 +323,30 @@ def paint(trials: Sequence[Trial], pictures: Path, fill: int = 0) -> list[dict[s
             print(f"{trial.name}: no step of it has a finite loss: left out", file=sys.stderr, flush=True)
             continue
         path = pictures / f"{trial.name}.png"
-        image = np.asarray(solution.image)
+        image = recoloured(np.asarray(solution.image), trial)
         Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(path)
         last = len(total) - 1
         facts = {"loss": float(np.nanmin(total)), "last_change": _change(total), "steps": last}
         rows.append({**_said(trial), **facts, **about(each)})
     return rows
+
+
+def pair_of(trial: Trial) -> Pair:
+    """Read what a trial is made from: a texture's content is grey, and says no more than its size."""
+    size = trial.recipe.size
+    styles = tuple(square(name, trial.recipe.style_size or size) for name in trial.every_style)
+    masks = of_arrays(drawn.MASKS[trial.mask](size)) if trial.mask else None
+    return Pair(square(trial.content, size), styles if trial.styles else styles[0], masks=masks)
+
+
+def recoloured(image: np.ndarray, trial: Trial) -> np.ndarray:
+    """Give a painted picture (h, w, 3) its content's colours, if that is what is done after."""
+    if not trial.after:
+        return image
+    content = square(trial.content, trial.recipe.size)
+    if trial.after == "keep-luminance":
+        return colour.with_chroma(image, content)
+    return colour.matched(image, content, trial.after)  # type: ignore[arg-type]
 
 
 def judge(trials: Sequence[Trial], pictures: Path) -> list[dict[str, Any]]:
@@ -326,7 +375,7 @@ def weighed(encoder: Any, pair: Any, recipe: Recipe, how: str) -> tuple[float, .
 
 
 def _said(trial: Trial) -> dict[str, Any]:
-    return {"trial": trial.name, "content": trial.content, "style": trial.style, **trial.columns}
+    return {"trial": trial.name, "content": trial.content, "style": "+".join(trial.every_style), **trial.columns}
 
 
 def _change(total: np.ndarray) -> float:
@@ -350,10 +399,14 @@ def judged(path: Path, trial: Trial) -> dict[str, float]:
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         image = np.asarray(images.read(path).rgb, np.float32)
         image = image if size == trial.recipe.size else images.resize(image, size)
-        found = {key: float(value) for key, value in judge_of(trial.content, trial.style, size)(image).items()}
+        content = trial.content or trial.style  # of a texture, what compares places with a content is left out
+        found = {key: float(value) for key, value in judge_of(content, trial.style, size)(image).items()}
+        found = found if trial.content else {key: x for key, x in found.items() if key not in OF_CONTENT}
         for network in trial.also:
             held = other_of(network, trial.content, trial.style, size)(image)
             found |= {f"{network}.{key}": float(value) for key, value in held.items()}
+        if trial.measured_by:
+            found |= import_module(f"experiments.{trial.measured_by}").measured(image, trial, path.parent)
     return found
 
 

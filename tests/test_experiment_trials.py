@@ -9,7 +9,7 @@ import pytest
 from run_files import narrow_weights
 
 from experiments import all as every
-from experiments import common, figures, trials, vgg_or_inception
+from experiments import common, drawn, figures, trials, vgg_or_inception
 from nst_jax import load_encoder, pose, terms
 from nst_jax.metrics import MEANINGS
 from nst_jax.recipe import PLAIN, Recipe, check, plain
@@ -27,8 +27,12 @@ def test_what_an_experiment_lists_can_be_painted_and_told_apart(name):
     for trial in listed:
         check(trial.recipe)
         assert set(module.BY) & set(trial.columns)
-        assert common.find(trial.content).exists()
-        assert common.find(trial.style).exists()
+        assert bool(trial.content) != bool(trial.recipe.frame)
+        assert trial.mask in ("", *drawn.MASKS)
+        for picture in (trial.content or trial.style, *trial.every_style):
+            assert picture in drawn.TEXTURES or common.find(picture).exists()
+        if trial.measured_by:
+            assert callable(import_module(f"experiments.{trial.measured_by}").measured)
     assert {measure.rpartition(".")[2] for measure in module.MEASURES} <= set(MEANINGS)
     text = (module.__doc__ or "").splitlines()
     assert text[0].endswith("?")
