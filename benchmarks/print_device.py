@@ -76,9 +76,7 @@ def make(size: int, given: argparse.Namespace, log: Log) -> None:
         where = (at.scale, at.step)
         if where not in seen:
             seen.append(where)
-            log.say(
-                f"scale {at.scale + 1} of {at.scales}: step {at.step}; peak {used('peak_bytes_in_use') / 1e9:.2f} GB"
-            )
+            log.say(f"scale {at.scale + 1} of {at.scales}: step {at.step}; peak {peak()}")
 
     watch = Watch(say=log.say, show=show, stop=lambda: time.monotonic() > until)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,8 +94,8 @@ def make(size: int, given: argparse.Namespace, log: Log) -> None:
     picture = made.solution.image
     log.say(f"peak {peak()}; loss {made.solution.history['total'][[0, -1]].tolist()}")
     h, w = (round(side * min(1, 1200 / max(shape))) for side in shape)
-    images.save(images.fit(picture, (h, w)), given.out / f"{size}.jpg")
-    images.save(np.concatenate([crop(picture, at) for at in PLACES], 1), given.out / f"{size}_crops.jpg")
+    images.save(given.out / f"{size}.jpg", images.fit(picture, (h, w)))
+    images.save(given.out / f"{size}_crops.jpg", np.concatenate([crop(picture, at) for at in PLACES], 1))
     log.say("shown")
 
 
@@ -127,6 +125,9 @@ def main() -> int:
     log, failed = Log(given.out / "log.txt"), False
     import jax
 
+    from nst_jax.cache import enable
+
+    enable()
     log.say(jax.__version__, jax.devices()[0].device_kind)
     for size in given.sizes:
         try:
