@@ -30,7 +30,7 @@ TRIPLES = (
 )  # fmt: skip
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the second style."""
-ARMS = (("gram", 3.0), ("w2", 3.0), ("sliced", 3.0), ("gram", 10.0))
+ARMS = (("gram", 10.0), ("w2", 10.0), ("sliced", 10.0))
 OF_STYLE = ("style_bures", "style_sliced", "filters_distance", "colour_w2")
 """What is measured to both styles."""
 
@@ -39,7 +39,7 @@ SHEET = BY, ("share",)
 MEASURES = ("style_bures", "b.style_bures", "filters_distance", "b.filters_distance", "colour_w2", "b.colour_w2")
 
 
-def trials(size: int = 256, steps: int = 200, triples: Any = TRIPLES) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 150, triples: Any = TRIPLES) -> Iterator[Trial]:
     """List what is painted."""
     for loss, balance in ARMS:
         for content, a, b in triples:

@@ -28,14 +28,14 @@ from nst_jax.metrics.distance import Spread
 from nst_jax.recipe import Colour, plain
 
 METHODS: tuple[Colour, ...] = get_args(Colour)
-BALANCES = (3.0, 10.0)
+BALANCES = (10.0,)
 
 BY = ("colour", "when")
 SHEET = BY, ("balance",)
 MEASURES = ("ssim", "style_bures", "colour_w2")
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: without, and by each method before and after."""
     for method in METHODS:
         for when in ("before", "after") if method != "none" else ("",):

@@ -26,9 +26,10 @@ VARIED: dict[str, tuple[Any, ...]] = {
     "padding": ("zero",),
 }
 """One by one from BASE; each round of the search goes on from what was best."""
-BALANCES = (1.0, 3.0, 10.0)
+SIZES = (160, 120, (3.0, 10.0)), (256, 200, (1.0, 3.0, 10.0))
+"""Side in pixels, steps and balances: the whole search at the first size, what a GPU had time for at the second."""
 
-BY = ("style_loss", "pooling", "padding", "scales", "tv")
+BY = ("size", "style_loss", "pooling", "padding", "scales", "tv")
 SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "chroma_speckle_ratio", "ssim")
 
@@ -46,19 +47,20 @@ def recipe(setting: dict[str, Any], size: int, steps: int, balance: float) -> Re
     return plain(units="relative", beta=balance, size=size, steps=steps, precision="tf32", **own)
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(sizes: Any = SIZES, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
-    for setting in (BASE, *settings()[1:5]):
-        yield from of(setting, size, steps, pairs)
-    yield from peers(size, steps, pairs)
-    for setting in settings()[5:]:
-        yield from of(setting, size, steps, pairs)
+    for size, steps, balances in sizes:
+        for setting in (BASE, *settings()[1:5]):
+            yield from of(setting, size, steps, balances, pairs)
+        yield from peers(size, steps, pairs)
+        for setting in settings()[5:]:
+            yield from of(setting, size, steps, balances, pairs)
 
 
-def of(setting: dict[str, Any], size: int, steps: int, pairs: Any) -> Iterator[Trial]:
+def of(setting: dict[str, Any], size: int, steps: int, balances: Any, pairs: Any) -> Iterator[Trial]:
     """List what one setting paints."""
     for content, style in pairs:
-        for balance in BALANCES:
+        for balance in balances:
             columns = {"size": size, "steps_given": steps, **setting, "balance": balance}
             yield Trial(columns, content, style, recipe(setting, size, steps, balance))
 

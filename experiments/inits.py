@@ -13,7 +13,7 @@ from experiments.trials import PAIRS, Trial
 from nst_jax.recipe import Units, plain
 
 INITS = ("content", "blend:0.25", "blend:0.5", "style", "grey", "noise")
-SEEDS = 4
+SEEDS = 3
 BALANCES: dict[Units, float] = {"relative": 3.0, "paper": 2e3}
 
 BY = ("units", "init")
@@ -21,7 +21,7 @@ SHEET = BY, ("seed",)
 MEASURES = ("style_bures", "ssim")
 
 
-def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every start, those with noise from several seeds."""
     for units, balance in BALANCES.items():
         for content, style in pairs:

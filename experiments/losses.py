@@ -12,7 +12,7 @@ from typing import Any
 from experiments.trials import PAIRS, USUAL, Trial
 from nst_jax.recipe import plain
 
-BALANCES = (0.3, 1.0, 3.0, 10.0)
+BALANCES = (1.0, 3.0, 10.0)
 LOSSES: dict[str, dict[str, Any]] = {
     "gram": {}, "covariance": {}, "mean-std": {}, "gram-mean-std": {}, "w2": {}, "mmd-poly": {}, "mmd-gauss": {},
     "shifted": {}, "cross-layer": {}, "long-range": {}, "sliced": {}, "gram:1+histogram:0.1": {},
@@ -27,7 +27,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance", "local_patterns")
 
 
-def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for loss, settings in LOSSES.items():
         for content, style in pairs:

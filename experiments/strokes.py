@@ -38,7 +38,7 @@ SHEET = BY, ("style_size",)
 MEASURES = ("filters_distance", "style_bures", "spectrum_slope")
 
 
-def trials(size: int = 256, steps: int = 250, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for balance, init in ARMS:
         for content, style in pairs:

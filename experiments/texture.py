@@ -40,7 +40,7 @@ SHEET = BY, ("seed",)
 MEASURES = ("style_bures", "style_sliced", "filters_distance")
 
 
-def trials(size: int = 256, steps: int = 300, seeds: Sequence[int] = SEEDS, styles: Any = STYLES) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 150, seeds: Sequence[int] = SEEDS, styles: Any = STYLES) -> Iterator[Trial]:
     """List what is painted: all seeds of a loss share a batch."""
     for loss in LOSSES:
         for style in styles:
