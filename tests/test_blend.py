@@ -14,9 +14,8 @@ from nst_jax.cli.main import main
 from nst_jax.errors import UserError
 from nst_jax.losses import Blend, Relative
 from nst_jax.presets import adapted
-from nst_jax.recipe import DEFAULT
 from nst_jax.problem import total
-from nst_jax.recipe import STYLE_LOSSES, Recipe, check
+from nst_jax.recipe import DEFAULT, STYLE_LOSSES, Recipe, check
 
 CONTENT, STYLE = (np.random.default_rng(k).random((18, 16, 3), np.float32) for k in (0, 1))
 RECIPE = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"), beta=10.0, steps=2)
@@ -137,7 +136,10 @@ def test_relative_units_do_not_depend_on_the_formula_or_on_the_scale_of_the_netw
 
 
 def test_a_preset_in_relative_units_has_the_balance_in_place_of_its_own_weights():
-    assert (adapted("jcjohnson", units="relative").alpha, adapted("jcjohnson", units="relative").beta) == (1, DEFAULT.beta)
+    found = adapted("jcjohnson", units="relative")
+    assert (found.alpha, found.beta, found.tv) == (1, DEFAULT.beta, DEFAULT.tv)
+    back = adapted("default", units="paper")
+    assert (back.alpha, back.beta, back.tv) == (1, 1e3, 0)
     assert adapted("jcjohnson", units="relative", beta=30.0).beta == 30
 
 

@@ -23,8 +23,8 @@ INSIDE = {
         "digest", "arrays", "profile", "resampling", "transparency", "scaling", "strips", "deep", "reading", "writing",
     ],
     "ops": [
-        "statistic", "bands", "margin", "gram", "ordered", "pool", "narrow", "winograd", "joined", "bures", "conv",
-        "remat",
+        "statistic", "bands", "margin", "gram", "ordered", "pool", "narrow", "winograd", "joined", "cholesky", "bures",
+        "conv", "remat",
         "shaped", "windows",
     ],
     "networks": ["network", "vgg", "branched", "inception", "known", "encoder"],

@@ -1,11 +1,15 @@
 """The Bures distance of two covariances beside singular values in float64."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from nst_jax.ops.bures import POLAR, bures, polar, root
+from nst_jax.ops.cholesky import cholesky
 
 RNG = np.random.default_rng(0)
 
@@ -54,9 +58,29 @@ def test_it_keeps_its_digits_near_0():
 def test_a_covariance_that_rounding_left_indefinite_has_a_root(least):
     s = np.diag([1.0, least, 0.5]).astype(np.float32)
     both = jnp.stack([jnp.eye(3), jnp.asarray(s)])
-    found = jax.jit(jax.vmap(root))(both)
+    found, back = jax.jit(jax.vmap(root))(both)
+    np.testing.assert_allclose(found @ back, np.stack([np.eye(3)] * 2), atol=1e-5)
     np.testing.assert_array_equal(found[0], np.eye(3))
     np.testing.assert_allclose(found[1] @ found[1].T, s, atol=20 * max(-least, 1e-6))
     value, slope = jax.value_and_grad(bures)(jnp.asarray(s), jnp.eye(3))
     assert np.isfinite(value)
     assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 33, 64, 100])
+def test_factor_and_inverse_are_those_of_lapack(count):
+    x = RNG.normal(size=(2 * count, count))
+    s = x.T @ x / count + 0.1 * np.eye(count)
+    factor, back = cholesky(jnp.asarray(s, jnp.float32))
+    want = np.linalg.cholesky(s)
+    np.testing.assert_allclose(factor, want, atol=1e-4)
+    np.testing.assert_allclose(back, np.linalg.inv(want), atol=1e-4)
+
+
+def test_a_batch_of_many_layers_ends_on_two_threads():
+    # as many batches at once as there are threads: LAPACK's wait for each other
+    program = "import jax, jax.numpy as jnp; from nst_jax.ops.bures import bures; "
+    program += "m = [jnp.broadcast_to(2 * jnp.eye(n), (4, n, n)) for n in (64, 64, 64, 96, 96)]; "
+    program += "g = jax.jit(jax.vmap(jax.grad(lambda m: sum(bures(s, jnp.eye(len(s))) for s in m)))); "
+    program += "x = m\nfor _ in range(5): x = jax.block_until_ready(g(m))"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

@@ -49,7 +49,7 @@ class W2(Loss):
         """Take the factor of the covariance along."""
         mean, covariance = found
         norm = _norm(mean, covariance, jnp.float32(TINY))
-        return Moments(mean, norm, root(_raised(covariance, norm)))
+        return Moments(mean, norm, root(_raised(covariance, norm))[0])
 
     def distance(self, found: tuple[Any, Gram], target: Moments, at: Place) -> Scalar:
         """Measure the squared distance of two Gaussians, divided by the number of channels."""
