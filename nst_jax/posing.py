@@ -378,7 +378,9 @@ def _whole(name: str, number: Any) -> int:
 
 
 def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
-    """Check a recipe and give it with the layers of the network that there is, where it names none but the defaults.
+    """Check a recipe and give it with what the network that there is has, where it names none but the defaults.
+
+    These are its layers, and its pooling and borders if it has no choice.
 
     Raises:
         UserError: a value out of range, or weights that are not the encoder's.
@@ -390,6 +392,9 @@ def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
         names = getattr(recipe, setting)
         if names == getattr(DEFAULT, setting) and not set(names) <= known:
             own[setting] = network.chosen(kind)
+    for setting, only in (("pooling", "max"), ("padding", "zero")):
+        if getattr(recipe, setting) == getattr(DEFAULT, setting) and not _takes(network, setting, recipe):
+            own[setting] = only
     if recipe.weights != DEFAULT.weights and encoder.source and recipe.weights != encoder.source:
         raise UserError(
             f"the recipe's weights are '{recipe.weights}' and the encoder is '{encoder.source}': hand in the encoder "
@@ -398,6 +403,15 @@ def settled(recipe: Recipe, encoder: Encoder) -> Recipe:
     recipe = replace(recipe, **own)
     check(recipe)
     return recipe
+
+
+def _takes(network: Network, setting: str, recipe: Recipe) -> bool:
+    how: dict[str, Any] = {"pooling": "max", "padding": "zero", "remat": False}
+    try:
+        network.configured(**{**how, setting: getattr(recipe, setting)})
+    except UserError:
+        return False
+    return True
 
 
 def _check_compare(name: str, compare: Compare) -> None:

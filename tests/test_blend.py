@@ -109,13 +109,13 @@ def test_mmd_c_is_a_number_of_the_recipe(tiny):
 def test_relative_units_are_the_formulas_over_those_of_a_blank_picture(tiny, style_loss):
     problem = pose(tiny, units="relative", style_loss=style_loss, tv=1.0, layer_weights=(3.0, 1.0))
     found = value(tiny, problem)
-    paper = value(tiny, pose(tiny, style_loss="gram"))
+    paper = value(tiny, pose(tiny, units="paper", style_loss="gram"))
     if style_loss == "gram":
         target = {layer: np.asarray(x) for layer, x in problem.terms["style"].targets.items()}
         for layer, gram in target.items():
             blank = (gram**2).sum() / (4 * len(gram) ** 2)
             assert found[f"style/{layer}"] == pytest.approx(paper[f"style/{layer}"] / blank, rel=1e-4)
-    features = tiny.features(CONTENT)["relu2_1"]
+    features = tiny.features(CONTENT, RECIPE.pooling, RECIPE.padding)["relu2_1"]
     assert found["content"] == pytest.approx(paper["content"] / (0.5 * (features**2).sum()), rel=1e-4)
     share = (3 * found["style/relu1_1"] + found["style/relu2_1"]) / 4
     assert found["style"] == pytest.approx(share, rel=1e-5)
@@ -145,7 +145,7 @@ def test_a_preset_in_relative_units_has_the_balance_in_place_of_its_own_weights(
 
 @pytest.mark.parametrize("name", ["default", "jcjohnson", "crowson"])
 def test_units_go_to_relative_ones_and_back(tiny, name):
-    paper = adapted(name, size=0, scales=1, steps=1)
+    paper = adapted(name, units="paper", size=0, scales=1, steps=1)
     layers = {"content_layers": RECIPE.content_layers, "style_layers": RECIPE.style_layers}
     paper = replace(paper, **layers, layer_weights=(0.3, 0.7))
     blank = units.blanks(tiny.encoder, CONTENT, STYLE, recipe=paper)

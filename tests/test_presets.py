@@ -191,7 +191,7 @@ def test_presets_are_their_sources_formulas(tiny, name):
 
 FORMULAS = {
     "alpha": 1.0, "beta": 1e3, "tv": 0.0, "content_layers": ("relu4_2",), "style_layers": STYLE_LAYERS,
-    "layer_weights": (), "content_loss": "half-sum", "style_loss": "gram",
+    "layer_weights": (), "content_loss": "half-sum", "style_loss": "gram", "units": "paper",
 }  # fmt: skip
 """What the judge of `default` has, so that tuning its numbers does not look like a change of formulas."""
 

@@ -10,7 +10,7 @@ from nst_jax.cli.streams import answer
 from nst_jax.errors import UserError
 from nst_jax.files import quoted
 from nst_jax.presets import PRESETS, adapted, find
-from nst_jax.recipe import DEFAULT, Recipe, options
+from nst_jax.recipe import DEFAULT, Recipe, check, options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,7 @@ class Units:
         source, to = (_found(name) for name in (self.source, self.to))
         given = {name: getattr(self, name) for name in ("alpha", "beta", "tv") if getattr(self, name) is not None}
         source = replace(source, **given)
+        check(source)
         if self.to == RELATIVE:
             to = replace(source, units="relative")
         if self.source == RELATIVE:
@@ -71,7 +72,8 @@ class Units:
         said = []
         if converted.tv_loss != to.tv_loss:
             said.append(f"# tv: no factor turns {source.tv_loss} into {to.tv_loss}, so it keeps its formula")
-        shown = replace(DEFAULT, alpha=-1.0, beta=-1.0, tv=-1.0)  # so that these three are always written
+        # so that these are always written
+        shown = replace(DEFAULT, alpha=-1.0, beta=-1.0, tv=-1.0, units="")  # type: ignore[arg-type]
         answer(*said, quoted(word for key, values in options(converted, shown).items() for word in (key, *values)))
         return 0
 
