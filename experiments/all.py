@@ -8,6 +8,7 @@ import re
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ class Config:
     """Fill all batches up to so many, so that programs differ as little as they can: for a GPU."""
     grace: str = "1h"
     """Time after the budget for judging what is painted."""
+    size: int = 0
+    """Pixels a side, of experiments that have one size; 0 for their own. Its rows stand beside theirs."""
+    steps: int = 0
+    """Steps; 0 for their own."""
     only: str = ""
     """Experiments to run, with commas between them; all if none is named."""
     out: Path = common.RESULTS
@@ -61,7 +66,7 @@ def main(config: Config) -> int:
     if unknown := [name for name in names if name not in ORDER]:
         raise SystemExit(f"no experiment is called {unknown[0]}: use {', '.join(ORDER)}")
     os.environ.setdefault("NST_COMMIT", trials.commit())  # for the processes to come
-    wanted = {name: list(import_module(f"experiments.{name}").trials()) for name in names}
+    wanted = {name: listed(name, config) for name in names}
     tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
     limits = trials.Limits(
         config.workers,
@@ -78,6 +83,15 @@ def main(config: Config) -> int:
         if rows and config.figures:
             draw(name, rows, wanted[name], config)
     return 0
+
+
+def listed(name: str, config: Config) -> list[trials.Trial]:
+    """List the trials of an experiment, at the size and steps that are asked for if it takes them."""
+    make = import_module(f"experiments.{name}").trials
+    asked = {key: getattr(config, key) for key in ("size", "steps") if getattr(config, key)}
+    if strange := asked.keys() - signature(make).parameters.keys():
+        raise SystemExit(f"{name} takes no {min(strange)}: leave it out, or name other experiments with --only")
+    return list(make(**asked))
 
 
 def draw(name: str, rows: list[dict[str, Any]], wanted: list[trials.Trial], config: Config) -> None:

@@ -81,8 +81,9 @@ def draw(found: dict, powers: list, lines: dict, path: Path, caption: str) -> No
     panel = below.subplots()
     for ((optimizer, tv), pairs), mark in zip(lines.items(), ("o-", "o--", "s-", "s--"), strict=True):
         for number, (alphas, apart) in enumerate(pairs):
-            told = {"label": f"{optimizer}, tv = {tv:g}"} if number == 0 else {}
-            panel.plot(alphas, apart, mark, color="C0" if optimizer == "adam" else "C1", ms=4, lw=1, **told)
+            (line,) = panel.plot(alphas, apart, mark, color="C0" if optimizer == "adam" else "C1", ms=4, lw=1)
+            if number == 0:
+                line.set_label(f"{optimizer}, tv = {tv:g}")
     panel.set_xscale("log", base=2)
     panel.set_yscale("symlog", linthresh=1e-8)
     panel.set(ylim=(0, 1), xlabel=f"alpha, with beta = {RATIO:g} alpha", ylabel="RMSE to the picture\nof alpha = 1")

@@ -375,7 +375,8 @@ def weighed(encoder: Any, pair: Any, recipe: Recipe, how: str) -> tuple[float, .
 
 
 def _said(trial: Trial) -> dict[str, Any]:
-    return {"trial": trial.name, "content": trial.content, "style": "+".join(trial.every_style), **trial.columns}
+    told = {"content": trial.content, "style": "+".join(trial.every_style), "size": trial.recipe.size}
+    return {"trial": trial.name, **told, **trial.columns}
 
 
 def _change(total: np.ndarray) -> float:
