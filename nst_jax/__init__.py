@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from nst_jax.problem import Problem, Term, terms, total
     from nst_jax.recipe import DEFAULT, GATYS_2015, INVERSION, TEXTURE, Recipe
     from nst_jax.record import save
+    from nst_jax.saved import SavedStyle, load_style
+    from nst_jax.saving import save_style
     from nst_jax.weights import load_encoder
 
 __version__ = "0.2.0.dev0"
@@ -61,6 +63,8 @@ _HOMES = {
     "posing": ("Compare", "pose"),
     "optimize": ("Solution",),
     "record": ("save",),
+    "saved": ("SavedStyle", "load_style"),
+    "saving": ("save_style",),
     "batch.solving": ("sweep",),
     "batch": (
         "Interrupted", "Results", "Sweep", "Watch", "grid", "iterate", "product", "solve", "solve_batch",
@@ -72,10 +76,10 @@ _HOMES = {
 __all__ = [
     "DEFAULT", "FEATURES", "GATYS_2015", "GRAM", "INVERSION", "LBFGS", "MOMENTS", "TEXTURE", "VGG", "Adam",
     "Branched", "Canvas", "Compare", "Descent", "Encoder", "Fourier", "Gradient", "Interrupted", "Layer", "Loss",
-    "Network", "Pixels", "Place", "Point", "Preprocessing", "Problem", "Pyramid", "Recipe", "Results", "Solution",
-    "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom", "features", "grid", "iterate",
-    "load_encoder", "pose", "product", "report", "save", "solve", "solve_batch", "stack", "stylize", "sweep",
-    "terms", "total", "unstack", "vary", "zipped",
+    "Network", "Pixels", "Place", "Point", "Preprocessing", "Problem", "Pyramid", "Recipe", "Results", "SavedStyle",
+    "Solution", "Statistic", "Sweep", "Term", "Transformation", "UserError", "Watch", "Zoom", "features", "grid",
+    "iterate", "load_encoder", "load_style", "pose", "product", "report", "save", "save_style", "solve",
+    "solve_batch", "stack", "stylize", "sweep", "terms", "total", "unstack", "vary", "zipped",
 ]  # fmt: skip
 
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -17,6 +17,9 @@ AnyPath = str | os.PathLike[str]
 LONGEST_SHOWN = 200
 """Characters of a name that a message shows; of a longer one the middle is left out."""
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""The first bytes of every .h5 file."""
+
 _FULL = "free space in this folder, or choose another"
 _ADVICE = {"ENAMETOOLONG": "give a shorter name", "ENOSPC": _FULL, "EDQUOT": _FULL, "EFBIG": _FULL}
 _TARGET = "the name of a file to write"
@@ -102,6 +105,17 @@ def regular(path: AnyPath, what: str) -> Path:
     if not stat.S_ISREG(found.st_mode):
         raise UserError(f"{shown(path)}: {_kind(found)}; expected {what}")
     return Path(path)
+
+
+def is_hdf5(path: AnyPath) -> bool:
+    """Tell whether a plain file begins as every .h5 file does."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(HDF5)) == HDF5
+    except (OSError, ValueError):
+        return False
 
 
 def _status(path: AnyPath, what: str, verb: str) -> os.stat_result | None:

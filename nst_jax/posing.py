@@ -39,6 +39,7 @@ from nst_jax.recipe import (
     noise,
     precisions,
 )
+from nst_jax.saved import SavedStyle
 from nst_jax.types import Image, ImageLike
 
 
@@ -90,13 +91,13 @@ class Values(TypedDict, total=False):
     gradient: Gradient
 
 
-Style = ImageLike | Sequence[ImageLike]
-"""One picture (h, w, 3), or several that are mixed."""
+Style = ImageLike | Sequence[ImageLike] | SavedStyle
+"""One picture (h, w, 3), several that are mixed, or the targets that were saved of either."""
 
 
 def styles_of(style: Style | None) -> tuple[ImageLike, ...]:
-    """List the pictures of a style: it, or those of a list or a tuple of pictures; none of none."""
-    if style is None:
+    """List the pictures of a style: it, or those of a list or a tuple of pictures; none of none, and of targets."""
+    if style is None or isinstance(style, SavedStyle):
         return ()
     several = isinstance(style, list | tuple) and all(np.ndim(one) == 3 for one in style)
     return tuple(style) if several else (style,)  # type: ignore[return-value]
@@ -148,7 +149,8 @@ def pose(
     Args:
         encoder: the network; the recipe's `weights` need not name it.
         content: picture whose layout to keep.
-        style: picture whose texture to take, of any size; or a list of several, to paint between them.
+        style: picture whose texture to take, of any size; or a list of several, to paint between them; or what
+            `nst_jax.load_style` gives.
         recipe: layers, weights, kind of starting image, optimizer, steps.
         init: starting image (h, w, 3), needed when `recipe.init` names a file, and used in place of it.
         shares: how much each of several styles, or of the regions of `content_mask`, counts, of their sum; the same as
@@ -176,18 +178,22 @@ def shared(recipe: Recipe, shares: Sequence[float]) -> Recipe:
     return replace(recipe, style_shares=tuple(map(float, shares))) if len(shares) else recipe
 
 
-def called_styles(style: Style | None) -> dict[str, ImageLike]:
+def called_styles(style: Style | None) -> dict[str, ImageLike | SavedStyle]:
     """Give the pictures of a style by what a record calls them: style, style_2, style_3 ..."""
+    if isinstance(style, SavedStyle):
+        return {input_name("style", 0): style}
     return {input_name("style", i): one for i, one in enumerate(styles_of(style))}
 
 
-def named(**pictures: ImageLike | None) -> dict[str, dict[str, Any]]:
-    """Name pictures (h, w, 3) that came as arrays by the sha256 of their pixels in float32."""
-    return {
-        name: {"pixels": images.pixels_digest(picture), "shape": list(np.shape(picture)[:2])}
-        for name, picture in pictures.items()
-        if picture is not None
-    }
+def named(**pictures: ImageLike | SavedStyle | None) -> dict[str, dict[str, Any]]:
+    """Name pictures (h, w, 3) that came as arrays by the sha256 of their pixels in float32; targets by their file."""
+
+    def one(picture: ImageLike | SavedStyle) -> dict[str, Any]:
+        if isinstance(picture, SavedStyle):
+            return dict(picture.source)
+        return {"pixels": images.pixels_digest(picture), "shape": list(np.shape(picture)[:2])}
+
+    return {name: one(picture) for name, picture in pictures.items() if picture is not None}
 
 
 @in_float32()
@@ -198,14 +204,16 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     recipe = settled(recipe, encoder)
     network = encoder.network.configured(pooling=recipe.pooling, padding=recipe.padding, remat=recipe.remat)
     encoder = replace(encoder, network=network, plans={})
-    styles = styles_of(style)
-    compared = mixed(objective(recipe, values), len(styles), regions)
+    styles, saved = styles_of(style), style if isinstance(style, SavedStyle) else None
+    recipe = saved.within(recipe) if saved else recipe
+    count = saved.count if saved else len(styles)
+    compared = mixed(objective(recipe, values), count, regions)
     for what, image in (("content", content), *(("style", one) for one in styles)):
-        _check_image(what, image, *least_side(network, compared))
+        check_picture(what, image, *least_side(network, compared))
     _check_circle(recipe, network, compared, np.shape(content))
-    guiding = _guiding(pair, recipe, compared)
+    guiding = _guiding(pair, recipe, compared, count)
     _check_views(recipe, compared)
-    coloured = [colour.prepared(content, one, recipe.colour) for one in styles]
+    coloured = [colour.prepared(content, one, recipe.colour) for one in styles or (content,)]
     content, _, chroma = coloured[0]
     init = init if init is None or chroma is None else colour.luminance(init)
     content, *styles = (jnp.asarray(x, jnp.float32) for x in (content, *(one for _, one, _ in coloured)))
@@ -224,11 +232,11 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
         noise=leaf(fraction),
         seed=leaf(recipe.seed, "uint32"),
         steps=leaf(recipe.steps, "int32"),
-        terms=_terms(encoder, compared, {"content": (content,), "style": tuple(styles)}, at.share, guiding, gradient),
+        terms=_terms(encoder, compared, (content,), saved or tuple(styles), at.share, guiding, gradient),
         descent=descent,
         sides=sides,
         chroma=None if chroma is None else np.asarray(chroma, np.float32),
-        style_shares=_shares(len(guiding.names) if guiding else len(styles), recipe, alone=guiding is not None),
+        style_shares=_shares(len(guiding.names) if guiding else count, recipe, alone=guiding is not None),
         canvas=canvas,
         gradient=gradient,
         network=network,
@@ -241,13 +249,15 @@ def posed(encoder: Encoder, pair: Pair, recipe: Recipe, values: Values, at: At =
     return replace(problem, origin=Origin(recipe, called, arrays(problem), at.place))
 
 
-def _guiding(pair: Pair, recipe: Recipe, compared: Mapping[str, Compare]) -> Guiding | None:
+def _guiding(pair: Pair, recipe: Recipe, compared: Mapping[str, Compare], count: int) -> Guiding | None:
     """Fit masks to their pictures, where there are any; check that shares are of regions, or of styles."""
     styles, regions = styles_of(pair.style), pair.masks
     check_guides(recipe, regions is not None)
     if regions is None:
-        _check_styles(len(styles), recipe, len(styles), "style pictures")
+        _check_styles(count, recipe, count, "style pictures")
         return None
+    if isinstance(pair.style, SavedStyle):
+        raise UserError(f"there are masks and {pair.style!r} holds targets of whole pictures: give the pictures")
     if not any(compare.picture == "style" and compare.layers for compare in compared.values()):
         raise UserError("there are masks and nothing is compared with a style: leave the masks out")
     content, *each = ((np.shape(one)[0], np.shape(one)[1]) for one in (pair.content, *styles))
@@ -464,7 +474,7 @@ def _check_circle(recipe: Recipe, network: Network, compared: Mapping[str, Compa
         )
 
 
-def _check_image(what: str, image: ImageLike, least: int, why: str) -> None:
+def check_picture(what: str, image: ImageLike, least: int, why: str) -> None:
     shape = np.shape(image)
     if len(shape) != 3 or shape[-1] != 3:
         raise UserError(f"the {what} image has shape {shape}: expected (height, width, 3), RGB in [0, 1]")
@@ -578,7 +588,8 @@ def _starting_point(kind: str, content: Image, style: Image, given: ImageLike | 
 def _terms(
     encoder: Encoder,
     compared: Mapping[str, Compare],
-    pictures: Mapping[str, tuple[Image, ...]],
+    content: tuple[Image, ...],
+    style: "tuple[Image, ...] | SavedStyle",
     share: float,
     guiding: Guiding | None,
     gradient: Gradient,
@@ -586,12 +597,14 @@ def _terms(
     """Pose every term; the features of each picture are computed once, in the windows that the gradient has."""
     made: targets.Made = {}
     guided = guiding.at(encoder.network, _patches_of_style(compared)) if guiding else {}
-    for picture, those in pictures.items():
+    for picture, those in (("content", content), ("style", style)):
         asked = tuple((name, c.loss, tuple(c.layers)) for name, c in compared.items() if c.picture == picture)
         # a style does not go on at its other side
-        seen = encoder if picture == "content" else _bordered(encoder)
-        here, size = (guided, pictures["content"][0].shape[:2]) if guided and picture == "style" else ({}, (0, 0))
-        if asked and isinstance(gradient, Tiles) and not here:
+        seen = encoder if picture == "content" else bordered(encoder)
+        here, size = (guided, content[0].shape[:2]) if guided and picture == "style" else ({}, (0, 0))
+        if isinstance(those, SavedStyle):
+            made |= those.made(seen, asked) if asked else {}
+        elif asked and isinstance(gradient, Tiles) and not here:
             made |= targets.by_windows(seen, those, asked, side=gradient.side)
         elif asked:
             made |= targets.whole(seen, those, asked, size, here)
@@ -613,7 +626,7 @@ def _terms(
     return found
 
 
-def _bordered(encoder: Encoder) -> Encoder:
+def bordered(encoder: Encoder) -> Encoder:
     """Give the encoder for a picture that ends at its border, which it mirrors where the result's would go around."""
     network: Any = encoder.network
     if getattr(network, "padding", "") != "circular":

@@ -39,18 +39,22 @@ _Name = Annotated[str, msgspec.Meta(pattern=f"^(content|init|(style|content_mask
 
 
 class Input(msgspec.Struct, forbid_unknown_fields=True):
-    """One picture: a file and its sha256, or what a program held, the sha256 of the pixels and their height, width."""
+    """One picture: a file and its sha256, or what a program held, the sha256 of the pixels and their height, width.
+
+    A file that holds the targets of a style has `targets`, the number of its pictures.
+    """
 
     path: str | None = None
     sha256: Digest | None = None
     pixels: Digest | None = None
     shape: tuple[_Length, _Length] | None = None
+    targets: Annotated[int, msgspec.Meta(ge=1, le=32, description="from 1 to 32 pictures")] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what names nothing, and what names it by halves."""
         if (self.path is None) != (self.sha256 is None) or (self.pixels is None) != (self.shape is None):
             raise ValueError("expected path and sha256, or pixels and shape")
-        if self.path is None and self.pixels is None:
+        if self.path is None and (self.pixels is None or self.targets is not None):
             raise ValueError("expected path and sha256, or pixels and shape")
 
 
@@ -221,18 +225,19 @@ def from_metadata(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         named = found if isinstance(found, int) else "no number"
         raise UserError(f"{shown(path)} holds a recipe of format {named}: {older}this version reads format {FORMAT}")
     checked = validated(record, Record, f"the record in {shown(path)}")
-    masked = "content_mask" in checked.inputs
-    if not checked.own and (missing := _needed(recipe_of(record), masked=masked) - checked.inputs.keys()):
+    # regions may share a style, and targets of several pictures are one file
+    one = "content_mask" in checked.inputs or ("style" in checked.inputs and checked.inputs["style"].targets)
+    if not checked.own and (missing := _needed(recipe_of(record), one=bool(one)) - checked.inputs.keys()):
         raise UserError(f"the record in {shown(path)}: inputs has no '{min(missing)}'")
     return record
 
 
-def _needed(recipe: Recipe, *, masked: bool) -> set[str]:
+def _needed(recipe: Recipe, *, one: bool) -> set[str]:
     """Name the inputs that a picture must have: a texture has no content, an inversion no style.
 
-    Of a masked one the shares are those of regions, which may share a style.
+    A style for each share, unless `one` may have several.
     """
-    styles = {input_name("style", i) for i in range(max(1, len(recipe.style_shares)))} if not masked else {"style"}
+    styles = {"style"} if one else {input_name("style", i) for i in range(max(1, len(recipe.style_shares)))}
     alone = recipe.beta == 0 and not recipe.style_layers
     return ({"content"} if not recipe.frame else set()) | (set() if alone else styles)
 

@@ -14,6 +14,7 @@ from nst_jax.numbers import vary
 from nst_jax.posing import NONE, At, Pair, Style, Values, least_side, objective, posed, settled, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import Recipe
+from nst_jax.saved import SavedStyle
 from nst_jax.targets import one_or_all
 from nst_jax.types import ImageLike
 
@@ -150,11 +151,30 @@ def _at_scale(pair: Pair, scale: Scale, recipe: Recipe) -> tuple[Pair, Recipe, n
         share = scale.content[0] / content.shape[0], scale.content[1] / content.shape[1]
         sides = np.array((round(h * share[0]), round(w * share[1])), np.int32)
     start = None if init is None else _fitted(init, scale.content, recipe)
-    shapes = scale.style if len(styles_of(style)) > 1 else (scale.style,)
-    styles = tuple(_fitted(one, shape, recipe) for one, shape in zip(styles_of(style), shapes, strict=True))  # type: ignore[arg-type]
-    fitted = pair._replace(content=_fitted(content, scale.content, recipe), style=one_or_all(styles), init=start)
-    fitted = fitted._replace(masks=masks)
+    shapes: Any = (scale.style,) if isinstance(scale.style[0], int) else scale.style
+    if isinstance(style, SavedStyle):
+        seen = style.at(shapes)
+    else:
+        seen = one_or_all(tuple(_fitted(one, at, recipe) for one, at in zip(styles_of(style), shapes, strict=True)))
+    fitted = Pair(_fitted(content, scale.content, recipe), seen, start, pair.names, masks)
     return fitted, recipe, sides
+
+
+def style_scales(shapes: tuple[Shape, ...], recipe: Recipe, least: int) -> list[tuple[Shape, ...]]:
+    """List the shapes (h, w) of styles at every scale, the finest first, that a picture of the recipe's size has.
+
+    Those with a side below `least` are left out: they are too small for the layers.
+
+    Raises:
+        UserError: scales that depend on the size of a content that is not known.
+    """
+    if recipe.style_scaling == "fixed":
+        return [shapes]
+    if recipe.scales == "auto" and not recipe.size:
+        raise UserError("scales is auto and size is 0: give the size of the pictures that will be painted")
+    count, ratio = ladder(recipe.size, recipe)
+    each = [tuple((round(h / ratio**k), round(w / ratio**k)) for h, w in shapes) for k in range(count)]
+    return list(dict.fromkeys([shapes, *(found for found in each[1:] if min(min(found)) >= least)]))
 
 
 def _fitted(picture: ImageLike, shape: tuple[int, int], recipe: Recipe) -> ImageLike:
@@ -183,7 +203,7 @@ def _framed(shape: tuple[int, int], recipe: Recipe) -> tuple[int, int]:
 
 def style_sides(style: Style) -> Shape | tuple[Shape, ...]:
     """Give the shape (h, w) of a style, or those of several."""
-    found = tuple(map(_sides, styles_of(style)))
+    found = style.shapes if isinstance(style, SavedStyle) else tuple(map(_sides, styles_of(style)))
     return one_or_all(found)
 
 

@@ -15,8 +15,8 @@ ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "value",
     "blend", "recipe", "axis", "presets", "settings", "images", "masks", "colour", "ops", "networks", "weights",
     "losses", "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "guides", "objective",
-    "renewal", "numbers", "targets", "posing", "units", "compiler", "optimize", "scales", "record", "made", "absent",
-    "frame", "batch", "cache", "runs", "pages", "cli",
+    "renewal", "numbers", "targets", "saved", "posing", "units", "compiler", "optimize", "scales", "saving", "record",
+    "made", "absent", "frame", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": [
@@ -53,8 +53,8 @@ INSIDE = {
     "pages": ["folder", "sheet", "plots", "page", "results"],
     "cli": [
         "axes", "styles", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress", "preset",
-        "tools", "dialects", "single", "planned", "joining", "running", "helps", "stylize", "texture", "invert",
-        "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
+        "tools", "dialects", "single", "planned", "joining", "running", "helps", "style", "stylize", "texture",
+        "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

@@ -155,8 +155,8 @@ def pose_lanes(
         if plain not in posers:
             posers[plain] = poser(encoders[recipe.weights], pictures(plain), plain, values)
         problems = posers[plain](i, j)
-        if problems[-1].held is not None:
-            check_shares(len(problems[-1].style_shares), recipe, "regions")
+        masked = problems[-1].held is not None
+        check_shares(max(1, len(problems[-1].style_shares)), recipe, "regions" if masked else "style pictures")
         numbers = {name: getattr(recipe, name) for name in _numbers(recipe)}
         for name in PARTS:
             numbers |= {f"{name}.{part}": w for part, w in blend.split(getattr(recipe, name))}

@@ -25,6 +25,7 @@ from nst_jax.optimize import Solution
 from nst_jax.posing import Changes, Pair, Style, Values, called_styles, changed, named, shared, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe, check_alone, check_content, check_sizes, frame_of
+from nst_jax.saved import SavedStyle
 from nst_jax.scales import pose_scales
 from nst_jax.settings import chosen, span
 from nst_jax.targets import one_or_all
@@ -200,7 +201,8 @@ def stylize(
 
     Args:
         encoder: the network; the recipe's `weights` need not name it.
-        content, style: RGB in [0, 1], of any size; a list of styles is painted as one, mixed.
+        content, style: RGB in [0, 1], of any size; a list of styles is painted as one, mixed. The style can be what
+            `nst_jax.load_style` gives, too.
         recipe: every setting.
         init: starting image of any size, where the recipe's `init` names a file.
         shares: how much each of several styles, or regions, counts, of their sum; the same as the recipe's
@@ -296,6 +298,8 @@ def _style(style: Style | None, content: np.ndarray, recipe: Recipe) -> Style:
     if style is None:
         check_alone(recipe)
         return np.full(content.shape, 0.5, np.float32)
+    if isinstance(style, SavedStyle):
+        return style
     styles = styles_of(style)
     check_sizes(len(styles), recipe)
     return one_or_all(tuple(images.resize(one, images.style_sizing(recipe, i)) for i, one in enumerate(styles)))

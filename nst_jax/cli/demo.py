@@ -34,6 +34,7 @@ class Demo:
         images.check_writable(sheet, [content, style])
         made, code = self.single.paint(content, [style], output, recipe)
         self.single.report(made, code)
+        assert made.style is not None
         panels = [made.content, made.style, np.asarray(made.solution.image)]
         images.save(sheet, images.side_by_side(panels, height=SIZE, gap=8))
         say(f"{shown(sheet)}  content, style and result")

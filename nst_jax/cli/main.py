@@ -23,6 +23,7 @@ from nst_jax.cli.preset import expand_preset
 from nst_jax.cli.rerun import Rerun
 from nst_jax.cli.running import Running
 from nst_jax.cli.streams import Unread, answer, delivered
+from nst_jax.cli.style import Style
 from nst_jax.cli.stylize import Stylize
 from nst_jax.cli.sweep import Sweep, expand, options_files
 from nst_jax.cli.texture import Texture, expand_size
@@ -41,6 +42,7 @@ Command = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Texture, tyro.conf.subcommand("texture")]
     | Annotated[Invert, tyro.conf.subcommand("invert")]
+    | Annotated[Style, tyro.conf.subcommand("style")]
     | Annotated[Rerun, tyro.conf.subcommand("rerun")]
     | Annotated[Weights, tyro.conf.subcommand("weights")]
     | Annotated[Units, tyro.conf.subcommand("units")]

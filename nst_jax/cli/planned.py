@@ -7,6 +7,7 @@ from pathlib import Path
 from nst_jax import backend, images
 from nst_jax.cli.single import Single
 from nst_jax.cli.streams import answer
+from nst_jax.files import is_hdf5
 from nst_jax.printing import say
 from nst_jax.recipe import Recipe, check, frame_of
 from nst_jax.runs.spec import NO_MASKS, MaskFiles
@@ -42,7 +43,7 @@ class Planned(Single):
     def _plan(self, content: Path | None, styles: Sequence[Path], output: Path, recipe: Recipe) -> None:
         check(recipe)
         size = images.resized(images.shape_of(content), images.sizing(recipe)) if content else frame_of(recipe)
-        sides = tuple(images.resized(images.shape_of(x), images.style_sizing(recipe, i)) for i, x in enumerate(styles))
+        sides = self._sides(styles, recipe)
         images.check_fits(output, size, images.Output(self.quality, self.depth, self.dpi))
         backend.start()
         from nst_jax.posing import NONE, settled
@@ -56,6 +57,15 @@ class Planned(Single):
         for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
             (h, w), steps = scale.content, scale.steps(recipe)
             say(f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps")
+
+    @staticmethod
+    def _sides(styles: Sequence[Path], recipe: Recipe) -> tuple[tuple[int, int], ...]:
+        """Give the shape (h, w) of each picture of the style."""
+        if len(styles) == 1 and is_hdf5(styles[0]):
+            from nst_jax.saved import load_style
+
+            return load_style(styles[0]).shapes
+        return tuple(images.resized(images.shape_of(x), images.style_sizing(recipe, i)) for i, x in enumerate(styles))
 
 
 PLANNED = Planned()

@@ -64,7 +64,13 @@ class Rerun:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
         seek = Seek(self.picture, self._say)
         given = self._given(inputs)
-        found = {name: seek.image(name, entry, given.get(name), recipe.resample) for name, entry in inputs.items()}
+        found = {
+            name: seek.image(name, entry, given.get(name), recipe.resample)
+            for name, entry in inputs.items()
+            if "targets" not in entry
+        }
+        paths = {name: picture.path for name, picture in found.items()}
+        paths |= {name: seek.targets(name, inputs[name], given.get(name)) for name in inputs.keys() - found.keys()}
         if "init" in found:
             recipe = replace(recipe, init=str(found["init"].path))
         if self.weights or recipe.weights.endswith(".h5"):
@@ -73,7 +79,7 @@ class Rerun:
             recipe = replace(recipe, weights=str(path))
         made, code = self.single.paint(
             found["content"].path if "content" in found else None,
-            [found[name].path for name in _named("style", inputs)],
+            [paths[name] for name in _named("style", inputs)],
             output,
             recipe,
             opened={picture.path: picture for picture in found.values()},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
-from nst_jax.files import check_outputs, shown
+from nst_jax.files import check_outputs, is_hdf5, shown
 from nst_jax.printing import say, tell
 from nst_jax.recipe import Recipe, check, frame_of, init_file
 from nst_jax.runs.folder import beside, inside
@@ -84,7 +84,7 @@ class Single:
         how = images.Output(self.quality, self.depth, self.dpi)
         images.check_fits(output, (1, 1), how)
         check_outputs(inside(beside(output)), inputs)
-        opened = opened or {path: images.read(path) for path in paths}
+        opened = opened or {path: images.read(path) for path in paths if path not in styles or not is_hdf5(path)}
         shape = opened[content].rgb.shape if content else (*frame_of(recipe), 3)
         images.check_fits(output, images.resized(shape[:2], images.sizing(recipe)), how)
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.

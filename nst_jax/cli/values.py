@@ -34,12 +34,12 @@ def words_of(kind: type) -> dict[str, str]:
     return found
 
 
-def _settings() -> type:
-    """Copy the recipe's fields and their words, each as a text of values; what is not given is empty."""
+def settings_of(name_of_type: str, names: Sequence[str], metavar: str) -> type:
+    """Copy fields of the recipe and their words, each as a text of values; what is not given is empty."""
     words, made = words_of(Recipe), []
     for name, kind, default, text in (
         ("preset", str, "default", PRESET),
-        *((f.name, f.type, f.default, words[f.name]) for f in fields(Recipe)),
+        *((f.name, f.type, f.default, words[f.name]) for f in fields(Recipe) if f.name in names),
     ):
         hint = f"(default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"
         if kind is bool:
@@ -47,12 +47,12 @@ def _settings() -> type:
             continue
         listed = isinstance(default, tuple)
         unset = () if listed else ""
-        arg = tyro.conf.arg(help=text, metavar="VALUES", help_behavior_hint=hint)
+        arg = tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=hint)
         made.append((name, Annotated[tuple[str, ...] if listed else str, arg], field(default=unset)))
-    return make_dataclass("Settings", made, frozen=True, kw_only=True)
+    return make_dataclass(name_of_type, made, frozen=True, kw_only=True)
 
 
-Settings = _settings()
+Settings = settings_of("Settings", tuple(KINDS), "VALUES")
 UNSET = Settings()
 
 

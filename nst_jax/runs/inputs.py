@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_jax import images, record
+from nst_jax.files import is_hdf5
 from nst_jax.masks import Masks, of_pictures
 from nst_jax.recipe import Recipe, frame_of, init_file, input_name
 from nst_jax.runs.spec import Lane, Spec, all_axes
@@ -15,6 +16,7 @@ from nst_jax.runs.spec import Lane, Spec, all_axes
 if TYPE_CHECKING:
     from nst_jax.batch.sweep import Sweep
     from nst_jax.networks import Encoder
+    from nst_jax.saved import SavedStyle
 
 Opened = Mapping[Path, images.Picture]
 """Pictures that were read already, by their paths."""
@@ -37,13 +39,13 @@ class Inputs:
     """
 
     contents: tuple[Loaded, ...]
-    styles: tuple[Loaded, ...]
+    styles: "tuple[Loaded | SavedStyle, ...]"
     inits: dict[str, images.Picture]
     mixed: bool = False
     masks: Masks | None = None
     mask_sources: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
-    def of_lane(self, lane: Lane) -> tuple[Loaded, ...]:
+    def of_lane(self, lane: Lane) -> "tuple[Loaded | SavedStyle, ...]":
         """List the styles of one lane."""
         return self.styles if self.mixed else (self.styles[lane.style],)
 
@@ -58,7 +60,7 @@ class Inputs:
 
     def sources(self, lane: Lane) -> dict[str, dict[str, str]]:
         """Name the files of one lane, as its own record does."""
-        every = {"content": self.contents[lane.content]}
+        every: dict[str, Any] = {"content": self.contents[lane.content]}
         every |= {input_name("style", i): style for i, style in enumerate(self.of_lane(lane))}
         found = {name: loaded.source for name, loaded in every.items() if loaded.source}
         init = self.inits.get(lane.recipe.init)
@@ -83,7 +85,7 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
     of = [[picture for name, picture in drawn.items() if name.startswith(of)] for of in ("content_mask", "style_mask")]
     return Inputs(
         contents,
-        tuple(_load(path, of_style(i), opened) for i, path in enumerate(spec.styles)) or (_blank(contents[0], lanes),),
+        tuple(_style(path, of_style(i), opened) for i, path in enumerate(spec.styles)) or (_blank(contents[0], lanes),),
         {name: _picture(Path(name), opened) for name in inits},
         spec.mixed,
         of_pictures(*of),
@@ -109,6 +111,15 @@ def _picture(path: Path, opened: Opened) -> images.Picture:
     return opened[path] if path in opened else images.read(path)
 
 
+def _style(path: Path, sizes: Sequence[images.Sizing], opened: Opened) -> "Loaded | SavedStyle":
+    """Read a picture, or the targets that were saved of some."""
+    if path in opened or not is_hdf5(path):
+        return _load(path, sizes, opened)
+    from nst_jax.saved import load_style
+
+    return load_style(path)
+
+
 def _load(path: Path, sizes: Sequence[images.Sizing], opened: Opened) -> Loaded:
     picture = _picture(path, opened)
     rgb = {size: images.resize(picture.rgb, size, alpha=picture.alpha) for size in sizes}
@@ -124,7 +135,10 @@ def posed(encoders: "Mapping[str, Encoder]", spec: Spec, lanes: Sequence[Lane], 
     def pictures(recipe: Recipe) -> Pictures:
         contents = [loaded.rgb[images.sizing(recipe)] for loaded in inputs.contents]
         each = enumerate(inputs.styles)
-        styles: list[Any] = [loaded.rgb[images.style_sizing(recipe, i * inputs.mixed)] for i, loaded in each]
+        styles: list[Any] = [
+            loaded.rgb[images.style_sizing(recipe, i * inputs.mixed)] if isinstance(loaded, Loaded) else loaded
+            for i, loaded in each
+        ]
         styles = [tuple(styles)] if inputs.mixed and len(styles) > 1 else styles
         init = inputs.inits.get(recipe.init)
         inits = [images.fit(init.rgb, c.shape[:2], filter=recipe.resample) for c in contents] if init else None

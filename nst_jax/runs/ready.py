@@ -12,7 +12,7 @@ from nst_jax.batch.sweep import Sweep
 from nst_jax.metrics import least_side, style_side
 from nst_jax.networks import Encoder
 from nst_jax.runs import animate
-from nst_jax.runs.inputs import Inputs, Opened, posed, read
+from nst_jax.runs.inputs import Inputs, Loaded, Opened, posed, read
 from nst_jax.runs.spec import Lane, Spec
 from nst_jax.runs.spec import lanes as lanes_of
 from nst_jax.weights import load_encoder
@@ -64,6 +64,8 @@ def prepare(
     encoders = {name: encoder or load_encoder(name) for name in names}
     encoder = next(iter(encoders.values()))
     sweep = posed(encoders, spec, lanes, inputs)
+    if spec.metrics and not all(isinstance(style, Loaded) for style in inputs.styles):
+        say("a saved style holds no picture: what is painted with it is not measured")
     snapshots = spec.snapshots or (max(1, spec.recipe.steps // 40) if spec.animate else 0)
     # Every n-th lane: neighbours on an axis cost alike, so the processes end together.
     mine = tuple(range(len(lanes)))[jax.process_index() :: jax.process_count()]
@@ -77,7 +79,10 @@ def _sides(encoder: Encoder, inputs: Inputs, bucket: int) -> Callable[[int, imag
 
     @lru_cache(maxsize=32)
     def side(style: int, size: images.Sizing) -> Any:
-        picture = inputs.styles[style].rgb[size]
+        found = inputs.styles[style]
+        if not isinstance(found, Loaded):  # targets, and no picture that they are of
+            return None
+        picture = found.rgb[size]
         if min(picture.shape[:2]) < least_side(encoder.network):
             return None
         return jax.device_get(style_side(encoder, picture, bucket=bucket))

@@ -38,12 +38,19 @@ class Seek:
         path = self.file(name, entry, given)
         self.say(f"reads {shown(path)} ({name})")
         picture = images.read(path)
-        if picture.sha256 != entry["sha256"]:
-            raise UserError(
-                f"the {name} '{shown(path)}' is not the one of the recipe: its sha256 is {picture.sha256[:12]}..., "
-                f"expected {entry['sha256'][:12]}...; restore the file, or say where it is with {option(name)}"
-            )
+        _check_digest(name, path, picture.sha256, entry["sha256"])
         return picture
+
+    def targets(self, name: str, entry: Mapping[str, Any], given: Path | None) -> Path:
+        """Give the path of the file of targets called `name`, and check that it is the one of the record.
+
+        Raises:
+            UserError: not found, or another file.
+        """
+        path = self.file(name, entry, given)
+        self.say(f"reads {shown(path)} ({name})")
+        _check_digest(name, path, _sha256(path), entry["sha256"])
+        return path
 
     def file(self, name: str, entry: Mapping[str, Any], given: Path | None) -> Path:
         """Give the path of an input: the one given, else the first of those it may have that holds what it held.
@@ -81,6 +88,14 @@ class Seek:
     def _beside(self) -> list[Path]:
         found = (path for path in sorted(self.picture.absolute().parent.iterdir()) if _readable(path))
         return [path for path, _ in zip(found, range(MOST), strict=False)]
+
+
+def _check_digest(name: str, path: Path, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise UserError(
+            f"the {name} '{shown(path)}' is not the one of the recipe: its sha256 is {found[:12]}..., expected "
+            f"{wanted[:12]}...; restore the file, or say where it is with {option(name)}"
+        )
 
 
 def option(name: str) -> str:

@@ -22,7 +22,7 @@ from nst_jax.posing import settled
 from nst_jax.recipe import frame_of
 from nst_jax.runs.finish import save_picture
 from nst_jax.runs.folder import beside
-from nst_jax.runs.inputs import Opened
+from nst_jax.runs.inputs import Loaded, Opened
 from nst_jax.runs.ready import Ready, prepare
 from nst_jax.runs.room import SMALL, Picture, fitted, free_for
 from nst_jax.runs.spec import Spec
@@ -36,7 +36,7 @@ Place = tuple[int, int]
 class Made:
     """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3).
 
-    `weights` are what each term of the loss counts there.
+    `weights` are what each term of the loss counts there. Of a style there may be targets alone.
     """
 
     output: Path
@@ -44,7 +44,7 @@ class Made:
     scale: Place
     weights: Mapping[str, float]
     content: np.ndarray
-    style: np.ndarray
+    style: np.ndarray | None
     seconds: float
 
     @property
@@ -125,7 +125,8 @@ def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place 
     def write(solution: Solution, scale: Place, seconds: float) -> Made:
         save_picture(ready, lane, solution, output, scale, how)
         content = ready.inputs.contents[0].rgb[images.sizing(lane.recipe)]
-        style = ready.inputs.styles[0].rgb[images.style_sizing(lane.recipe)]
+        of = ready.inputs.styles[0]
+        style = of.rgb[images.style_sizing(lane.recipe)] if isinstance(of, Loaded) else None
         terms = ready.sweep.scales(0)[scale[0]].terms
         weights = {name: float(term.weight * term.share) for name, term in terms.items()}
         return Made(output, solution, scale, weights, content, style, seconds)

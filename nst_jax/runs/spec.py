@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
-from nst_jax.files import escaped, quoted
+from nst_jax.files import escaped, is_hdf5, quoted, shown
 from nst_jax.recipe import (
     DEFAULT,
     Recipe,
@@ -148,14 +148,20 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
         raise UserError(f"{len(spec.contents)} contents for {len(spec.styles)} styles: pairs need as many of both")
     if spec.mixed and len(spec.styles) > MOST_STYLES:
         raise UserError(f"{len(spec.styles)} styles to mix: expected at most {MOST_STYLES}")
+    saved = {path for path in spec.styles if is_hdf5(path)}
+    if spec.mixed and saved:
+        raise UserError(
+            f"'{shown(min(saved))}' holds targets of a style, which are mixed with no other: save them of all the "
+            "pictures together with nst-jax style"
+        )
     given = chosen(spec.recipe) if spec.given is None else spec.given
     spanned = span(given, all_axes(spec), spec.preset, _own_layers)
     if spanned.copies:
         say(spanned.say())
     found = []
     for number, lane in enumerate(spanned.lanes):
-        _check_lane(spec, lane.recipe)
         i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
+        _check_lane(spec, lane.recipe, known=not spec.styles or spec.styles[j] not in saved)
         found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
     return tuple(found)
 
@@ -166,11 +172,15 @@ def _check_pictures(spec: Spec) -> None:
         raise UserError(f"{len(spec.contents)} contents and {len(spec.styles)} styles: give at least one of each")
 
 
-def _check_lane(spec: Spec, recipe: Recipe) -> None:
-    """Check that there is a content unless the recipe frames a texture, and a style unless it reads none."""
-    check_sizes(len(spec.styles) if spec.mixed else 1, recipe)
+def _check_lane(spec: Spec, recipe: Recipe, *, known: bool) -> None:
+    """Check that there is a content unless the recipe frames a texture, and a style unless it reads none.
+
+    How many styles there are is `known` of pictures; of a file of targets once it is read.
+    """
+    if known:
+        check_sizes(len(spec.styles) if spec.mixed else 1, recipe)
     check_guides(recipe, bool(spec.masks.content))
-    if not spec.masks.content:  # whose regions have shares, once they are read
+    if known and not spec.masks.content:  # whose regions have shares, once they are read
         check_shares(len(spec.styles) if spec.mixed else 1, recipe)
     check_content(recipe, bool(spec.contents))
     if not spec.styles:

@@ -10,12 +10,9 @@ from types import ModuleType
 from typing import Literal
 
 from nst_jax.errors import UserError
-from nst_jax.files import one_line, regular, shown
+from nst_jax.files import HDF5, one_line, regular, shown
 
 Format = Literal["hdf5", "torch", "pickle", "safetensors", "onnx", "matlab", "npz", "npy", "tfjs"]
-
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""The first bytes of every .h5 file."""
 
 _EXPECTED = (
     "expected Keras .h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat, .npz, .npy or TensorFlow.js' model.json"

@@ -20,10 +20,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from nst_jax.errors import UserError
-from nst_jax.files import escaped, shown, write_whole
+from nst_jax.files import HDF5, escaped, shown, write_whole
 from nst_jax.networks import CAFFE, NETWORKS, VGG, Branched, Network, Preprocessing, Table
 from nst_jax.weights.fold import ROLES
-from nst_jax.weights.foreign import HDF5, head_of, opening
+from nst_jax.weights.foreign import head_of, opening
 from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
 from nst_jax.weights.packed import Packed, PackedLayer, unpacked
 
