@@ -191,6 +191,30 @@ def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
         assert images.shape_of(folder / "out.png") == (24, 40)
 
 
+@pytest.mark.slow
+def test_coarse_and_fine_styles_in_one_command_are_the_two(folder, capsys):
+    kinds = ("--size", "32", *QUICK)
+    words = ("stylize", "c.png", "a.png", "--coarse", "b.png", "--content-layers", "relu2_2", *STYLED, *kinds)
+    assert cli.main([*words, "-o", "out.png"]) == 0
+    assert cli.main(["texture", "a.png", "--coarse", "b.png", "-o", "mixed.png", *kinds]) == 0
+    made, mixed = (images.read(folder / name).rgb for name in ("out-style.png", "mixed.png"))
+    np.testing.assert_array_equal(made, mixed)
+    held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
+    assert held["inputs"]["style"]["path"] == "out-style.png"
+    before = (folder / "out-style.png").stat().st_mtime_ns
+    capsys.readouterr()
+    assert cli.main([*words, "-o", "out.png"]) == 0
+    assert "is the style of these files already" in "".join(capsys.readouterr())
+    assert (folder / "out-style.png").stat().st_mtime_ns == before
+    draw(folder / "b.png", 9, 20, 28)  # another picture by the same name
+    assert cli.main([*words, "-o", "out.png"]) == 0
+    assert (folder / "out-style.png").stat().st_mtime_ns > before
+    assert cli.main(["rerun", "out-style.png", "--quiet", "--no-cache"]) == 0
+    draw(folder / "out-style.png", 1)
+    assert cli.main([*words, "-o", "out.png"]) == 2
+    assert "is there and no picture of nst-jax" in capsys.readouterr().err
+
+
 REFUSED = {
     "stylize c.png": "there is no style",
     "stylize c.png a.png --style b.png": "both STYLE",
@@ -216,6 +240,9 @@ REFUSED = {
     "texture a.png --coarse b.png --init grey": "give one of them",
     "texture a.png --coarse b.png --size 40x32": "--coarse is then 29x40",
     "texture a.png --coarse gone.png": "no such file",
+    "stylize c.png a.png --coarse gone.png": "no such file",
+    "stylize c.png a.png --coarse b.png --style-sizes 32": "give --style-size",
+    "stylize c.png a.png --coarse b.png --content-mask gone.png": "no such file",
     "invert c.png --beta 1": "beta",
     "invert c.png --init style": "no style picture",
     "invert c.png --layer relu9_9": "relu9_9",

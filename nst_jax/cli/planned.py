@@ -27,14 +27,15 @@ class Planned(Single):
         output: Path,
         recipe: Recipe,
         masks: MaskFiles = NO_MASKS,
+        kept: Sequence[Path] = (),
     ) -> int:
-        """Make the picture, or say how it would be made; return the exit code.
+        """Make the picture, or say how it would be made; return the exit code. Files that are `kept` are inputs, too.
 
         Raises:
             UserError: anything a user can put right.
         """
         if not self.dry_run:
-            return self.report(*self.paint(content, styles, output, recipe, masks=masks))
+            return self.report(*self.paint(content, styles, output, recipe, masks=masks, kept=kept))
         with images.allowing(self.max_pixels):
             self._plan(content, styles, output, recipe)
         answer("nothing was computed or written")

@@ -12,7 +12,7 @@ from nst_jax.files import check_outputs, is_hdf5, shown
 from nst_jax.printing import say, tell
 from nst_jax.recipe import Recipe, check, frame_of, init_file
 from nst_jax.runs.folder import beside, inside
-from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files
+from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files, lanes
 
 if TYPE_CHECKING:
     from nst_jax.runs.single import Made, Place
@@ -73,20 +73,8 @@ class Single:
         kept: Sequence[Path],
         masks: MaskFiles,
     ) -> "tuple[Made, int]":
-        check(recipe)
-        contents = () if content is None else (content,)
-        start = [Path(path)] if (path := init_file(recipe.init)) else []
-        paths = [*contents, *styles, *masks.content, *masks.style, *start]
-        one: Any = {"mixed": len(styles) > 1, "show_pictures": False, "metrics": False}
-        spec = Spec(contents, tuple(styles), recipe, masks=masks, **one)
-        inputs = [*files(spec, [recipe]), *kept]
-        images.check_writable(output, inputs)
+        spec, opened = self._checked(content, styles, output, recipe, opened, kept, masks)
         how = images.Output(self.quality, self.depth, self.dpi)
-        images.check_fits(output, (1, 1), how)
-        check_outputs(inside(beside(output)), inputs)
-        opened = opened or {path: images.read(path) for path in paths if path not in styles or not is_hdf5(path)}
-        shape = opened[content].rgb.shape if content else (*frame_of(recipe), 3)
-        images.check_fits(output, images.resized(shape[:2], images.sizing(recipe)), how)
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
             backend.start()
@@ -105,6 +93,45 @@ class Single:
                 more = {"opened": opened, "expected": expected, "until": until, "how": how, "most": most}
                 made = paint(spec, output, watch=watch, **more)
         return made, asked.code if made.solution.stopped == "interrupted" else 0
+
+    def check(
+        self, content: Path | None, styles: Sequence[Path], output: Path, recipe: Recipe, masks: MaskFiles = NO_MASKS
+    ) -> None:
+        """Refuse what cannot be painted, or where to; read every picture and compute nothing.
+
+        Raises:
+            UserError: anything a user can put right.
+        """
+        with images.allowing(self.max_pixels):
+            spec, _ = self._checked(content, styles, output, recipe, {}, (), masks)
+            lanes(spec)
+
+    def _checked(
+        self,
+        content: Path | None,
+        styles: Sequence[Path],
+        output: Path,
+        recipe: Recipe,
+        opened: Mapping[Path, images.Picture],
+        kept: Sequence[Path],
+        masks: MaskFiles,
+    ) -> tuple[Spec, Mapping[Path, images.Picture]]:
+        """Give what is to be made, with the pictures that it is made from."""
+        check(recipe)
+        contents = () if content is None else (content,)
+        start = [Path(path)] if (path := init_file(recipe.init)) else []
+        paths = [*contents, *styles, *masks.content, *masks.style, *start]
+        one: Any = {"mixed": len(styles) > 1, "show_pictures": False, "metrics": False}
+        spec = Spec(contents, tuple(styles), recipe, masks=masks, **one)
+        inputs = [*files(spec, [recipe]), *kept]
+        images.check_writable(output, inputs)
+        how = images.Output(self.quality, self.depth, self.dpi)
+        images.check_fits(output, (1, 1), how)
+        check_outputs(inside(beside(output)), inputs)
+        opened = opened or {path: images.read(path) for path in paths if path not in styles or not is_hdf5(path)}
+        shape = opened[content].rgb.shape if content else (*frame_of(recipe), 3)
+        images.check_fits(output, images.resized(shape[:2], images.sizing(recipe)), how)
+        return spec, opened
 
     def report(self, made: "Made", code: int) -> int:
         """Say where the picture is and how the run ended; return the exit code."""

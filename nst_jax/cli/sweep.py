@@ -42,7 +42,7 @@ class Sweep:
     content: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CONTENT")]
     """Picture whose layout to keep; or a single FILE.toml in place of both pictures."""
     style: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="STYLE")] = None
-    """Picture whose texture to take; it may have another size."""
+    """Picture whose texture to take, of any size, or its `nst-jax style`."""
     styles: Annotated[tuple[str, ...], tyro.conf.arg(name="style", metavar="STYLE[:SHARE]...", help=WORDS)] = ()
     content_mask: ContentMask = ()
     style_mask: StyleMask = ()

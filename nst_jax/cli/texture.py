@@ -9,13 +9,11 @@ import tyro
 
 from nst_jax import images
 from nst_jax.cli.planned import PLANNED, Planned
+from nst_jax.cli.strokes import STROKES, start
 from nst_jax.cli.styles import WORDS, read
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.recipe import LONGEST_SIDE, TEXTURE, Recipe, frame_of, init_file
-
-STROKES = ("relu1_1", "relu2_1")
-"""Layers that see strokes and no shapes: those of Gatys et al. (2017) at 512 pixels."""
+from nst_jax.recipe import LONGEST_SIDE, TEXTURE, Recipe, frame_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +67,7 @@ def _begun(recipe: Recipe, coarse: Path) -> Recipe:
     if asked[0] != asked[1] and asked != (h, w):
         raise UserError(f"--size is {recipe.frame} and --coarse is then {w}x{h}: give --size as one number")
     layers = STROKES if recipe.style_layers == TEXTURE.style_layers else recipe.style_layers
-    start = str(coarse) if init_file(str(coarse)) else f"./{coarse}"  # a file called noise
-    return replace(recipe, init=start, frame=f"{w}x{h}", style_layers=layers)
+    return replace(recipe, init=start(coarse), frame=f"{w}x{h}", style_layers=layers)
 
 
 def expand_size(argv: list[str]) -> list[str]:

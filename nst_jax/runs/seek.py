@@ -49,7 +49,7 @@ class Seek:
         """
         path = self.file(name, entry, given)
         self.say(f"reads {shown(path)} ({name})")
-        _check_digest(name, path, _sha256(path), entry["sha256"])
+        _check_digest(name, path, sha256(path), entry["sha256"])
         return path
 
     def file(self, name: str, entry: Mapping[str, Any], given: Path | None) -> Path:
@@ -64,10 +64,10 @@ class Seek:
             return given
         there = [path for path in self._named(Path(str(entry.get("path", "")))) if _readable(path)]
         for path in there:
-            if _sha256(path) == entry["sha256"]:
+            if sha256(path) == entry["sha256"]:
                 return path
         for path in self._beside():
-            if _sha256(path) == entry["sha256"]:
+            if sha256(path) == entry["sha256"]:
                 return path
         if there:
             return there[0]
@@ -111,7 +111,8 @@ def _readable(path: Path) -> bool:
         return False
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Hash a file; nothing where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
