@@ -68,17 +68,18 @@ class Guiding:
             UserError: another aspect, or not a style for each region.
         """
         count, fitted = len(given.content.names), given.content
-        if len(styles) > 1 and given.style is not None:
-            raise UserError("the style has a mask and there are several styles: each region has one of them, whole")
         if len(styles) not in (1, count):
             raise UserError(
                 f"{len(styles)} styles for {count} regions of the content: give one, or one for each region"
             )
         masks.check_fits(fitted, content, "content")
-        style = given.style
-        if style is not None:
-            masks.check_fits(style, styles[0], "style")
-            style = style.fitted(styles[0])
+        if given.style and len(given.style) != len(styles):
+            raise UserError(f"{len(styles)} styles and masks of {len(given.style)}: expected a mask for each, or none")
+        for regions, shape in zip(given.style, styles, strict=False):
+            masks.check_fits(regions, shape, "style")
+        style = tuple(regions.fitted(shape) for regions, shape in zip(given.style, styles, strict=False))
+        if len(style) > 1:
+            style = tuple(_all_there(regions, "style") for regions in style)
         return cls(Masks(_all_there(fitted.fitted(content), "content"), style), recipe.guides)
 
     def padded(self, multiple: int) -> "Guiding":
@@ -115,19 +116,16 @@ class Guiding:
 
     def _at(self, layer: Layer, sides: Iterable[int]) -> Guide:
         own = guide(self.masks.content.weights, layer, self.kind).copy()
-        count = own.shape[2]
-        other = None if self.masks.style is None else guide(self.masks.style.weights, layer, self.kind).copy()
+        each = [guide(regions.weights, layer, self.kind) for regions in self.masks.style]
+        others = [weights[..., r] for weights in each for r in range(weights.shape[2])] or [None] * own.shape[2]
         present = np.square(own).sum((0, 1)) >= 1
-        if other is not None:
-            present &= np.square(other).sum((0, 1)) >= 1
+        present &= [other is None or np.square(other).sum() >= 1 for other in others]
         own[..., ~present] = 1  # stands in: nothing is compared there, and everything stays finite
-        if other is not None:
-            other[..., ~present] = 1
-        each = range(count)
+        others = [x if x is None or here else np.ones_like(x) for x, here in zip(others, present, strict=True)]
         return Guide(
             mask=jnp.asarray(np.square(own)),
-            style=tuple(None if other is None else np.square(other[..., r]) for r in each),
-            lists={side: _listed(own, other, present, side) for side in sides},
+            style=tuple(None if other is None else np.square(other) for other in others),
+            lists={side: _listed(own, others, present, side) for side in sides},
         )
 
 
@@ -137,10 +135,10 @@ def _tell_once(line: str) -> None:
     tell(line)
 
 
-def _listed(own: Weights, other: Weights | None, present: Any, side: int) -> Lists:
+def _listed(own: Weights, others: Sequence[Weights | None], present: Any, side: int) -> Lists:
     """List the positions of each region, or the patches of so many positions a side that lie in it."""
     places = [_numbers(own[..., r], side) for r in range(own.shape[2])]
-    chosen = [None if other is None else _numbers(other[..., r], side) for r in range(own.shape[2])]
+    chosen = [None if other is None else _numbers(other, side) for other in others]
     both = [len(a) > 0 and (b is None or len(b) > 0) for a, b in zip(places, chosen, strict=True)]
     some = np.zeros(1, np.int32)  # stands in
     return Lists(

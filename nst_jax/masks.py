@@ -44,30 +44,74 @@ class Regions:
 
 
 class Masks(NamedTuple):
-    """The regions of a content, and those of its style, in the same order, where the style has any."""
+    """The regions of a content, and those of its style, in the same order, where the style has any.
+
+    Of several styles, one for each region, `style` has for each its own region alone.
+    """
 
     content: Regions
-    style: Regions | None = None
+    style: tuple[Regions, ...] = ()
 
 
-def of_pictures(content: Sequence[images.Picture], style: Sequence[images.Picture] = ()) -> Masks | None:
+def of_pictures(
+    content: Sequence[images.Picture], style: Sequence[images.Picture] = (), styles: int = 1
+) -> Masks | None:
     """Give the regions that mask files draw: one file is labels, several are soft masks; none without files.
 
-    Regions of labels are in the order of their colours, from dark to light; those of several files in theirs.
+    Regions of labels are in the order of their colours, from dark to light; those of several files in theirs. Several
+    `styles` have a soft mask each.
 
     Raises:
         UserError: a style's mask alone, regions of one picture that the other lacks, more than MOST, or an empty one.
     """
+    if styles > 1 and style:
+        _check_each(len(style), styles)
+        _check_opaque(style)
+        return _of_each(_of_files(content), [picture.rgb.mean(-1) for picture in style])
     return _of(_of_files(content), _of_files(style))
 
 
-def of_arrays(content: MaskLike | None, style: MaskLike | None = None) -> Masks | None:
+def of_arrays(content: MaskLike | None, style: MaskLike | None = None, styles: int = 1) -> Masks | None:
     """Give the regions of labels or soft masks that a program holds; none without them.
+
+    Several `styles` have a soft mask (h, w) each, of its own size.
 
     Raises:
         UserError: as `of_pictures`, or an array that is no mask.
     """
+    if styles > 1 and style is not None:
+        each = list(style) if isinstance(style, list | tuple) else [style]
+        _check_each(len(each), styles)
+        return _of_each(_of_array(content, "content"), [_soft_array(one) for one in each])
     return _of(_of_array(content, "content"), _of_array(style, "style"))
+
+
+def _soft_array(mask: Any) -> NDArray[np.float32]:
+    found = _of_array(mask, "style")
+    if found is None or found.labels or found.weights.shape[2] != 1:
+        raise UserError("a mask of one of several styles is no soft mask: expected floats in [0, 1], (h, w), for each")
+    return found.weights[..., 0]
+
+
+def _check_each(found: int, styles: int) -> None:
+    if found != styles:
+        raise UserError(
+            f"there are {styles} styles and {found} masks of styles: expected a soft mask for each style, white where its "
+            "region's texture is taken from"
+        )
+
+
+def _of_each(content: Regions | None, style: Sequence[NDArray[np.float32]]) -> Masks:
+    """Put a mask of each style beside the content's region of its number."""
+    if content is None:
+        raise UserError(_ALONE)
+    if len(style) != (count := len(content.names)):
+        raise UserError(f"{len(style)} styles for {count} regions of the content: give one, or one for each region")
+    each = (replace(_soft(one[..., None]), names=(name,)) for one, name in zip(style, content.names, strict=True))
+    return Masks(content, tuple(each))
+
+
+_ALONE = "there is a mask of the style and none of the content: give --content-mask, too"
 
 
 def check_fits(regions: Regions, shape: tuple[int, int], what: str) -> None:
@@ -87,7 +131,7 @@ def check_fits(regions: Regions, shape: tuple[int, int], what: str) -> None:
 def _of(content: Regions | None, style: Regions | None) -> Masks | None:
     if content is None:
         if style is not None:
-            raise UserError("there is a mask of the style and none of the content: give --content-mask, too")
+            raise UserError(_ALONE)
         return None
     if style is None:
         return Masks(content)
@@ -99,15 +143,13 @@ def _of(content: Regions | None, style: Regions | None) -> Masks | None:
                 f"the region {missing[0]} is in the mask of the {what} alone: expected the same regions in both masks"
             )
     order = [style.names.index(name) for name in content.names]
-    return Masks(content, Regions(style.weights[..., order], content.names, style.labels))
+    return Masks(content, (Regions(style.weights[..., order], content.names, style.labels),))
 
 
 def _of_files(pictures: Sequence[images.Picture]) -> Regions | None:
     if not pictures:
         return None
-    for picture in pictures:
-        if picture.alpha is not None and picture.alpha.min() < 1:
-            raise UserError(f"the mask '{shown(picture.path)}' has transparent places: expected a mask without any")
+    _check_opaque(pictures)
     if len(pictures) == 1:
         name = f"the mask '{shown(pictures[0].path)}'"
         levels = images.to_uint8(pictures[0].rgb).astype(np.int64)
@@ -119,6 +161,12 @@ def _of_files(pictures: Sequence[images.Picture]) -> Regions | None:
     if len({picture.rgb.shape for picture in pictures}) > 1:
         raise UserError(f"the soft masks of '{shown(pictures[0].path)}' differ in size: expected files of one size")
     return _soft(np.stack([picture.rgb.mean(-1) for picture in pictures], -1))
+
+
+def _check_opaque(pictures: Sequence[images.Picture]) -> None:
+    for picture in pictures:
+        if picture.alpha is not None and picture.alpha.min() < 1:
+            raise UserError(f"the mask '{shown(picture.path)}' has transparent places: expected a mask without any")
 
 
 def _of_array(mask: Any, whose: str) -> Regions | None:

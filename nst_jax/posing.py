@@ -157,7 +157,8 @@ def pose(
             the recipe's `style_shares`.
         content_mask: regions of the content, each with a style of its own: labels (h, w) of whole numbers, or a soft
             mask in [0, 1] for each, (h, w, regions). Of any size, with the content's aspect.
-        style_mask: the same regions of the one style; without it, and of several styles, each region has a whole style.
+        style_mask: the same regions of the one style; of several styles a soft mask (h, w) for each, where its region's
+            texture is taken from. Without it each region has a whole style.
         **values: losses, terms, descent, canvas or gradient of your own: see `Values`.
 
     Raises:
@@ -168,7 +169,7 @@ def pose(
         raise UserError(f"scales is {recipe.scales}: pose makes one scale; use nst_jax.stylize for several")
     check_content(recipe, there_is=True)
     recipe = shared(recipe, shares)
-    given = masks.of_arrays(content_mask, style_mask)
+    given = masks.of_arrays(content_mask, style_mask, len(styles_of(style)))
     pair = Pair(content, style, init, named(content=content, **called_styles(style), init=init), given)
     return posed(encoder, pair, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 

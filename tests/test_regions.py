@@ -185,6 +185,64 @@ def test_a_mask_of_one_region_changes_nothing_and_regions_have_their_own_styles(
     assert set(own) == {"masks", "network"}
 
 
+@pytest.mark.parametrize("name", ["gram", pytest.param("nearest", marks=pytest.mark.slow)])
+def test_each_of_several_styles_has_a_mask_of_its_own(tiny, name):
+    content, one, two = picture(20, 48), picture(18, 22), picture(24, 17)
+    halves = np.arange(48)[None].repeat(20, 0) // 24
+    first, second = (RNG.random(shape).astype(np.float32).round() for shape in ((18, 22), (24, 17)))
+    recipe = (
+        replace(RECIPE, style_loss=name, guides="all", patch=1) if name == "nearest" else replace(RECIPE, guides="all")
+    )
+
+    def targets(styles, style_mask, mask=halves):
+        posed = pose(tiny.encoder, content, styles, recipe=recipe, content_mask=mask, style_mask=style_mask)
+        return posed.terms["style"].targets
+
+    soft = [(halves == r).astype(np.float32) for r in (0, 1)]
+    alone = targets(one, [first, 1 - first], soft)
+    twice = targets([one, one], [first, 1 - first])
+    jax.tree.map(np.testing.assert_array_equal, twice, alone)
+    both = targets([one, two], [first, second])
+    for layer, (a, b) in both.items():
+        np.testing.assert_array_equal(a, alone[layer][0])
+        np.testing.assert_array_equal(b, targets([two, two], [second, second])[layer][1])
+    for masks_of, said in (
+        ([first], "2 styles and 1 masks of styles"),
+        ([first, second.astype(int)], "no soft mask"),
+        ([first, 0 * second], "0 everywhere"),
+        ([second, first], "same aspect"),
+    ):
+        with pytest.raises(UserError, match=said):
+            targets([one, two], masks_of)
+
+
+def test_contents_and_styles_of_a_product_have_masks_of_their_own(tiny):
+    contents, styles = [picture(20, 16), picture(16, 20)], [picture(18, 22), [picture(24, 17), picture(17, 20)]]
+    labels = [HALVES, HALVES.T]
+    soft = [np.eye(18, 22, dtype=np.float32), np.ones((18, 22), np.float32)]
+    of_styles = [np.eye(18, 22, dtype=int), [np.ones((24, 17), np.float32), np.eye(17, 20, dtype=np.float32)]]
+    spanned = nst_jax.product(
+        tiny.encoder, contents, styles, recipe=RECIPE, content_masks=labels, style_masks=of_styles
+    )
+    for problem, (i, j) in zip(spanned.problems, spanned.index, strict=True):
+        alone = pose(
+            tiny.encoder, contents[i], styles[j], recipe=RECIPE, content_mask=labels[i], style_mask=of_styles[j]
+        )
+        assert jax.tree.structure(problem) == jax.tree.structure(alone)
+        jax.tree.map(np.testing.assert_array_equal, problem, alone)
+    pairs = nst_jax.product(
+        tiny.encoder, contents, styles[:1] * 2, recipe=RECIPE, content_masks=[HALVES, None], paired=True
+    )
+    assert [problem.held is None for problem in pairs.problems] == [False, True]
+    for more, said in (
+        ({"content_masks": labels[:1]}, "content_masks has 1 for 2 pictures"),
+        ({"style_masks": [soft, None]}, "none of the content"),
+        ({"content_masks": [HALVES, HALVES]}, "same aspect"),
+    ):
+        with pytest.raises(UserError, match=said):
+            nst_jax.product(tiny.encoder, contents, styles, recipe=RECIPE, **more)
+
+
 def test_a_region_without_a_position_is_left_out_of_both_pictures(tiny, capsys):
     labels = np.zeros((32, 32), int)
     labels[:, :5] = 7
@@ -333,10 +391,10 @@ def test_colours_are_regions_from_dark_to_light_matched_by_colour(folder):
     read = images.read
     found = masks.of_pictures([read("m.png")], [read("ma.png")])
     assert found is not None
-    assert found.style is not None
+    assert len(found.style) == 1
     assert found.content.names == ("#0000ff", "#ff0000")
     assert found.content.weights[0, [0, -1]].tolist() == [[0, 1], [1, 0]]
-    assert found.style.weights[0, [0, -1]].tolist() == [[1, 0], [0, 1]]
+    assert found.style[0].weights[0, [0, -1]].tolist() == [[1, 0], [0, 1]]
     assert found.content.fitted((24, 32)).weights.sum() == 24 * 32
     soft = masks.of_pictures([read("s1.png"), read("s2.png")])
     assert soft is not None
@@ -399,7 +457,19 @@ def test_styles_are_one_or_one_for_each_region(folder, capsys):
         words = ["stylize", "c.png", "--style", *styles, "--content-mask", "m.png", "-o", "out.png"]
         assert cli.main([*words, *STYLED, *QUICK]) == 2
     assert "3 styles for 2 regions" in (said := capsys.readouterr().err)
-    assert "each region has one of them" in said
+    assert "2 styles and 1 masks of styles: expected a soft mask for each style" in said
+
+
+@pytest.mark.slow
+def test_masks_of_several_styles_are_recorded_and_read_again(folder, capsys):
+    paint(folder / "sb.png", ((255,) * 3, (0,) * 3), 20, 28)
+    paint(folder / "sa.png", ((255,) * 3, (0,) * 3), 36, 20)
+    words = ["stylize", "c.png", "--style", "a.png", "b.png", "--content-mask", "m.png"]
+    assert cli.main([*words, "--style-mask", "sa.png", "sb.png", "-o", "out.png", *STYLED, *QUICK]) == 0
+    held = record.from_metadata(images.read_metadata(folder / "out.png"), folder / "out.png")
+    assert held["inputs"]["style_mask_2"]["path"] == "sb.png"
+    assert cli.main(["rerun", "out.png", "--quiet", "--no-cache"]) == 0
+    assert "bit for bit" in "".join(capsys.readouterr())
 
 
 def test_a_run_folder_keeps_its_masks_and_names_them(folder, capsys):

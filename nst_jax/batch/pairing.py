@@ -6,14 +6,14 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from nst_jax import blend
+from nst_jax import blend, masks
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.batch.sweep import Sweep, of_scales
 from nst_jax.errors import UserError
-from nst_jax.masks import Masks
+from nst_jax.masks import MaskLike, Masks
 from nst_jax.networks import Encoder
 from nst_jax.numbers import PARTS, absent
-from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled
+from nst_jax.posing import NONE, Pair, Style, Values, arrays, called_styles, named, objective, settled, styles_of
 from nst_jax.problem import Problem
 from nst_jax.recipe import DEFAULT, Recipe, check_shares, input_name
 from nst_jax.scales import Scale, plan_for, pose_at, style_sides, vary_scales
@@ -31,6 +31,8 @@ def product(
     recipe: Recipe = DEFAULT,
     names: Names | None = None,
     paired: bool = False,
+    content_masks: Sequence[MaskLike | None] = (),
+    style_masks: Sequence[MaskLike | None] = (),
     **values: Unpack[Values],
 ) -> Sweep:
     """Pose every content (h, w, 3) with every style: axes `content_image` and `style_image`, the second fastest.
@@ -44,16 +46,20 @@ def product(
         recipe: for all of them, its scales included; the sizes in it do not count, as for `pose`.
         names: of the contents and of the styles; by default their numbers.
         paired: the first content with the first style, the second with the second, and so on: one axis.
+        content_masks, style_masks: regions of each content, and of each style: see `nst_jax.pose`; none for none.
         **values: handed in by value, as to `pose`.
 
     Raises:
-        UserError: no pictures, or pairs with not as many styles as contents.
+        UserError: no pictures, pairs with not as many styles as contents, or masks that are not one for each picture.
     """
-    posed = _poser(encoder, contents, styles, recipe, values)
+    if paired and len(contents) != len(styles):
+        raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
+    pairs = [(i, i) for i in range(len(contents))] if paired else list(np.ndindex(len(contents), len(styles)))
+    posed = _poser(
+        encoder, contents, styles, recipe, values, _masks(contents, styles, pairs, content_masks, style_masks)
+    )
     called = names or (range(len(contents)), range(len(styles)))
     if paired:
-        if len(contents) != len(styles):
-            raise UserError(f"{len(contents)} contents for {len(styles)} styles: pairs need as many of both")
         axis = Axis(PICTURES, tuple(zip(*called, strict=True)))
         return of_scales(
             [posed(i, i) for i in range(len(contents))], (axis,), tuple((i,) for i in range(len(contents)))
@@ -63,14 +69,35 @@ def product(
     return of_scales([posed(i, j) for i, j in index], axes, index)
 
 
+def _masks(
+    contents: Sequence[ImageLike],
+    styles: Sequence[Style],
+    pairs: Sequence[tuple[int, int]],
+    of_contents: Sequence[MaskLike | None],
+    of_styles: Sequence[MaskLike | None],
+) -> Mapping[tuple[int, int], Masks | None] | None:
+    """Fit the masks of each content to those of each style; none where there are none at all."""
+    for what, found, pictures in (("content", of_contents, contents), ("style", of_styles, styles)):
+        if len(found) not in (0, len(pictures)):
+            raise UserError(f"{what}_masks has {len(found)} for {len(pictures)} pictures: give one for each, or None")
+    own, others = of_contents or (None,) * len(contents), of_styles or (None,) * len(styles)
+    found = {(i, j): masks.of_arrays(own[i], others[j], len(styles_of(styles[j]))) for i, j in pairs}
+    return found if any(found.values()) else None
+
+
 def _poser(
-    encoder: Encoder, contents: Sequence[ImageLike], styles: Sequence[Style], recipe: Recipe, values: Values
+    encoder: Encoder,
+    contents: Sequence[ImageLike],
+    styles: Sequence[Style],
+    recipe: Recipe,
+    values: Values,
+    regions: Mapping[tuple[int, int], Masks | None] | None,
 ) -> Callable[[int, int], tuple[Problem, ...]]:
     if not contents or not styles:
         raise UserError(f"{len(contents)} contents and {len(styles)} styles: give at least one of each")
     named_contents = [named(picture=x)["picture"] for x in contents]
     named_styles = [tuple(named(**called_styles(x)).values()) for x in styles]
-    pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles)
+    pictures = Pictures(tuple(contents), tuple(styles), named_contents, named_styles, masks=regions)
     return poser(encoder, pictures, replace(recipe, size=0, style_size=0, style_sizes=()), values)
 
 
@@ -78,8 +105,8 @@ def _poser(
 class Pictures:
     """Contents and styles (h, w, 3), what a record calls each, and starting images by content, where there are any.
 
-    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's. With masks, which are of
-    every content, it is painted region by region.
+    A style can be several, mixed: a tuple of pictures; its name is a tuple of each picture's. With masks, of every pair
+    or of each by the numbers of its content and its style, it is painted region by region.
     """
 
     contents: Sequence[ImageLike]
@@ -87,7 +114,11 @@ class Pictures:
     content_names: Sequence[Mapping[str, Any] | None] = ()
     style_names: Sequence[Sequence[Mapping[str, Any]]] = ()
     inits: Sequence[ImageLike] | None = None
-    masks: Masks | None = None
+    masks: Masks | Mapping[tuple[int, int], Masks | None] | None = None
+
+    def regions(self, i: int, j: int) -> Masks | None:
+        """Give the masks of a content and a style."""
+        return self.masks[i, j] if isinstance(self.masks, Mapping) else self.masks
 
     def named(self, i: int, j: int) -> dict[str, Mapping[str, Any]]:
         """Give what a record calls a content and a style; nothing where they have no names."""
@@ -120,7 +151,7 @@ def poser(
         if kept and first and recipe.init != "style":
             return _joined(kept, first, kept, of_style, inputs)
         start = pictures.inits[i] if pictures.inits else None
-        pair = Pair(pictures.contents[i], pictures.styles[j], start, masks=pictures.masks)
+        pair = Pair(pictures.contents[i], pictures.styles[j], start, masks=pictures.regions(i, j))
         new = pose_at(encoder, pair, recipe, scale, values)
         first = by_style.setdefault((j, scale.style, of_pair), new)
         kept = by_content.setdefault((i, scale.content), new)

@@ -225,7 +225,8 @@ def stylize(
     content = _content(content, recipe)
     style = _style(style, content, recipe)
     init = None if init is None else images.fit(init, content.shape[:2], filter=recipe.resample)
-    pair = Pair(content, style, init, names, masks.of_arrays(content_mask, style_mask))
+    regions = masks.of_arrays(content_mask, style_mask, len(styles_of(style)))
+    pair = Pair(content, style, init, names, regions)
     problems = pose_scales(encoder, pair, recipe, values)
     results = solve_batch(encoder, of_scales([problems], (), ((),)), folder=folder, watch=watch)
     return results.solutions[0]
@@ -272,7 +273,7 @@ def sweep(
         say(spanned.say())
     names = named(content=content, **called_styles(style), init=init)
     style_names = tuple(names[name] for name in called_styles(style) if name in names)
-    regions = masks.of_arrays(content_mask, style_mask)
+    regions = masks.of_arrays(content_mask, style_mask, len(styles_of(style)))
 
     def pictures(own: Recipe) -> Pictures:
         sized = _content(content, own)

@@ -88,7 +88,7 @@ def read(spec: Spec, lanes: Sequence[Lane], opened: Opened) -> Inputs:
         tuple(_style(path, of_style(i), opened) for i, path in enumerate(spec.styles)) or (_blank(contents[0], lanes),),
         {name: _picture(Path(name), opened) for name in inits},
         spec.mixed,
-        of_pictures(*of),
+        of_pictures(*of, styles=len(spec.styles) if spec.mixed else 1),
         {name: record.source(picture.path, picture.sha256) for name, picture in drawn.items()},
     )
 
