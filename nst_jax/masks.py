@@ -96,8 +96,8 @@ def _soft_array(mask: Any) -> NDArray[np.float32]:
 def _check_each(found: int, styles: int) -> None:
     if found != styles:
         raise UserError(
-            f"there are {styles} styles and {found} masks of styles: expected a soft mask for each style, white where its "
-            "region's texture is taken from"
+            f"there are {styles} styles and {found} masks of styles: expected a soft mask for each style, white where "
+            "its region's texture is taken from"
         )
 
 

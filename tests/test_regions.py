@@ -190,9 +190,7 @@ def test_each_of_several_styles_has_a_mask_of_its_own(tiny, name):
     content, one, two = picture(20, 48), picture(18, 22), picture(24, 17)
     halves = np.arange(48)[None].repeat(20, 0) // 24
     first, second = (RNG.random(shape).astype(np.float32).round() for shape in ((18, 22), (24, 17)))
-    recipe = (
-        replace(RECIPE, style_loss=name, guides="all", patch=1) if name == "nearest" else replace(RECIPE, guides="all")
-    )
+    recipe = replace(RECIPE, style_loss=name, guides="all", patch=1 if name == "nearest" else 3)
 
     def targets(styles, style_mask, mask=halves):
         posed = pose(tiny.encoder, content, styles, recipe=recipe, content_mask=mask, style_mask=style_mask)

@@ -44,7 +44,7 @@ ContentMask = Annotated[
 ]
 StyleMask = Annotated[
     tuple[Path, ...],
-    tyro.conf.arg(metavar="MASK...", help="Picture over STYLE: what each region looks like.", help_behavior_hint=""),
+    tyro.conf.arg(metavar="MASK...", help="Picture over STYLE, or over each of several.", help_behavior_hint=""),
 ]
 """Options that name one picture of labels, or several soft masks."""
 
