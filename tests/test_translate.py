@@ -4,6 +4,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from run_files import draw
 
 from nst_jax.cli.main import main, parse
 from nst_jax.cli.stylize import Stylize
@@ -16,6 +17,10 @@ from nst_jax.scales import plan
 
 LEAST = VGGS["vgg16"].least_side(STYLE_LAYERS)
 
+TF = {
+    "style_layers": STYLE_LAYERS, "layer_weights": (0.2,) * 5, "beta": 1e4 / 5, "tv": 1e-3, "tv_loss": "mean-squares",
+    "init": "content", "steps": 1000,
+}  # fmt: skip
 CASES = {
     "th neural_style.lua -content_image c.jpg -style_image s.jpg -gpu -1": ("jcjohnson", {}),
     "python neural_style.py -content_weight 7 -style_weight 1e3 -tv_weight 0 -image_size 256": (
@@ -68,6 +73,21 @@ CASES = {
             "style_scaling": "fixed",
         },
     ),
+    "python neural_style.py --content_img c.jpg --style_imgs s.jpg --max_size 512 --tv_weight 0": (
+        "gatys2015",
+        {
+            **TF, "alpha": 5 / (512 * 64 * 64) ** 0.5, "tv": 0.0,
+        },
+    ),
+    "neural_style.py --style_imgs s.jpg t.jpg --content_img c.jpg --content_loss_function 2 --style_layers relu1_1 "
+    "relu2_1 --style_layer_weights 1 3 --original_colors --optimizer adam --learning_rate 2 --init_img_type random": (
+        "gatys2015",
+        {
+            **TF, "alpha": 5.0, "content_loss": "mean", "beta": 1e4 / 4, "style_layers": ("relu1_1", "relu2_1"),
+            "layer_weights": (0.25, 0.75), "colour": "keep-luminance", "optimizer": "adam", "lr": 2 / 255,
+            "init": "grey",
+        },
+    ),
     "python nst.py --content_img_name a.jpg --style_img_name b.jpg --height 300": ("gordic", {"size": 300}),
     "renamed.py --content c.jpg --styles s.jpg --iter 400 --tv 3": ("anishathalye", {"steps": 400, "tv": 3.0}),
     "style_transfer c.jpg s.jpg -s 512+ --init normal -r 3": ("crowson", {"init": "noise", "seed": 3}),
@@ -103,8 +123,29 @@ def test_pictures_are_found():
         "style_transfer c.jpg a.jpg b.jpg -sw 0.5 1 -o o.png": "c.jpg --style a.jpg:0.5 b.jpg:1 -o o.png",
         "style_transfer -sw 0.5 0.5 -o o.png -- c.jpg a.jpg b.jpg": "c.jpg --style a.jpg:0.5 b.jpg:0.5 -o o.png",
         "neural_style.py": "CONTENT STYLE -o out.png",
+        "neural_style.py --content_img c.jpg --style_imgs a.jpg b.jpg --style_imgs_weights 1 3 --style_imgs_dir . "
+        "--style_mask --style_mask_imgs m.png n.png --img_name o": (
+            "image_input/c.jpg --style a.jpg:1 b.jpg:3 --content-mask image_input/m.png image_input/n.png "
+            "-o image_output/o.png"
+        ),
     }.items():
         assert translate(command).command.startswith(f"nst-jax stylize {want} --preset")
+
+
+def test_a_mask_of_one_style_leaves_the_rest_the_content():
+    command = "neural_style.py --content_img c --style_imgs s --style_mask --style_mask_imgs m.png"
+    found = translate(command)
+    made = parse(shlex.split(found.command)[1:])
+    assert isinstance(made, Stylize)
+    assert (made.recipe.style_shares, [path.name for path in made.content_mask]) == ((0.0, 1.0), ["m.png"])
+
+
+def test_the_content_weight_of_neural_style_tf_is_that_of_the_picture(tmp_path):
+    draw(tmp_path / "c.png", 1, 64, 32)
+    command = f"neural_style.py --content_img c.png --content_img_dir {tmp_path} --style_imgs s --max_size 128"
+    found = translate(command)
+    assert found.recipe.alpha == pytest.approx(5 / (512 * 16 * 8) ** 0.5)
+    assert not any("content weight" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +167,13 @@ def test_pictures_are_found():
         ("th neural_style.lua", "pooling rounds odd sides up"),
         ("neural_style.py --content a --styles b", "pooling rounds odd sides up"),
         ("neural_style.py", "faint noise is grey"),
+        (
+            "neural_style.py --content_img c --style_imgs s --style_mask --style_mask_imgs m",
+            "divided by the whole picture",
+        ),
+        ("neural_style.py --content_img c --style_imgs s", "the content weight is that of a picture of 512x512"),
+        ("neural_style.py --content_img c --style_imgs s --original_colors --color_convert_type lab", "of lab there"),
+        ("neural_style.py --content_img c --style_imgs s --video", "video: no equivalent"),
     ],
 )
 def test_what_has_no_equivalent_is_said(command, said):
@@ -163,12 +211,9 @@ def test_nothing_is_said_of_what_does_not_change_the_picture():
         ("neural_style.py -optimizer sgd", "optimizer is 'sgd'"),
         ("neural_style.py 'open", "cannot be read"),
         ("neural_style.py -num_iterations inf", "expected a number"),
-        ("python neural_style.py --content_img a.jpg --style_imgs b.jpg --style_weight 1e4", "options of cysmith's"),
-        ("neural_style.py --style_imgs b.jpg --content_img a.jpg --content_weight 5 --verbose", "options of cysmith's"),
-        (
-            "neural_style.py --content_img a.jpg --style_imgs b.jpg c.jpg --style_mask --style_mask_imgs m n",
-            "--content-mask",
-        ),
+        ("neural_style.py --content_img a --style_imgs b c --style_mask --style_mask_imgs m", "1 masks for 2 styles"),
+        ("neural_style.py --content_img a --style_imgs b --style_layer_weights 1 2", "2 numbers for 5 layers"),
+        ("neural_style.py --content_img a --style_imgs b --style_layer_weights x", "x"),
         ("python neural_style.py train --dataset d --style-image s.jpg --epochs 2", "'train' is a command of a feed"),
         ("neural_style/neural_style.py eval --content-image c.jpg --model m.pth --output-image o.jpg", "'eval' is a"),
         ("evaluate.py --checkpoint c.ckpt --in-path a --out-path b", "feed-forward fast-style-transfer"),

@@ -1,8 +1,12 @@
 """Options of other style transfer programs, read into a recipe: one function for each."""
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from nst_jax import images
 from nst_jax.cli.tools import Options
 from nst_jax.errors import UserError
 from nst_jax.presets import RATES
@@ -84,6 +88,92 @@ def anishathalye(given: Options, recipe: Recipe) -> Recipe:
         init=start or (recipe.init if noise == 1 else blend),
         pooling=take(given, "pooling", recipe.pooling),  # type: ignore[arg-type]
     )
+
+
+CHANNELS = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
+"""Of the layers of a VGG, by their block."""
+
+
+def tf_paths(given: Options) -> None:
+    """Put the folders of neural-style-tf before the names of its pictures, and its output where it writes it."""
+    inputs, styles = take(given, "content_img_dir", "./image_input"), take(given, "style_imgs_dir", "./styles")
+    for name, folder in (("content_img", inputs), ("style_imgs", styles), ("style_mask_imgs", inputs)):
+        if name in given:
+            given[name] = [os.path.normpath(os.path.join(folder, file)) for file in given[name]]
+    name = take(given, "img_name", "result")
+    given["img_name"] = [os.path.normpath(os.path.join(take(given, "img_output_dir", "image_output"), f"{name}.png"))]
+
+
+def tf(given: Options, recipe: Recipe, content: str, styles: int) -> tuple[Recipe, list[str]]:
+    """Read the options of neural-style-tf, but for its pictures; give what is said nearly, too.
+
+    alpha / (2 sqrt(N M)) sum (C - G)^2 for one content layer of N channels and M positions; the style loss is divided
+    by the numbers of layers and of styles.
+    """
+    plain = replace(recipe, alpha=5.0, beta=1e4, tv=1e-3, tv_loss="mean-squares", size=512, steps=1000, seed=0)
+    plain = numbers(
+        given, plain,
+        content_weight="alpha", style_weight="beta", tv_weight="tv", max_size="size", max_iterations="steps",
+        seed="seed",
+    )  # fmt: skip
+    layers = tuple(given.pop("content_layers", ["conv4_2"]))
+    of_style = tuple(given.pop("style_layers", [f"relu{block}_1" for block in "12345"]))
+    weights = _shares("style_layer_weights", given.pop("style_layer_weights", ["1"] * len(of_style)), len(of_style))
+    which, notes = take(given, "content_loss_function", "1"), []
+    alpha = plain.alpha / len(layers)
+    if which == "1":
+        h, w, known = _tf_shape(content, plain.size)
+        stride = 2 ** (int(layers[0][4]) - 1) if layers[0][4:5] in CHANNELS else 1
+        alpha /= math.sqrt(CHANNELS.get(layers[0][4:5], 512) * math.ceil(h / stride) * math.ceil(w / stride))
+        if not known:
+            notes.append(f"the content weight is that of a picture of {w}x{h}: translate where the content lies")
+        if len(layers) > 1:
+            notes.append(f"the content weight of all layers is that of {layers[0]}")
+    ratio = _number(given, "noise_ratio", 1.0)
+    start = take(given, "init_img_type", "content")
+    faint = "grey" if ratio == 1 else f"blend:{ratio:g}"
+    adam = take(given, "optimizer", "lbfgs") == "adam"
+    rate = _number(given, "learning_rate", 1.0)
+    kept = given.pop("original_colors", None) is not None
+    if kept and (space := take(given, "color_convert_type", "yuv")) != "yuv":
+        notes.append(f"luminance is that of yuv here, of {space} there")
+    return (
+        replace(
+            plain,
+            alpha=alpha,
+            beta=plain.beta / (styles * len(of_style)),
+            content_loss="mean" if which == "2" else "half-sum",
+            content_layers=layers,
+            style_layers=of_style,
+            layer_weights=weights,
+            init=faint if start == "random" else start,
+            optimizer="adam" if adam else "lbfgs",
+            lr=rate / 255 if adam else recipe.lr,
+            pooling=take(given, "pooling_type", "avg"),  # type: ignore[arg-type]
+            colour="keep-luminance" if kept else "none",
+        ),
+        notes,
+    )
+
+
+def _shares(name: str, words: Sequence[str], count: int) -> tuple[float, ...]:
+    """Divide weights by their sum."""
+    try:
+        found = [float(word) for word in words]
+    except ValueError:
+        raise UserError(f"{name} is '{' '.join(words)}': expected numbers") from None
+    if len(found) != count or not sum(found) > 0:
+        raise UserError(f"{name} has {len(found)} numbers for {count} layers: give one for each, not all 0")
+    return tuple(weight / sum(found) for weight in found)
+
+
+def _tf_shape(content: str, size: int) -> tuple[int, int, bool]:
+    """Give the height and width that a content is painted at, and whether they are its own or those of a square."""
+    try:
+        h, w = images.shape_of(Path(content))
+    except UserError:
+        return size, size, False
+    return (*images.resized((h, w), size), True)
 
 
 def gordic(given: Options, recipe: Recipe) -> Recipe:

@@ -79,6 +79,24 @@ TOOLS = (
         flags=frozenset({"progress_write", "progress_plot", "preserve_colors", "overwrite"}),
     ),
     Tool(
+        "gatys2015", "cysmith's neural-style-tf", ("neural_style.py",),
+        _words(
+            "verbose img_name style_imgs style_imgs_weights content_img style_imgs_dir content_img_dir init_img_type "
+            "max_size content_weight style_weight tv_weight temporal_weight content_loss_function content_layers "
+            "style_layers content_layer_weights style_layer_weights original_colors color_convert_type style_mask "
+            "style_mask_imgs noise_ratio seed model_weights pooling_type device img_output_dir optimizer learning_rate "
+            "max_iterations print_iterations video start_frame end_frame first_frame_type init_frame_type "
+            "video_input_dir video_output_dir content_frame_frmt backward_optical_flow_frmt forward_optical_flow_frmt "
+            "content_weights_frmt prev_frame_indices first_frame_iterations frame_iterations"
+        ),
+        "content_img", "style_imgs", "img_name", own=frozenset({"content_img", "style_imgs"}),
+        many=_words(
+            "style_imgs style_imgs_weights content_layers style_layers content_layer_weights style_layer_weights "
+            "style_mask_imgs prev_frame_indices"
+        ),
+        flags=frozenset({"verbose", "original_colors", "style_mask", "video"}),
+    ),
+    Tool(
         "gordic", "gordicaleksa's neural_style_transfer.py", ("neural_style_transfer.py",),
         _words(
             "content_img_name style_img_name height content_weight style_weight tv_weight optimizer model "
@@ -105,16 +123,11 @@ TOOLS = (
 """Those that have a preset here; of two that could read a line, the first."""
 
 STRANGERS = {
-    frozenset({"content_img", "style_imgs"}): "cysmith's neural-style-tf",
     frozenset({"content_image", "style_image", "dataset", "checkpoint_model_dir"}): "a feed-forward network's training",
     frozenset({"checkpoint", "in_path", "out_path"}): "lengstrom's feed-forward fast-style-transfer",
     frozenset({"content_dir", "style_dir", "decoder"}): "a feed-forward network such as AdaIN's",
 }
 """Programs without a preset, by options of theirs: what they minimise, or whether they do, is another thing."""
-
-
-MASKS = frozenset({"style_mask", "style_mask_imgs"})
-"""Options of neural-style-tf: a mask of the content for each style."""
 
 
 def recognise(words: list[str]) -> tuple[Tool, Options]:
@@ -137,8 +150,7 @@ def recognise(words: list[str]) -> tuple[Tool, Options]:
         return found[0], split(rest, found[0])
     for options, whose in STRANGERS.items():
         if names & options == options or (names & options and not tools) or len(names & options) > 1:
-            masks = "; its masks are given to stylize by --content-mask, one for each style" * bool(names & MASKS)
-            raise UserError(f"these are the options of {whose}, whose objective no preset here has{masks}")
+            raise UserError(f"these are the options of {whose}, whose objective no preset here has")
     if not tools:
         raise UserError(f"not a command line that is known: expected one of {', '.join(tool.whose for tool in TOOLS)}")
     raise UserError(_unknown(rest, tools))
@@ -160,7 +172,9 @@ def split(words: list[str], tool: Tool) -> Options:
         name = tool.option(option)
         found[name] = [value] if equals else []
         while not equals and rest and rest[0] != "--" and not _is_option(rest[0]):
-            numeric = name in tool.flags or name.endswith(("weights", "scales"))  # some versions number their flags
+            numeric = name in tool.flags or (
+                name in tool.many and name.endswith(("weights", "scales"))
+            )  # some versions number their flags
             if (found[name] and name not in tool.many) or (numeric and not all(map(_is_number, rest[0].split(",")))):
                 break
             found[name].append(rest.pop(0))

@@ -20,7 +20,20 @@ from nst_jax.recipe import Units as UnitsOf
 SILENT = {
     *("gpu", "multigpu_strategy", "multidevice_strategy", "backend", "cudnn_autotune", "proto_file", "disable_check"),
     *("print_iter", "save_iter", "print_iterations", "checkpoint_output", "checkpoint_iterations", "progress_write"),
-    *("progress_plot", "overwrite", "saving_freq", "device", "devices", "save_every", "web", "host", "port", "browser"),
+    *(
+        "progress_plot",
+        "overwrite",
+        "verbose",
+        "color_convert_type",
+        "saving_freq",
+        "device",
+        "devices",
+        "save_every",
+        "web",
+        "host",
+        "port",
+        "browser",
+    ),
 }
 """Options that do not change the picture."""
 
@@ -48,20 +61,25 @@ class Translation:
     preset: str
     recipe: Recipe
     notes: tuple[str, ...]
+    masks: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """Write it as one shell line."""
-        given = self.recipe.style_shares or (None,) * len(self.styles)
+        shares = self.recipe.style_shares if len(self.styles) > 1 else ()
+        given = shares or (None,) * len(self.styles)
         styles = [path if w is None else f"{path}:{w:g}" for path, w in zip(self.styles, given, strict=True)]
         words = ["nst-jax", "stylize", self.content, *(["--style"] if len(styles) > 1 else []), *styles]
+        words += ["--content-mask", *self.masks] if self.masks else []
         words += ["-o", self.output, "--preset", self.preset]
-        recipe = replace(self.recipe, style_shares=())
+        recipe = replace(self.recipe, style_shares=() if len(styles) > 1 else self.recipe.style_shares)
         changed = options(recipe, PRESETS[self.preset])
         return quoted([*words, *(word for key, values in changed.items() for word in (key, *values))])
 
 
 FAINT = "a start of faint noise is grey here"
+TF = "gatys2015"
+"""The preset whose formulas neural-style-tf has."""
 READERS: dict[str, tuple[Callable[[Options, Recipe], Recipe], str]] = {
     "jcjohnson": (dialects.johnson, FAINT),
     "neural-style-pt": (dialects.johnson, FAINT),
@@ -83,7 +101,9 @@ def translate(command: str) -> Translation:
     except ValueError as error:
         raise UserError(f"the command line cannot be read: {error}") from None
     tool, given = recognise(words)
-    preset, (read, always) = tool.preset, READERS[tool.preset]
+    preset = tool.preset
+    if preset == TF:
+        dialects.tf_paths(given)
     places = given.pop("")
     if preset == "crowson":
         given |= {"": places[:1], "styles": places[1:]}
@@ -96,11 +116,19 @@ def translate(command: str) -> Translation:
         dialects.take(given, tool.output, "out.png"),
     )
     shares = _shares(given, len(pictures[1]))
-    network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network")]
-    recipe = replace(tidied(read(given, PRESETS[preset])), style_shares=shares)
+    network = [given.pop(name, [""])[0] for name in ("model_file", "model", "network", "model_weights")]
+    masks: tuple[str, ...] = ()
+    if preset == TF:
+        recipe, notes = dialects.tf(given, PRESETS[preset], pictures[0], len(pictures[1]))
+        masks, shares, more = _masks(given, len(pictures[1]), shares)
+        notes += [*more, TF_NOTE, *([FAINT] if recipe.init == "grey" else [])]
+    else:
+        read, always = READERS[preset]
+        recipe = read(given, PRESETS[preset])
+        notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
+    recipe = replace(tidied(recipe), style_shares=shares)
     check(recipe)
-    notes = [always] if recipe.init == "grey" or preset in ("gordic", "crowson") else []
-    if preset in ("jcjohnson", "anishathalye"):
+    if preset in ("jcjohnson", "anishathalye", TF):
         notes.append("there pooling rounds odd sides up; sides that are multiples of 16 make no difference")
     if len(styles) > 1 and preset == "crowson":
         notes.append("distances to the styles are added up here; there it is the distance to their mean moments")
@@ -113,7 +141,32 @@ def translate(command: str) -> Translation:
         for k, v in given.items()
         if k not in SILENT
     ]
-    return Translation(*pictures, preset, recipe, tuple(notes))
+    return Translation(*pictures, preset, recipe, tuple(notes), masks)
+
+
+TF_NOTE = "there each style is stretched to the content's shape, and a content that is smaller stays as it is"
+
+
+def _masks(
+    given: Options, styles: int, shares: tuple[float, ...]
+) -> tuple[tuple[str, ...], tuple[float, ...], list[str]]:
+    """Take the masks of neural-style-tf, one for each style, with the shares of the regions that they make.
+
+    Raises:
+        UserError: not one for each style.
+    """
+    found = tuple(given.pop("style_mask_imgs", []))
+    if given.pop("style_mask", None) is None or not found:
+        return (), shares, []
+    if len(found) != styles:
+        raise UserError(f"there are {len(found)} masks for {styles} styles: expected one for each")
+    notes = [
+        "there a region's Gram matrix is divided by the whole picture, and its mask is laid over the style as well"
+    ]
+    if styles == 1:
+        shares = (0.0, 1.0)
+        notes.append("the mask's black stays the content, pixel by pixel; there only its features are compared")
+    return found, shares, notes
 
 
 def _shares(given: Options, styles: int) -> tuple[float, ...]:
@@ -122,7 +175,12 @@ def _shares(given: Options, styles: int) -> tuple[float, ...]:
     Raises:
         UserError: no numbers of at least 0, none above 0, or not one for each style.
     """
-    words = [w for name in ("style_blend_weights", "style_weights") for v in given.pop(name, []) for w in v.split(",")]
+    words = [
+        w
+        for name in ("style_blend_weights", "style_weights", "style_imgs_weights")
+        for v in given.pop(name, [])
+        for w in v.split(",")
+    ]
     try:
         shares = tuple(map(float, words))
     except ValueError:
@@ -148,8 +206,8 @@ def _relative(found: Translation) -> Translation:
 class Translate:
     """Print the `nst-jax stylize` line that means what somebody else's command line means.
 
-    Knows jcjohnson's neural_style.lua, neural-style-pt's and anishathalye's neural_style.py, gordicaleksa's
-    neural_style_transfer.py and crowsonkb's style_transfer, each by its options. Quote the command:
+    Knows jcjohnson's neural_style.lua, neural-style-pt's, anishathalye's and neural-style-tf's neural_style.py,
+    gordicaleksa's neural_style_transfer.py and crowsonkb's style_transfer, each by its options. Quote the command:
 
         nst-jax translate 'neural_style.py -content_weight 5 -style_weight 100 -style_image a.jpg -content_image b.jpg'
 
