@@ -20,9 +20,8 @@ from nst_jax.runs.seek import sha256
 STROKES = ("relu1_1", "relu2_1")
 """Layers that see strokes and no shapes: those of Gatys et al. (2017) at 512 pixels."""
 OF_TRANSFER = (
-    "alpha", "content_loss", "content_layers", "style_layers", "layer_weights", "style_shares", "tv", "tv_loss",
-    "init", "style_size", "style_sizes", "colour", "guides", "bucket", "scales", "scale_ratio", "min_scale",
-    "style_scaling", "coarse_steps", "first_steps", "steps_ratio", "padding",
+    "alpha", "content_loss", "content_layers", "style_layers", "layer_weights", "style_shares", "init", "style_size", "style_sizes", "colour", "guides", "bucket", "scales", "scale_ratio", "min_scale",
+    "style_scaling", "coarse_steps", "first_steps", "steps_ratio",
 )  # fmt: skip
 """Settings of a transfer that the texture before it does not share."""
 
@@ -41,6 +40,7 @@ def texture_of(recipe: Recipe, fine: Styles, coarse: Path) -> Recipe:
     if recipe.style_sizes:
         raise UserError("--style-sizes are those of several styles and --coarse makes one of them: give --style-size")
     own = {name: getattr(TEXTURE, name) for name in OF_TRANSFER}
+    own |= {"padding": TEXTURE.padding} if recipe.padding == "circular" else {}
     h, w = images.resized(images.shape_of(coarse), images.style_sizing(recipe))
     sized = {"frame": f"{w}x{h}", "size": max(h, w), "init": start(coarse), "style_layers": STROKES}
     found = tidied(replace(recipe, **{**own, **sized, "style_shares": fine.shares}))
