@@ -16,11 +16,14 @@ from nst_jax.batch.sweep import grid
 from nst_jax.cli import main as cli
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.running import Running
+from nst_jax.cli.strokes import texture_of
+from nst_jax.cli.styles import Styles
 from nst_jax.cli.sweep import from_toml
 from nst_jax.errors import UserError
 from nst_jax.losses import STYLE, VARIATION, Mixture, Place, Relative
 from nst_jax.losses.variation import Variation
 from nst_jax.posing import Pair, pose
+from nst_jax.presets import PRESETS
 from nst_jax.problem import total
 from nst_jax.recipe import INVERSION, TEXTURE, Recipe, check
 from nst_jax.runs import inputs
@@ -189,6 +192,18 @@ def test_a_picture_is_made_again_from_its_record(folder, name, capsys):
         assert record.recipe_of(held).style_layers == ("relu1_1", "relu2_1")
     if name == "a texture":
         assert images.shape_of(folder / "out.png") == (24, 40)
+
+
+def test_the_texture_before_a_transfer_is_of_strokes_alone_in_the_settings_of_the_transfer(folder):
+    recipe = replace(
+        PRESETS["jcjohnson"], colour="match-mk", scales=2, padding="circular", style_loss="w2", style_size=40, size=32
+    )
+    found = texture_of(recipe, Styles((folder / "a.png", folder / "c.png"), (1.0, 3.0)), folder / "b.png")
+    assert found == replace(
+        TEXTURE, style_layers=("relu1_1", "relu2_1"), init=str(folder / "b.png"), frame="28x40", size=40,
+        style_shares=(1.0, 3.0), style_loss="w2", units="paper", beta=recipe.beta, steps=recipe.steps,
+        pooling=recipe.pooling, resample=recipe.resample, rounding=recipe.rounding,
+    )  # fmt: skip
 
 
 @pytest.mark.slow

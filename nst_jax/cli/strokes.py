@@ -20,9 +20,9 @@ from nst_jax.runs.seek import sha256
 STROKES = ("relu1_1", "relu2_1")
 """Layers that see strokes and no shapes: those of Gatys et al. (2017) at 512 pixels."""
 OF_TRANSFER = (
-    "alpha", "content_loss", "content_layers", "style_layers", "layer_weights", "style_shares", "init",
-    "style_size", "style_sizes", "colour", "guides", "bucket", "scales", "scale_ratio", "min_scale", "style_scaling",
-    "coarse_steps", "first_steps", "steps_ratio",
+    "alpha", "content_loss", "content_layers", "style_layers", "layer_weights", "style_shares", "tv", "tv_loss",
+    "init", "style_size", "style_sizes", "colour", "guides", "bucket", "scales", "scale_ratio", "min_scale",
+    "style_scaling", "coarse_steps", "first_steps", "steps_ratio",
 )  # fmt: skip
 """Settings of a transfer that the texture before it does not share."""
 
