@@ -177,7 +177,7 @@ def test_a_mask_of_one_region_changes_nothing_and_regions_have_their_own_styles(
     halves = np.arange(48)[None].repeat(20, 0) // 24
     both = pose(tiny.encoder, content, [one, two], recipe=RECIPE, content_mask=halves, shares=[1, 3])
     for shares, own, others in (((1, 0), slice(0, 24), slice(40, 48)), ((0, 1), slice(24, 48), slice(0, 8))):
-        gradient = jnp.abs(step(start, nst_jax.vary(both, alpha=0.0, style_shares=shares)))
+        gradient = jnp.abs(step(start, nst_jax.vary(both, alpha=0.0, tv=0.0, style_shares=shares)))
         assert float(gradient[:, own].mean()) > 0
         assert not np.asarray(gradient[:, others]).any()  # a style has no say where no position of its region looks
     recipe, own = made.recipe_of(tiny.encoder, both)
