@@ -149,7 +149,7 @@ def test_any_bytes_are_the_style_or_one_line(tiny, tmp_path):
     kept(tmp_path, tiny, [ONE, TWO], replace(RECIPE, style_loss="mean-std"))
     whole, broken = path.read_bytes(), tmp_path / "broken.h5"
     rng, refused = np.random.default_rng(1), 0
-    for trial in range(150):
+    for trial in range(80):
         data = bytearray(whole[: rng.integers(0, len(whole))] if trial % 3 == 0 else whole)
         for _ in range(rng.integers(1, 6) if trial % 3 else 0):
             data[rng.integers(0, len(data))] = rng.integers(0, 256)
@@ -158,7 +158,7 @@ def test_any_bytes_are_the_style_or_one_line(tiny, tmp_path):
         refused += bool(said)
         assert "\n" not in said
         assert not said or "broken.h5" in said
-    assert refused > 75
+    assert refused > 40
 
 
 def rewritten(path, **changes):
