@@ -105,7 +105,7 @@ def test_a_new_setting_and_another_default_rename_no_trial(painted):
 
 def test_lanes_that_differ_in_numbers_share_a_program_within_the_limit(painted):
     listed, table, _ = painted
-    other = replace(listed[0], recipe=replace(listed[0].recipe, pooling="avg"))
+    other = replace(listed[0], recipe=replace(listed[0].recipe, pooling="max"))
     parts = list(trials.parts([*listed, other], table, trials.Limits(largest=2 * SIZE**2)))
     assert [len(part) for part in parts] == [2, 1, 1]
     noise = replace(listed[0], recipe=replace(listed[0].recipe, init="noise", seed=3))

@@ -178,7 +178,7 @@ def test_a_problem_hands_a_loss_the_layers_that_it_reads(tiny):
     compare = nst_jax.Compare(losses.STYLE["cross-layer"], layers, "style")
     problem = nst_jax.pose(tiny.encoder, content, style, terms={"own": compare, "content": None, "style": None})
     found = {name: float(x) for name, x in nst_jax.terms(tiny.encoder, problem, problem.init).items()}
-    a, b = (tiny.features(x) for x in (content, style))
+    a, b = (tiny.features(x, "avg", "replicate") for x in (content, style))
     for layer, before in zip(layers, ("relu1_2", *layers), strict=False):
         fine, other = a[before], b[before]
 

@@ -17,11 +17,11 @@ from nst_jax.errors import UserError
 from nst_jax.losses import Content, GramMatrix
 from nst_jax.networks import VGGS, Encoder
 from nst_jax.numbers import read
-from nst_jax.recipe import Recipe
+from nst_jax.recipe import Recipe, plain
 
 RNG = np.random.default_rng(1)
 CONTENT, STYLE, IMAGE = (RNG.random(shape).astype(np.float32) for shape in ((12, 16, 3), (20, 10, 3), (12, 16, 3)))
-RECIPE = Recipe(
+RECIPE = plain(
     alpha=0.7,
     beta=30.0,
     tv=0.01,
@@ -99,7 +99,7 @@ def test_equal_layer_weights_by_default(tiny):
 
 
 def test_one_layer_may_serve_content_and_style(tiny):
-    recipe = Recipe(content_layers=("relu2_1",), style_layers=("relu2_1",), layer_weights=(1.0,))
+    recipe = plain(content_layers=("relu2_1",), style_layers=("relu2_1",), layer_weights=(1.0,))
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     found = problems.terms(tiny.encoder, problem, jnp.asarray(IMAGE))
     want = judge(tiny, recipe, IMAGE)
@@ -107,7 +107,7 @@ def test_one_layer_may_serve_content_and_style(tiny):
 
 
 def test_a_weight_of_zero_leaves_only_the_others(tiny):
-    recipe = Recipe(alpha=0.0, content_layers=(), style_layers=("relu1_1",), layer_weights=(2.0,), beta=3.0)
+    recipe = plain(alpha=0.0, content_layers=(), style_layers=("relu1_1",), layer_weights=(2.0,), beta=3.0)
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)
     loss, found = problems.total(tiny.encoder, problem, jnp.asarray(IMAGE))
     assert float(loss) == pytest.approx(6 * float(found["style/relu1_1"]), rel=1e-6)
@@ -330,7 +330,7 @@ def embedded():
 
 
 def golden_recipe(kind: str, pooling: str, golden) -> Recipe:
-    return Recipe(
+    return plain(
         alpha=float(golden["alpha"]),
         beta=float(golden["beta"]),
         tv=float(golden["tv"]),

@@ -303,7 +303,7 @@ def test_out_of_memory_is_remembered(spec, tmp_path, make) -> None:
     ("change", "message"),
     [
         ({"axes": (Axis(("beta",), ((10.0,), (7.0,), (1000.0,))),)}, r"axes\[0\].values"),
-        ({"recipe": replace(RECIPE, tv=0.5)}, "config.recipe.tv 0.0 -> 0.5"),
+        ({"recipe": replace(RECIPE, tv=0.5)}, "config.recipe.tv 0.1 -> 0.5"),
         ({"metrics": True}, "config.metrics false -> true"),
     ],
 )

@@ -171,7 +171,7 @@ def changed_start(problem: Problem) -> Problem:
         lambda p: grid(p.replace(descent=Adam(np.float32(0.03))), beta=BETAS),
         lambda p: grid(p.replace(canvas=Split()), beta=BETAS),
         lambda p: grid(p.replace(precision="bfloat16"), beta=BETAS),
-        lambda p: grid(p.replace(network=replace(p.network, pooling="avg")), beta=BETAS),
+        lambda p: grid(p.replace(network=replace(p.network, pooling="max")), beta=BETAS),
     ],
     ids=["a number", "fewer lanes", "the start", "steps", "the rate", "the canvas", "the precision", "the network"],
 )

@@ -108,7 +108,7 @@ def test_one_scale_is_solve(tiny):
 
 @pytest.mark.parametrize(("kind", "expected"), [("half-sum", 4.0), ("sum", 4.0), ("mean", 1.0)])
 def test_a_share_makes_up_for_the_positions_that_a_coarse_scale_lacks(tiny, kind, expected):
-    recipe = replace(SHALLOW, scales=2, content_loss=kind)
+    recipe = replace(SHALLOW, units="paper", scales=2, content_loss=kind)
     coarse, fine = scales.pose_scales(tiny.encoder, Pair(picture(1), picture(2)), recipe)
     assert [float(p.terms["content"].share) for p in (coarse, fine)] == [expected, 1.0]
     assert [float(p.terms["style"].share) for p in (coarse, fine)] == [1.0, 1.0]

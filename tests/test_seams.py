@@ -191,7 +191,7 @@ def test_a_network_of_ones_own_brings_its_layers(tmp_path):
     problem = nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(steps=2, beta=1.0))
     assert tuple(problem.terms["style"].targets) == tuple(problem.terms["content"].targets) == ("half",)
     assert nst_jax.solve(halves(), problem).history["total"].shape == (3,)
-    refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(pooling="avg")), "has no such choice")
+    refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(padding="reflect")), "has no such choice")
     refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(precision="bfloat16")), "runs in float32")
     refused(lambda: nst_jax.solve(halves(), problem, precision="tf32"), "runs in float32")
     refused(lambda: nst_jax.pose(halves(), CONTENT, STYLE, recipe=Recipe(style_layers=("hal",))), "did you mean 'half'")

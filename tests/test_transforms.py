@@ -78,7 +78,8 @@ def test_the_content_is_seen_as_the_picture_is(tiny):
     seen = problem.views.transforms(problem.init, key)
     _, terms = total(tiny.encoder, here, problem.init, seen)
     assert float(terms["content"]) == pytest.approx(0, abs=1e-6)  # it starts as the content
-    want = nst_jax.features(tiny.encoder, seen, ("relu2_1",))["relu2_1"]
+    encoder = tiny.encoder.replace(network=problem.network, plans={})
+    want = nst_jax.features(encoder, seen, ("relu2_1",))["relu2_1"]
     np.testing.assert_allclose(here.terms["content"].targets["relu2_1"], want, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(here.terms["style"].targets["relu1_1"], problem.terms["style"].targets["relu1_1"])
 
