@@ -19,7 +19,7 @@ def write(folder: Path) -> Path:
         UserError: no manifest in the folder, or one that this version cannot read.
     """
     run = read(Path(folder))
-    pictures = {lane.lane: picture for lane in run.lanes if (picture := shrink(run.folder, lane.image))}
-    write_sheet(run, pictures)
+    found = {lane.lane: small for lane in run.lanes if (small := shrink(run.folder, lane.image))}
+    write_sheet(run, {lane: small.copy for lane, small in found.items()})
     write_plots(run)
-    return write_page(run, pictures)
+    return write_page(run, found)
