@@ -47,8 +47,8 @@ INSIDE = {
         "run", "solving",
     ],
     "runs": [
-        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "pictures", "manifest", "tables", "publish",
-        "waiting", "work", "room", "single",
+        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "pictures", "manifest", "tables",
+        "publish", "waiting", "work", "room", "single",
     ],
     "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [

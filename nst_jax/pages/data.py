@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -100,7 +101,7 @@ def _picture(run: Run, name: str, small: Small | None, side: int, inside: bool) 
 
 def _animation(run: Run, name: str) -> str | None:
     kinds = (name.removesuffix(".png") + kind for kind in (".gif", ".mp4"))
-    return next((quote(kind, errors="replace") for kind in kinds if (run.folder / kind).is_file()), None)
+    return next((quote(kind, errors="replace") for kind in kinds if os.path.isfile(run.folder / kind)), None)
 
 
 def _thumbnail(picture: Image.Image, side: int) -> str:

@@ -31,7 +31,7 @@ function renderTable() {
   whole.querySelector("thead tr").replaceChildren(...shownColumns.map(heading));
   const folded = table.kinds.filter(kind => kind === "loss").length;
   $("losses").hidden = !folded;
-  $("losses").textContent = view.losses ? "Hide losses" : `Show ${folded} losses`;
+  $("losses").textContent = view.losses ? "Hide losses" : folded === 1 ? "Show the loss" : `Show ${folded} losses`;
   $("losses").setAttribute("aria-pressed", view.losses);
   drawn = "";
   arrange(); renderRows();
