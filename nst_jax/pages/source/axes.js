@@ -1,5 +1,5 @@
 // The axes of a chart: scales, ticks and grid lines.
-const PAD = { left: 56, right: 14, top: 12, bottom: 42 };
+const PAD = { left: 66, right: 14, top: 12, bottom: 42 };
 
 function scale(values, from, to, logarithmic) {
   let [low, high] = [Infinity, -Infinity];
