@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 from experiments import common, descents
-from experiments.figures import COLOURS
 from nst_jax import DEFAULT, Encoder, Problem, pose, total
+from nst_jax.pages.plots import HUES
 
 OURS = "L-BFGS, 20 pairs, smoothed"
 
@@ -70,7 +70,7 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]], caption: str, device: bo
     for panel, name in zip(panels, columns, strict=True):
         panel.axhspan(ways.index(OURS) - 0.5, ways.index(OURS) + 0.5, color="0.93", zorder=0)
         panel.axvline(1, color="0.6", lw=0.8, zorder=1)
-        for pair, colour, mark in zip(pairs, COLOURS, "osD^vP*X", strict=False):
+        for pair, colour, mark in zip(pairs, HUES, "osD^vP*X", strict=False):
             panel.plot([over[pair, w, name] for w in ways], range(len(ways)), mark, color=colour, ms=5, label=pair)
         panel.set_title(f"after {name.removeprefix('loss_')} evaluations", fontsize=9)
         panel.set_xscale("log")
