@@ -26,7 +26,11 @@ function number(v) {
 const places = new Map(lanes.map((lane, i) => [lane.index.join(), i]));
 const swept = axes.map((axis, k) => k).filter(k => axes[k].labels.length > 1);
 const seeds = swept.filter(k => axes[k].name.split(", ").includes("seed"));
-const say = i => (lanes[i] ? swept.map(k => `${axes[k].name} ${axes[k].labels[lanes[i].index[k]]}`).join(" · ") || lanes[i].name : "no such setting");
+// Pictures are called by their names alone.
+const called = (k, place) => (/^(content|style)_image/.test(axes[k].name) ? axes[k].labels[place] : `${axes[k].name} ${axes[k].labels[place]}`);
+const say = i => (lanes[i] ? swept.map(k => called(k, lanes[i].index[k])).join(" · ") || lanes[i].name : "no such setting");
+// Long names break where their words end.
+const breakable = words => words.split(/(?<=[_\-.,])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
 const numbered = lane => String(lane.number).padStart(4, "0");
 
 // Columns of the table, by name.

@@ -47,7 +47,7 @@ function thumbOf(i) {
   return button;
 }
 function labelOf(axis, place, kind) {
-  const words = make("span", { className: `label ${kind}`, textContent: axes[axis].labels[place], title: `${axes[axis].name} ${axes[axis].labels[place]}` });
+  const words = make("span", { className: `label ${kind}`, title: called(axis, place) }, ...breakable(axes[axis].labels[place]));
   words.dataset.axis = axis; words.dataset.place = place;
   return words;
 }
@@ -72,16 +72,17 @@ function panelOf(rest, across, down, side) {
     axes[down].labels.forEach((l, r) => cells.push(labelOf(down, r, "row"), ...across_.map(c => cell(c, r))));
   }
   grid.append(...cells);
-  const title = rest.map(([k, place]) => `${axes[k].name} ${axes[k].labels[place]}`).join(" · ");
+  const title = rest.map(([k, place]) => called(k, place)).join(" · ");
   const panel = make("div", { className: "panel" }, ...(title ? [make("h3", { textContent: title })] : []), grid);
   panel.dataset.place = JSON.stringify(rest);
   return panel;
 }
 function sideOf(room, across, down, panels) { // the lanes fill the width and about as much height, within reason
-  const least = innerWidth <= 700 ? 44 : 22, fair = Math.max(least, Math.min(220, Math.sqrt((room * 520) / Math.max(1, lanes.length)) * 1.35 ** view.size));
+  const phone = innerWidth <= 700, least = phone ? 44 : 22, fair = Math.max(least, Math.min(220, Math.sqrt((room * 520) / Math.max(1, lanes.length)) * 1.35 ** view.size));
   if (down == null) return Math.floor(Math.min(room, fair));
-  const longest = Math.max(axes[across].name.length + 2, axes[down].name.length + 2, ...axes[down].labels.map(l => Math.min(18, l.length)));
-  const count = axes[across].labels.length, taken = 18 + 6.6 * longest + gapOf(fair) * count, between = 22;
+  const corner = phone ? 0 : 2 + Math.max(axes[across].name.length, axes[down].name.length);
+  const longest = Math.max(corner, ...axes[down].labels.map(l => Math.min(18, l.length))), letter = phone ? 7.4 : 6.6;
+  const count = axes[across].labels.length, taken = 20 + letter * longest + gapOf(fair) * count, between = 22;
   const beside = Math.max(1, Math.min(panels, Math.floor((room + between) / (taken + fair * count + between))));
   const filled = ((room - between * (beside - 1)) / beside - taken) / count;
   return Math.floor(Math.max(least, Math.min(filled, view.size ? fair : 2 * fair, 220)));

@@ -4,7 +4,7 @@ function renderSliders() {
     const k = +input.dataset.axis, words = axes[k].labels[view.at[k]], output = input.parentNode.querySelector("output");
     input.value = view.at[k];
     input.setAttribute("aria-valuetext", words);
-    output.textContent = output.title = words;
+    output.replaceChildren(...breakable(words));
   }
 }
 function startSliders() {

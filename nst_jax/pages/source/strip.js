@@ -34,7 +34,7 @@ function renderStrip() {
     stripped = key;
     $("strip").replaceChildren(...[...found].map(([name, picture]) => {
       const image = picture.thumbnail ? make("img", { src: picture.thumbnail, alt: "" }) : make("span", { className: "none" });
-      const words = make("span", {}, make("b", { textContent: name }), make("small", { textContent: picture.name, title: picture.name }));
+      const words = make("span", {}, make("b", { textContent: name }), make("small", { title: picture.name }, ...breakable(picture.name)));
       const button = make("button", { className: "source", title: `Compare with the ${name}`, onclick: () => compare(view.other === name ? null : name) }, image, words);
       button.dataset.source = name;
       return button;
