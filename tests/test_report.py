@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import run_folders
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from nst_jax import pages
 from nst_jax.errors import UserError
 from nst_jax.pages import data as page_data
 from nst_jax.pages import folder as folders
-from nst_jax.pages import sheet
+from nst_jax.pages import plots, sheet
 
 SWEEP = {"beta": [10.0, 1e3, 1e5], "alpha": [1.0, 10.0]}
 
@@ -151,6 +152,36 @@ def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
     top, left = rows[0][0][1] - 32, rows[0][0][0] - 48
     assert pixels[: top - 4].min() < 90
     assert pixels[top:, : left - 4].min() < 90
+
+
+def test_the_sheet_shows_every_value_of_the_other_axes_and_what_lanes_were_made_from(tmp_path) -> None:
+    axes = {**SWEEP, "seed": [0, 1, 2]}
+    plain = run_folders.make(tmp_path / "plain", axes, size=(96, 64))
+    run = run_folders.make(tmp_path / "run", axes, size=(96, 64), sources=[("content", "a.jpg"), ("style", "b.jpg")])
+    pages.write(run)
+    pages.write(plain)
+    with Image.open(run / "sheet.jpg") as image, Image.open(plain / "sheet.jpg") as other:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+        assert image.height > other.height + 64
+    for lane in range(18):
+        near = np.abs(pixels - np.array(run_folders.colour(lane))).max(-1) <= 4
+        assert near.sum() > 0.8 * 96 * 64
+    assert len(sheet._grids(folders.read(run_folders.make(tmp_path / "big", {**axes, "lr": list(range(9))})))) == 1
+
+
+def test_the_rounding_that_a_content_begins_with_is_no_part_of_the_range() -> None:
+    assert plots._range([np.array([1e-9, np.nan, 0.5, 2.0]), np.array([3.0, 1.0])]) == (0.5, 3.0)
+    assert plots._range([np.array([1e9, 1e3, 1.0])]) == (1.0, 1e9)  # a fall is one
+
+
+def test_colours_of_plots_stand_out_on_white() -> None:
+    number = plots._styles(tuple(map(str, range(9))))
+    words = plots._styles(tuple("abcdefgh"))
+    for colour, _ in [*number, *words]:
+        rgb = np.array(to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 3
+    assert len({dash for _, dash in words[:4]}) == 4
 
 
 def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:

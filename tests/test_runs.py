@@ -31,6 +31,7 @@ from nst_jax import (
     stack,
     stylize,
 )
+from nst_jax import pages as page_folder
 from nst_jax.axis import Axis
 from nst_jax.batch.seals import sha256
 from nst_jax.batch.store import Finished, Store
@@ -476,6 +477,10 @@ def test_the_library_writes_a_folder_too(spec, tmp_path, encoder) -> None:
     assert all(float(r["ssim"]) <= 1 for r in summary)
     with Image.open(tmp_path / "run/lanes/0001_beta=100.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), images.to_uint8(found.solutions[1].image))
+    shown = page_folder.read(tmp_path / "run")
+    files = [(source.role, (tmp_path / "run" / source.image).is_file()) for source in shown.sources]
+    assert files == [("content", True), ("style", True)]
+    assert [lane.pictures for lane in shown.lanes] == [(0, 1)] * 2
     assert nst_jax.report(found, tmp_path / "again").exists()
 
 

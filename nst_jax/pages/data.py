@@ -12,7 +12,7 @@ from PIL import Image
 
 from nst_jax.files import escaped
 from nst_jax.meanings import MEANINGS
-from nst_jax.pages.folder import Run, Small, label, main_axes, shrink
+from nst_jax.pages.folder import Run, Small, label, main_axes
 
 INLINE = 10_000_000
 """Bytes of pictures, as base64, that the page carries inside; beyond it refers to the files beside it."""
@@ -38,14 +38,13 @@ def title_of(run: Run) -> str:
     return escaped(run.folder.resolve().name)
 
 
-def data_of(run: Run, pictures: dict[int, Small]) -> dict[str, Any]:
-    """Give the data of the page; `pictures` are small copies by lane."""
+def data_of(run: Run, pictures: dict[int, Small], copies: dict[int, Small]) -> dict[str, Any]:
+    """Give the data of the page; `pictures` are small, by lane, `copies` those of what they were made from."""
     down, across = main_axes(run)
     points = max(20, min(POINTS, NUMBERS // max(1, len(run.lanes) * (1 + len(run.terms)))))
     steps, curves = _curves(run, points)
     first = next(iter(pictures.values()), None)
     side = next(side for most, side in THUMBNAILS if len(run.lanes) <= most)
-    copies = {i: small for i, source in enumerate(run.sources) if (small := shrink(run.folder, source.image))}
     files = {lane.lane: lane.image for lane in run.lanes if lane.lane in pictures}
     inside = _fits(run, [*files.values(), *(run.sources[i].image for i in copies)])
     return {

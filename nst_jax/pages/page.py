@@ -17,10 +17,10 @@ SCRIPTS = (
 """The script's files, in their order: together they are one."""
 
 
-def write_page(run: Run, pictures: dict[int, Small]) -> Path:
-    """Write `index.html`; `pictures` are small copies by lane, for the thumbnails."""
+def write_page(run: Run, pictures: dict[int, Small], sources: dict[int, Small]) -> Path:
+    """Write `index.html`; `pictures` are small copies by lane, and `sources` of what they were made from, by number."""
     # "<" never appears in the data, so no file name can end the script element.
-    data = json.dumps(data_of(run, pictures), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(data_of(run, pictures, sources), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     blanks = {
         "title": html.escape(title_of(run)),
         "style": _source("style.css"),
