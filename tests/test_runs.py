@@ -91,7 +91,17 @@ def test_a_run_folder_holds_everything(spec, tmp_path, make) -> None:
     out = tmp_path / "run"
     make(replace(spec, metrics=True), out)
     names = [f"lanes/000{i}_beta={b}.png" for i, b in enumerate((10, 100, 1000))]
-    expected = [*names, "history.csv", "index.html", "loss.png", "manifest.json", "sheet.jpg", "summary.csv"]
+    expected = [
+        *names,
+        "inputs/content.png",
+        "inputs/style.png",
+        "history.csv",
+        "index.html",
+        "loss.png",
+        "manifest.json",
+        "sheet.jpg",
+        "summary.csv",
+    ]
     assert [name for name in results(out) if name != "history.parquet"] == sorted(expected)
     written = json.loads((out / "manifest.json").read_text())
     assert written["config"]["recipe"]["steps"] == 9

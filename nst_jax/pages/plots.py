@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -29,6 +30,9 @@ HUES = ("#0072b2", "#c14d00", "#00845f", "#aa3377", "#7a6a00", "#4b2a8c", "#3f3f
 DASHES = ((0, ()), (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)))
 """Words on an axis: told apart by the colour-blind, each 3 to 1 on white, and by their dashes."""
 
+Style = tuple[Any, Any]
+"""A colour and a dash, as matplotlib takes them."""
+
 NOTHING = 1e-3
 """Of a curve's median: what lies below at its beginning is the rounding of a content that starts as itself."""
 
@@ -51,7 +55,7 @@ def write_plots(run: Run) -> Path | None:
     for panel, term in zip(panels, terms, strict=True):
         _draw(panel, run, term, across, styles)
     if across is not None and len(values) <= LEGEND:
-        lines = [Line2D([], [], color=colour, ls=dash) for colour, dash in styles]  # type: ignore[arg-type]
+        lines = [Line2D([], [], color=colour, ls=dash) for colour, dash in styles]
         names, title = [_plain(value) for value in values], _plain(run.axes[across].name)
         # Beside the panels, so that it covers no curve.
         figure.legend(lines, names, title=title, loc="outside right upper", fontsize=8, frameon=False)
@@ -64,7 +68,7 @@ def write_plots(run: Run) -> Path | None:
     return path
 
 
-def _styles(values: tuple[str, ...]) -> list[tuple[object, object]]:
+def _styles(values: tuple[str, ...]) -> list[Style]:
     """Choose a colour and a dash for each value of an axis: a ramp for numbers, hues for words."""
     if (len(values) > 2 and all(map(_is_number, values))) or len(values) > len(HUES):
         ramp = matplotlib.colormaps["plasma"](np.linspace(0.0, RAMP, len(values)))
@@ -80,7 +84,7 @@ def _is_number(words: str) -> bool:
     return True
 
 
-def _draw(panel: Axes, run: Run, term: str, across: int | None, styles: list[tuple[object, object]]) -> None:
+def _draw(panel: Axes, run: Run, term: str, across: int | None, styles: list[Style]) -> None:
     """Draw one term of every lane: the lines of each value of the axis `across` are one collection."""
     lines: list[list[np.ndarray]] = [[] for _ in styles]
     for lane in run.lanes:
