@@ -103,6 +103,9 @@ def test_sliders_move_the_picture_and_all_that_belongs_to_it(visit, sweep) -> No
     assert page.locator("tr[aria-selected=true] button").inner_text() == "0027"
     assert page.locator("#readout").inner_text().startswith("1.26e25 at step 19")
     assert page.url.endswith("#0027")
+    page.goto(sweep.as_uri() + "#%,%zz")
+    page.reload()
+    assert _lane(page) == 0  # such an address names nothing
     page.goto(sweep.as_uri() + "#0013,0044")
     page.reload()
     assert (_lane(page), _shown(page, "b")) == (13, run_folders.colour(44))
@@ -126,7 +129,16 @@ def test_every_setting_is_a_thumbnail_and_any_two_axes_span_the_panels(visit, sw
     assert page.locator(".panel").count() == 30
     assert page.locator(".thumb").count() == 60
     page.get_by_label("Number under each picture").select_option("total")
-    assert page.locator(".thumb small").all_inner_texts()[:3] == ["100", "99", "98"]
+    assert page.locator(".thumb small").all_text_contents()[:3] == ["100", "99", "98"]
+
+
+def test_the_picture_stays_in_view_and_covers_nothing(visit, sweep) -> None:
+    page = visit(sweep)
+    page.locator("#loss").evaluate("n => n.scrollIntoView()")
+    assert page.locator("#stage").bounding_box()["y"] == pytest.approx(14, abs=1)
+    page.evaluate("scrollTo(0, 1e6)")
+    picture, table = (page.locator(name).bounding_box() for name in ("#picture", "#tablepart"))
+    assert picture["y"] + picture["height"] <= table["y"]
 
 
 def test_keys_move_along_the_axes(visit, sweep) -> None:

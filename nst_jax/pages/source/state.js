@@ -28,12 +28,12 @@ function recall() {
   if (!inside(view.across) || !inside(view.down) || !inside(view.colour) || view.at.length !== axes.length) {
     Object.assign(view, { across: data.across, down: data.down, colour: null, at: lanes.length ? [...lanes[0].index] : [] });
   }
-  const [first, second] = location.hash.slice(1).split(",").map(name => {
-    const i = lanes.findIndex(lane => encodeURIComponent(lane.name) === name);
-    return i >= 0 ? i : name ? decodeURIComponent(name) : null;
-  });
-  if (lanes[first]) view.at = [...lanes[first].index];
-  view.other = lanes[second] || sources(current()).has(second) ? second : null;
+  const axis = axisOf(view.x);
+  if (axis !== null && !inside(axis)) view.x = "";
+  const [first, second] = location.hash.slice(1).split(","), laneOf = name => lanes.findIndex(lane => encodeURIComponent(lane.name) === name);
+  if (first && lanes[laneOf(first)]) view.at = [...lanes[laneOf(first)].index];
+  const picture = [...sources(current()).keys()].find(name => encodeURIComponent(name) === second);
+  view.other = second && lanes[laneOf(second)] ? laneOf(second) : picture ?? null;
 }
 
 function select(i) {
