@@ -59,3 +59,10 @@ def test_soft_masks_are_drawn_in_colours_of_their_own(tmp_path) -> None:
     assert found["content_mask"]["name"] == "left.png, right.png"
     drawn = images.read(tmp_path / "run/inputs/content_mask.png").rgb
     assert np.abs(drawn[6, 3] - drawn[6, 20]).max() > 0.3
+
+
+def test_copies_of_a_print_are_no_larger_than_a_screen(tmp_path) -> None:
+    rgb = np.zeros((10, 5000, 3), np.float32)
+    pictures.write(tmp_path, {"content": pictures.Shown("content", "a", rgb, rgb[..., 0])})
+    with Image.open(tmp_path / "inputs/content.png") as copy:
+        assert (copy.size, copy.mode) == ((2048, 4), "RGBA")

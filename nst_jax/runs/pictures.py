@@ -15,6 +15,8 @@ from nst_jax.runs.folder import INPUTS
 from nst_jax.runs.inputs import Inputs, Loaded
 from nst_jax.runs.spec import Lane
 
+LONGEST = 2048
+"""Pixels of the longer side of a copy at most: of a print it is enough to see what it was made from."""
 GOLDEN = (5**0.5 - 1) / 2
 """The step between hues that keeps any number of them apart."""
 
@@ -90,4 +92,8 @@ def write(folder: Path, pictures: Mapping[str, Shown]) -> None:
         UserError: one cannot be written.
     """
     for key, picture in pictures.items():
-        images.save(folder / image(key), picture.rgb, alpha=picture.alpha)
+        height, width, _ = picture.rgb.shape
+        scale = min(1.0, LONGEST / max(height, width))
+        shape = max(1, round(height * scale)), max(1, round(width * scale))
+        alpha = None if picture.alpha is None else images.fit(picture.alpha, shape)
+        images.save(folder / image(key), images.fit(picture.rgb, shape, alpha=picture.alpha), alpha=alpha)
