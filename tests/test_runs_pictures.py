@@ -38,12 +38,20 @@ def test_several_styles_masks_and_a_start_are_of_every_lane(tmp_path) -> None:
     label = np.zeros((20, 40, 3), np.uint8)
     label[:, 20:] = (255, 0, 0)
     Image.fromarray(label).save(tmp_path / "sky.png")
-    masks = MaskFiles((tmp_path / "sky.png",), (tmp_path / "sky.png",))
+    halves = [tmp_path / "left.png", tmp_path / "right.png"]
+    for k, path in enumerate(halves):
+        Image.fromarray((np.arange(40) // 20 == k).astype(np.uint8)[None].repeat(20, 0) * 255).save(path)
+    masks = MaskFiles((tmp_path / "sky.png",), tuple(halves))
     recipe = Recipe(size=24, init=str(files[0]), style_shares=(1.0, 1.0))
     spec = Spec((files[0],), tuple(files[1:]), recipe, mixed=True, masks=masks, show_pictures=False)
     found, (keys,) = made(spec, tmp_path / "run")
-    assert keys == set(found) == {"content", "style", "style_2", "content_mask", "style_mask", "init"}
+    assert keys == set(found) == {"content", "style", "style_2", "content_mask", "style_mask", "style_mask_2", "init"}
     assert [found[k]["role"] for k in ("content_mask", "init")] == ["content mask", "start"]
+    assert [found[k]["name"] for k in ("content_mask", "style_mask", "style_mask_2")] == [
+        "sky.png",
+        "left.png",
+        "right.png",
+    ]
     drawn = images.read(tmp_path / "run/inputs/content_mask.png").rgb
     assert drawn[6, 3] == pytest.approx([0, 0, 0])
     assert drawn[6, 20] == pytest.approx([1, 0, 0])

@@ -33,11 +33,7 @@ class Shown(NamedTuple):
 def of_inputs(inputs: Inputs) -> dict[str, Shown]:
     """Give what a run was made from by what a record calls it; of many sizes the largest."""
     found = dict(_loaded("content", inputs.contents)) | dict(_loaded("style", inputs.styles))
-    for role, regions in zip(("content", "style"), inputs.masks or (), strict=False):
-        if regions is not None and role in found:
-            names = [Path(s["path"]).name for n, s in inputs.mask_sources.items() if n.startswith(f"{role}_mask")]
-            rows, columns, _ = found[role].rgb.shape
-            found[f"{role}_mask"] = Shown(f"{role} mask", ", ".join(names), drawn(regions.fitted((rows, columns))))
+    found |= dict(_masks(inputs, found))
     for i, (name, init) in enumerate(inputs.inits.items()):
         of = images.fit(init.rgb, next(iter(found.values())).rgb.shape[:2]) if found else init.rgb
         found[input_name("init", i)] = Shown("start", name, of)
@@ -52,9 +48,28 @@ def _loaded(role: str, every: Iterable[Loaded]) -> Iterator[tuple[str, Shown]]:
             yield input_name(role, i), Shown(role, name, loaded.rgb[sizing], loaded.alpha[sizing])
 
 
-def drawn(regions: Regions) -> np.ndarray:
-    """Draw regions as a picture (h, w, 3): each in the colour of its label, or in one of its own."""
-    colours = [_colour(name, i) for i, name in enumerate(regions.names)]
+def _masks(inputs: Inputs, found: Mapping[str, Shown]) -> Iterator[tuple[str, Shown]]:
+    """Draw the regions of the content, and those of each style, over pictures that were found."""
+    if inputs.masks is None:
+        return
+    several = len(inputs.masks.style) > 1
+    each = [
+        ("content", 0, inputs.masks.content),
+        *(("style", i, regions) for i, regions in enumerate(inputs.masks.style)),
+    ]
+    for role, i, regions in each:
+        if (of := found.get(input_name(role, i))) is not None:
+            key = input_name(f"{role}_mask", i)
+            every = [n for n in inputs.mask_sources if n.startswith(f"{role}_mask")]
+            names = [key] if several and role == "style" else every
+            files = [Path(inputs.mask_sources[n]["path"]).name for n in names if n in inputs.mask_sources]
+            rows, columns, _ = of.rgb.shape
+            yield key, Shown(f"{role} mask", ", ".join(files), drawn(regions.fitted((rows, columns)), i))
+
+
+def drawn(regions: Regions, first: int = 0) -> np.ndarray:
+    """Draw regions as a picture (h, w, 3): each in the colour of its label, or in one of its own by its number."""
+    colours = [_colour(name, first + i) for i, name in enumerate(regions.names)]
     return np.clip(regions.weights @ np.array(colours, np.float32), 0, 1)
 
 
@@ -67,9 +82,10 @@ def _colour(name: str, number: int) -> tuple[float, float, float]:
 
 def of_lane(inputs: Inputs, lane: Lane) -> set[str]:
     """Name what one lane was made from, as `of_inputs` does."""
-    names = {input_name("content", lane.content), "content_mask", "style_mask"}
+    names = {input_name("content", lane.content), "content_mask"}
     numbers = range(len(inputs.styles)) if inputs.mixed else (lane.style,)
     names |= {input_name("style", i) for i in numbers}
+    names |= {input_name("style_mask", i) for i in range(len(inputs.masks.style) if inputs.masks else 0)}
     if file := init_file(lane.recipe.init):
         names.add(input_name("init", list(inputs.inits).index(file)))
     return names
