@@ -40,9 +40,9 @@ def of_inputs(inputs: Inputs) -> dict[str, Shown]:
     return found
 
 
-def _loaded(role: str, every: Iterable[Loaded]) -> Iterator[tuple[str, Shown]]:
+def _loaded(role: str, every: Iterable[object]) -> Iterator[tuple[str, Shown]]:
     for i, loaded in enumerate(every):
-        if loaded.source:
+        if isinstance(loaded, Loaded) and loaded.source:  # a saved style has no picture
             sizing = max(loaded.rgb, key=lambda s: loaded.rgb[s].size)
             name = Path(loaded.source["path"]).name
             yield input_name(role, i), Shown(role, name, loaded.rgb[sizing], loaded.alpha[sizing])
