@@ -43,7 +43,8 @@ def of_inputs(inputs: Inputs) -> dict[str, Shown]:
 def _loaded(role: str, every: Iterable[object]) -> Iterator[tuple[str, Shown]]:
     for i, loaded in enumerate(every):
         if isinstance(loaded, Loaded) and loaded.source:  # a saved style has no picture
-            sizing = max(loaded.rgb, key=lambda s: loaded.rgb[s].size)
+            rgb = loaded.rgb
+            sizing = max(rgb, key=lambda s: rgb[s].size)
             name = Path(loaded.source["path"]).name
             yield input_name(role, i), Shown(role, name, loaded.rgb[sizing], loaded.alpha[sizing])
 
