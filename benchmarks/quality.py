@@ -130,25 +130,35 @@ def write_json(path: Path, facts: Mapping[str, Any], curves: Sequence[Curve]) ->
 
 
 def draw(path: Path, curves: Sequence[Curve], caption: str) -> None:
-    """Draw the loss against seconds and evaluations, a row for each pair; dotted: of the unclipped picture."""
+    """Draw the loss against seconds and evaluations, a row for each pair, ours over the others.
+
+    Dotted lines are of the unclipped picture.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patheffects import Normal, Stroke
+
     from experiments import common
 
     pairs, inits = (list(dict.fromkeys(c.race[k] for c in curves)) for k in (0, 1))
     names = list(dict.fromkeys(c.name for c in curves))
     made = common.figure(1.2 + 3.2 * 2 * len(inits), 0.8 + 2.1 * len(pairs))
     axes = made.subplots(len(pairs), 2 * len(inits), squeeze=False)
-    for curve in curves:
+    for curve in sorted(curves, key=lambda c: c.name not in (LBFGS, ADAM)):
+        ours = {"lw": 2.2, "path_effects": [Stroke(linewidth=4.5, foreground="white"), Normal()]}
+        how: dict[str, Any] = {"lw": 1.2} if curve.name in (LBFGS, ADAM) else ours
         line, place = axes[pairs.index(curve.pair)], 2 * inits.index(curve.init)
         for panel, unit in ((line[place], "seconds"), (line[place + 1], "evaluations")):
             later = [p for p in curve.points if getattr(p, unit) > 0]
             for kind, style in (("saved", "-"), ("free", ":")):
                 x, y = [getattr(p, unit) for p in later], [getattr(p, kind) for p in later]
                 label = curve.name if kind == "saved" else None
-                panel.plot(x, y, style, lw=1.2, color=f"C{names.index(curve.name)}", label=label)
+                panel.plot(x, y, style, color=f"C{names.index(curve.name)}", label=label, **how)
             panel.set(xscale="log", yscale="log", xlabel=unit)
             panel.xaxis.set_minor_formatter("")
             panel.set_title(f"{curve.pair.replace(':', ' + ')}, from {curve.init}", fontsize=8)
-    axes[0, 0].legend(frameon=False, fontsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles.append(Line2D([], [], ls=":", color="0.3"))
+    made.legend(handles, [*labels, "unclipped"], loc="outside upper center", ncols=4, frameon=False, fontsize=7)
     common.save(path, made, caption)
 
 

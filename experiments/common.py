@@ -14,19 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import matplotlib
 import numpy as np
 import tyro
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from nst_jax import Encoder, Sweep, cache, images, load_encoder, record, solve_batch
 from nst_jax.metrics import held_out, style_side
+from nst_jax.pages.plots import HUES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 LARGEST = 300_000
 """Bytes of a committed figure."""
+
+# What figures call C0, C1, ...: told apart by the colour-blind, and on white.
+matplotlib.rcParams["axes.prop_cycle"] = cycler(color=HUES)
 
 
 def picture(name: str, size: int) -> np.ndarray:

@@ -10,9 +10,8 @@ from PIL import Image
 from experiments import common
 from experiments.trials import Trial
 from nst_jax.metrics import MEANINGS
+from nst_jax.pages.plots import HUES
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933", "#882255", "#44AA99")
-"""Told apart by the colour-blind and on white (Okabe and Ito 2008; Tol 2021)."""
 LINES = ("-", "--", ":")
 
 
@@ -73,7 +72,7 @@ def fronts(
             for number, name in enumerate(names):
                 own = [r for r in rows if (r["content"], r["style"]) == pair and called(r, by) == name]
                 own.sort(key=lambda r: r[across])
-                colour, dash = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
+                colour, dash = HUES[number % len(HUES)], LINES[number // len(HUES) % len(LINES)]
                 x, y = ([r[key] for r in own] for key in (across, measure))
                 panel.plot(x, y, marker="o", ms=3, lw=1.2, ls=dash, color=colour, label=name)
             panel.tick_params(labelsize=7)
@@ -107,7 +106,7 @@ def dots(
     for panel, measure in zip(panels, measures, strict=True):
         for place, name in enumerate(names):
             own = [row for row in rows if called(row, by) == name]
-            values, colour = [row[measure] for row in own], COLOURS[kinds.index(own[0][by[0]]) % len(COLOURS)]
+            values, colour = [row[measure] for row in own], HUES[kinds.index(own[0][by[0]]) % len(HUES)]
             panel.plot(values, [place] * len(values), "o", ms=3, alpha=0.5, color=colour)
             panel.plot(np.median(values), place, "|", ms=12, mew=2, color=colour)
         panel.set_title(measure.replace("_", " "), fontsize=8)

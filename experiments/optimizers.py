@@ -6,16 +6,21 @@ Cost: 7 minutes on two cores of an AMD EPYC.
 Expected: L-BFGS, whatever its memory, smoothed or not; another way to write the picture helps Adam more than L-BFGS.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from experiments import common, descents
 from nst_jax import DEFAULT, Encoder, Problem, pose, total
+from nst_jax.pages.plots import HUES
+
+OURS = "L-BFGS, 20 pairs, smoothed"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def gradient(encoder: Encoder, problem: Problem, image: jax.Array) -> tuple[jax.
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Follow every way on each pair; give the run folder."""
     folder = common.run_folder(config, runs)
-    rows, curves, images = [], {}, {}
+    rows, images = [], {}
     for pair in config.pairs:
         content, style = (common.picture(name, config.size) for name in pair.split(":"))
         value_grad = partial(gradient, encoder, pose(encoder, content, style, recipe=DEFAULT))
@@ -45,30 +50,49 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
             lowest, images[pair, name] = descents.follow(
                 *made, value_grad, config.steps, config.average * name.endswith("average")
             )
-            curves[pair, name] = lowest
             at = {f"loss_{k}": lowest[k - 1] for k in (25, 50, config.steps) if k <= config.steps}
             rows.append({"pair": pair, "way": name, **at})
     common.table(folder / "numbers.csv", rows)
-    draw(config, folder, curves, images)
+    draw(folder / "figure.jpg", rows, f"{config.size} px, from the content, default objective")
+    gallery(folder / "pictures.jpg", config.pairs[0], images)
     return folder
 
 
-def draw(config: Config, folder: Path, curves: dict, images: dict) -> None:
-    """Draw the first pair's pictures above, and the lowest loss so far of every pair below."""
-    made, above, below = common.halves(9, 7, (1, 1.3))
-    shown = {name: image for (pair, name), image in images.items() if pair == config.pairs[0]}
-    for panel, name in zip_longest(np.ravel(above.subplots(3, 6)), shown):
+def draw(path: Path, rows: Sequence[Mapping[str, Any]], caption: str, device: bool = True) -> None:
+    """Draw each way's lowest loss over that of OURS, a panel for each number of evaluations; the best way is first."""
+    columns = [name for name in rows[0] if name.startswith("loss_")]
+    loss = {(row["pair"], row["way"], name): float(row[name]) for row in rows for name in columns}
+    pairs, ways = (list(dict.fromkeys(row[name] for row in rows)) for name in ("pair", "way"))
+    over = {key: value / loss[key[0], OURS, key[2]] for key, value in loss.items()}
+    ways.sort(key=lambda way: np.mean([np.log(over[pair, way, columns[-1]]) for pair in pairs]))
+    made = common.figure(9, 0.27 * len(ways) + 1.2)
+    panels = np.ravel(made.subplots(1, len(columns), sharex=True, sharey=True, squeeze=False))
+    for panel, name in zip(panels, columns, strict=True):
+        panel.axhspan(ways.index(OURS) - 0.5, ways.index(OURS) + 0.5, color="0.93", zorder=0)
+        panel.axvline(1, color="0.6", lw=0.8, zorder=1)
+        for pair, colour, mark in zip(pairs, HUES, "osD^vP*X", strict=False):
+            panel.plot([over[pair, w, name] for w in ways], range(len(ways)), mark, color=colour, ms=5, label=pair)
+        panel.set_title(f"after {name.removeprefix('loss_')} evaluations", fontsize=9)
+        panel.set_xscale("log")
+        panel.set_xticks((1, 1.5, 2, 3, 4, 5), ("1", "1.5", "2", "3", "4", "5"))
+        panel.set_xticks([], minor=True)
+        panel.tick_params(labelsize=8)
+        panel.grid(axis="x", alpha=0.25, lw=0.6)
+    panels[0].set_yticks(range(len(ways)), ways)
+    panels[0].get_yticklabels()[ways.index(OURS)].set_fontweight("bold")
+    panels[0].invert_yaxis()
+    made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    common.save(path, made, f"lowest loss over that of '{OURS}', the one of nst-jax: left is better; {caption}", device)
+
+
+def gallery(path: Path, pair: str, images: Mapping[tuple[str, str], Any]) -> None:
+    """Show one pair's pictures, a way each."""
+    shown = {name: image for (of, name), image in images.items() if of == pair}
+    made = common.figure(9, 0.9 * -(-len(shown) // 6) + 0.3)
+    for panel, name in zip_longest(np.ravel(made.subplots(-(-len(shown) // 6), 6, squeeze=False)), shown):
         common.show(panel, shown.get(name, np.ones((2, 3, 3))))
-        panel.set_title(name or "", fontsize=7)
-    panels = np.ravel(below.subplots(1, len(config.pairs), squeeze=False))
-    for panel, pair in zip(panels, config.pairs, strict=True):
-        for k, name in enumerate(shown):
-            dash = "-" if k < 10 else "--"
-            panel.plot(np.arange(1, config.steps + 1), curves[pair, name], dash, color=f"C{k % 10}", lw=1.2, label=name)
-        panel.set(xscale="log", yscale="log", xlabel="evaluations", ylabel="lowest loss so far", title=pair)
-        panel.title.set_fontsize(9)
-    panels[0].legend(frameon=False, fontsize=6)
-    common.save(folder / "figure.jpg", made, f"{config.size} px, from the content, default objective")
+        panel.set_title(name or "", fontsize=6)
+    common.save(path, made, pair)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,3 @@ MEANINGS: dict[str, Meaning] = {
     "total_variation": Meaning("squared steps between neighbouring pixels; 0 flat", "neither"),
 }
 """The names that `nst_jax.metrics.Judge` gives, in its order, and what they say."""
-
-
-def said(name: str) -> str:
-    """Say in one line what a measure means and which way is better; nothing of a name that is no measure."""
-    if name not in MEANINGS:
-        return ""
-    text, better = MEANINGS[name]
-    return text if better == "neither" else f"{text}; {better} is better"

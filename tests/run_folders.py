@@ -24,9 +24,18 @@ def make(
     missing: Collection[int] = (),
     steps: int = 20,
     size: tuple[int, int] = (48, 32),
+    sources: Sequence[tuple[str, str]] = (),
+    snapshots: Sequence[int] = (),
 ) -> Path:
-    """Write manifest, pictures, history and summary; lanes in `missing` have begun but have no picture."""
+    """Write manifest, pictures, history and summary; lanes in `missing` have begun but have no picture.
+
+    `sources` are roles and names of what the lanes were made from, white pictures, and `snapshots` steps at which each
+    lane's picture on the way was kept, grey. Even lanes are a front of content_distance and style_bures.
+    """
     (folder / "lanes").mkdir(parents=True)
+    (folder / "inputs").mkdir()
+    for number in range(len(sources)):
+        Image.new("RGB", size, "white").save(folder / f"inputs/{number}.png")
     lanes, history, summary = [], [], []
     places = itertools.product(*(range(len(values)) for values in axes.values()))
     for lane, index in enumerate(places):
@@ -36,18 +45,23 @@ def make(
         image = f"lanes/{name}.png"
         lanes.append(
             {"lane": lane, "name": name, "settings": {**settings, "lr": 0.02}, "index": index, "image": image}
-            | {"command": command}
+            | {"command": command, "pictures": list(range(len(sources)))}
         )
         for step in range(steps):
-            history.append([lane, step, 10.0 ** (lane - step / 10), 2.0, 3.0 + lane, 0.0, 1.0])
+            history.append([lane, step, 10.0 ** (lane % 60 - step / 10), 2.0, 3.0 + lane, 0.0, 1.0])
         if lane not in missing:
             Image.new("RGB", size, colour(lane)).save(folder / image)
-            summary.append([lane, *settings.values(), 0.02, 100 - lane, "nan" if lane == 1 else lane / 7, "steps"])
+            measures = [lane / 100, "nan" if lane == 1 else lane / 7, 10 - lane / 100 + lane % 2]
+            summary.append([lane, *settings.values(), 0.02, 7.5, 100 - lane, "steps", *measures])
+        for step in snapshots:
+            (folder / f"snapshots/{lane:04d}").mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (step, step, step)).save(folder / f"snapshots/{lane:04d}/{step:06d}.png")
     manifest = {
         "format": 2,
         "command": "nst-jax sweep content.jpg style.jpg",
         "axes": [{"name": name, "values": list(values)} for name, values in axes.items()],
         "lanes": lanes,
+        "pictures": [{"role": r, "name": n, "image": f"inputs/{i}.png"} for i, (r, n) in enumerate(sources)],
         "config": {"tv": 0.0},
         "inputs": {"content.jpg": "ab" * 32},
         "versions": {},
@@ -56,7 +70,8 @@ def make(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     _write(folder / "history.csv", ["lane", "step", *TERMS], history)
-    _write(folder / "summary.csv", ["lane", *axes, "lr", "total", "ssim", "stopped"], summary)
+    measures = ["content_distance", "ssim", "style_bures"]
+    _write(folder / "summary.csv", ["lane", *axes, "lr", "style", "total", "stopped", *measures], summary)
     return folder
 
 

@@ -47,10 +47,10 @@ INSIDE = {
         "run", "solving",
     ],
     "runs": [
-        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "manifest", "tables", "publish",
-        "waiting", "work", "room", "single",
+        "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "pictures", "manifest", "tables",
+        "publish", "waiting", "work", "room", "single",
     ],
-    "pages": ["folder", "sheet", "plots", "page", "results"],
+    "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [
         "axes", "styles", "strokes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress",
         "preset", "tools", "dialects", "single", "planned", "joining", "running", "helps", "style", "stylize",

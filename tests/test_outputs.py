@@ -116,7 +116,7 @@ INPUTS = (*PAIR, "init.png", "narrow.h5")
 def test_a_run_spares_its_inputs(place, capsys, command) -> None:
     argv, picture = RUNS[command]
     animation = str(Path(picture).with_suffix(".gif"))
-    outputs = [*FILES, picture, animation, "state/lane-0000.npz", "snapshots/0000/000000.png"]
+    outputs = [*FILES, picture, animation, "state/lane-0000.npz", "snapshots/0000/000000.png", "inputs/style.png"]
     inputs = [*INPUTS, *(["sweep.toml"] if command == "file" else [])]
     for i, output in enumerate(outputs):
         for make in NAMES.values() if i in (0, len(FILES)) else [NAMES["hard link"]]:
@@ -135,7 +135,8 @@ def test_what_a_run_writes_is_what_is_compared(place, capsys) -> None:
     found = {str(path.relative_to("run")) for path in Path("run").rglob("*") if path.is_file()}
     lanes = [f"lanes/000{i}_beta={b}.{kind}" for i, b in enumerate((1, 10)) for kind in ("png", "gif")]
     kept = {name for name in found if name.startswith(("state/", "snapshots/"))}
-    assert found - kept == {*lanes, *FILES} - ({"history.parquet"} - found)
+    inputs = {"inputs/content.png", "inputs/style.png", "inputs/init.png"}
+    assert found - kept == {*lanes, *inputs, *FILES} - ({"history.parquet"} - found)
 
 
 @pytest.mark.parametrize("name", ["temple-great_wave", "side-by-side"])

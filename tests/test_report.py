@@ -3,20 +3,24 @@
 import base64
 import contextlib
 import io
+import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import run_folders
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from nst_jax import pages
 from nst_jax.errors import UserError
+from nst_jax.pages import data as page_data
 from nst_jax.pages import folder as folders
-from nst_jax.pages import page, sheet
+from nst_jax.pages import plots, sheet
 
 SWEEP = {"beta": [10.0, 1e3, 1e5], "alpha": [1.0, 10.0]}
 
@@ -151,6 +155,37 @@ def test_the_sheet_has_every_picture_at_its_place(tmp_path) -> None:
     assert pixels[top:, : left - 4].min() < 90
 
 
+def test_the_sheet_shows_every_value_of_the_other_axes_and_what_lanes_were_made_from(tmp_path) -> None:
+    axes = {**SWEEP, "seed": [0, 1, 2]}
+    sources = [("content", "a.jpg"), ("style", "b.jpg")]
+    run = folders.read(run_folders.make(tmp_path / "run", axes, steps=1, size=(4, 4), sources=sources))
+    pictures = {lane: Image.new("RGB", (96, 64), run_folders.colour(lane)) for lane in range(18)}
+    with Image.open(sheet.write_sheet(run, pictures)) as image:
+        plain = image.height
+    with Image.open(sheet.write_sheet(run, pictures, {i: Image.new("RGB", (96, 64)) for i in (0, 1)})) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert len(pixels) > plain + 64
+    for lane in range(18):
+        near = np.abs(pixels - np.array(run_folders.colour(lane))).max(-1) <= 4
+        assert near.sum() > 0.8 * 96 * 64
+    assert len(sheet._grids(replace(run, lanes=run.lanes * 9))) == 1
+
+
+def test_the_rounding_that_a_content_begins_with_is_no_part_of_the_range() -> None:
+    assert plots._range([np.array([1e-9, np.nan, 0.5, 2.0]), np.array([3.0, 1.0])]) == (0.5, 3.0)
+    assert plots._range([np.array([1e9, 1e3, 1.0])]) == (1.0, 1e9)  # a fall is one
+
+
+def test_colours_of_plots_stand_out_on_white() -> None:
+    number = plots._styles(tuple(map(str, range(9))))
+    words = plots._styles(tuple("abcdefgh"))
+    for colour, _ in [*number, *words]:
+        rgb = np.array(to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 3
+    assert len({dash for _, dash in words[:4]}) == 4
+
+
 def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": list(range(12)), "alpha": list(range(8))}, steps=1, size=(4, 4))
     rng = np.random.default_rng(0)
@@ -188,19 +223,42 @@ def test_the_page_carries_settings_curves_and_summary(tmp_path) -> None:
     assert lane["curves"]["terms"][2] == [6.0] * 20
     assert found["steps"] == [list(range(20))]
     # lr is the same in all lanes and no column; nan stays a word, a lane without a summary has empty fields
-    assert found["table"]["columns"] == ["beta", "alpha", "total", "ssim", "stopped"]
-    assert list(found["table"]["meanings"]) == ["ssim"]
-    assert found["table"]["meanings"]["ssim"].endswith("higher is better")
-    assert found["table"]["rows"][1] == [10.0, 10.0, 99.0, "nan", "steps"]
-    assert found["table"]["rows"][5] == [1e5, 10.0, None, None, None]
+    measures = ["content_distance", "ssim", "style_bures"]
+    assert found["table"]["columns"] == ["beta", "alpha", *measures, "total", "stopped", "style"]
+    assert found["table"]["kinds"] == ["axis"] * 2 + ["measure"] * 3 + ["end"] * 2 + ["loss"]
+    assert list(found["table"]["meanings"]) == measures
+    assert found["table"]["meanings"]["ssim"] == ["structure of the content's luminance that is kept; 1 all", "higher"]
+    assert found["table"]["rows"][1] == [10.0, 10.0, 0.01, "nan", 10.99, 99.0, "steps", 7.5]
+    assert found["table"]["rows"][5] == [1e5, 10.0, *[None] * 6]
+    assert found["files"] == ["summary.csv", "history.csv", "manifest.json", "sheet.jpg", "loss.png"]
     assert found["about"]["config"] == {"tv": 0.0}
+
+
+def test_the_page_carries_what_lanes_were_made_from_and_their_way(tmp_path) -> None:
+    sources = (("content", "temple.jpg"), ("style", "wave.jpg"), ("style", "night.jpg"), ("content mask", "sky.png"))
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2]}, missing={1}, sources=sources, snapshots=(0, 10, 5))
+    (run / "lanes/0000.gif").write_bytes(b"")
+    (run / "inputs/2.png").unlink()
+    found = _data(pages.write(run))
+    assert [(p["role"], p["name"]) for p in found["pictures"]] == list(sources)
+    assert [p["source"] is None for p in found["pictures"]] == [False, False, True, False]
+    assert [p["size"] for p in found["pictures"]] == [[48, 32], [48, 32], None, [48, 32]]
+    lanes = found["lanes"]
+    assert [lane["pictures"] for lane in lanes] == [[0, 1, 2, 3]] * 2
+    assert [lane["snapshots"] for lane in lanes] == [[0, 5, 10]] * 2
+    assert [lane["animation"] for lane in lanes] == ["lanes/0000.gif", None]
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["lanes"][1]["pictures"] = [4]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"is damaged: .*lane 1 has pictures \[4\] of 4"):
+        pages.write(run)
 
 
 def test_small_pictures_are_inside_the_page_and_large_ones_beside_it(tmp_path, monkeypatch) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
     source = _data(pages.write(run))["lanes"][1]["source"]
     assert base64.b64decode(source.split(",")[1]) == (run / "lanes/0001.png").read_bytes()
-    monkeypatch.setattr(page, "INLINE", 10)
+    monkeypatch.setattr(page_data, "INLINE", 10)
     lane = _data(pages.write(run))["lanes"][1]
     assert lane["source"] == "lanes/0001.png"
     with Image.open(io.BytesIO(base64.b64decode(lane["thumbnail"].split(",")[1]))) as image:
@@ -220,7 +278,7 @@ def test_hostile_names_stay_text(tmp_path) -> None:
 
 
 def test_addresses_of_pictures_are_quoted(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(page, "INLINE", 0)
+    monkeypatch.setattr(page_data, "INLINE", 0)
     run = run_folders.make(tmp_path / "run", {"beta": [1]})
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["lanes"][0]["image"] = "lanes/a #1%?.png"
@@ -243,7 +301,7 @@ def test_a_large_sweep_is_thinned(tmp_path) -> None:
     found = _data(path)
     (steps,) = found["steps"]
     assert (steps[0], steps[-1]) == (0, 399)
-    assert 100 < len(steps) <= page.POINTS
+    assert 100 < len(steps) <= page_data.POINTS
     assert path.stat().st_size < 5_000_000
 
 
@@ -257,9 +315,9 @@ def test_a_report_is_the_same_twice(tmp_path) -> None:
 
 
 def test_thinning_keeps_the_ends() -> None:
-    assert page._thin(5, 10) == [0, 1, 2, 3, 4]
-    assert page._thin(1001, 3) == [0, 500, 1000]
-    kept = page._thin(1001, 200)
+    assert page_data._thin(5, 10) == [0, 1, 2, 3, 4]
+    assert page_data._thin(1001, 3) == [0, 500, 1000]
+    kept = page_data._thin(1001, 200)
     assert (len(set(kept)), kept[0], kept[-1]) == (200, 0, 1000)
 
 
@@ -272,9 +330,10 @@ def test_only_pictures_inside_the_folder_are_read(tmp_path) -> None:
     (run / "lanes/loop.png").symlink_to("loop.png")
     (run / "away").symlink_to(tmp_path)
     names = (str(secret), "../secret.png", "lanes/../../secret.png", "lanes/link.png", "away/secret.png", "a\0b", "/")
-    for name in names:
-        whole["lanes"][0]["image"] = name
-        (run / "manifest.json").write_text(json.dumps(whole))
+    for name, where in itertools.product(names, ("lanes", "pictures")):
+        changed = whole | {"pictures": [{"role": "content", "name": "a", "image": "lanes/0001.png"}]}
+        changed[where] = [{**changed[where][0], "image": name}, *changed[where][1:]]
+        (run / "manifest.json").write_text(json.dumps(changed))
         with pytest.raises(UserError, match="expected a picture in that folder") as refused:
             pages.write(run)
         assert str(refused.value).isprintable()
@@ -285,7 +344,9 @@ def test_only_pictures_inside_the_folder_are_read(tmp_path) -> None:
             assert _data(pages.write(run))["lanes"][0]["source"] is None
 
 
-@pytest.mark.parametrize("entry", ["format", "axes", "lanes", "versions", "device", "git", "command", "config"])
+@pytest.mark.parametrize(
+    "entry", ["format", "axes", "lanes", "versions", "device", "git", "command", "config", "pictures"]
+)
 @pytest.mark.parametrize("value", [None, 3, [3], {"a": []}, "x", [[]], True], ids=str)
 def test_every_entry_of_a_manifest_is_checked(tmp_path, entry, value) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})
@@ -298,7 +359,7 @@ def test_every_entry_of_a_manifest_is_checked(tmp_path, entry, value) -> None:
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("entry", ["lane", "name", "settings", "index", "image", "command"])
+@pytest.mark.parametrize("entry", ["lane", "name", "settings", "index", "image", "command", "pictures"])
 @pytest.mark.parametrize("value", [None, -1, 10**400, [3, 4, 5], {"a": []}, "x\0", True, 0.5], ids=str)
 def test_every_entry_of_a_lane_is_checked(tmp_path, entry, value) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2]})

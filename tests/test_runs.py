@@ -31,6 +31,7 @@ from nst_jax import (
     stack,
     stylize,
 )
+from nst_jax import pages as page_folder
 from nst_jax.axis import Axis
 from nst_jax.batch.seals import sha256
 from nst_jax.batch.store import Finished, Store
@@ -90,7 +91,17 @@ def test_a_run_folder_holds_everything(spec, tmp_path, make) -> None:
     out = tmp_path / "run"
     make(replace(spec, metrics=True), out)
     names = [f"lanes/000{i}_beta={b}.png" for i, b in enumerate((10, 100, 1000))]
-    expected = [*names, "history.csv", "index.html", "loss.png", "manifest.json", "sheet.jpg", "summary.csv"]
+    expected = [
+        *names,
+        "inputs/content.png",
+        "inputs/style.png",
+        "history.csv",
+        "index.html",
+        "loss.png",
+        "manifest.json",
+        "sheet.jpg",
+        "summary.csv",
+    ]
     assert [name for name in results(out) if name != "history.parquet"] == sorted(expected)
     written = json.loads((out / "manifest.json").read_text())
     assert written["config"]["recipe"]["steps"] == 9
@@ -476,6 +487,10 @@ def test_the_library_writes_a_folder_too(spec, tmp_path, encoder) -> None:
     assert all(float(r["ssim"]) <= 1 for r in summary)
     with Image.open(tmp_path / "run/lanes/0001_beta=100.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), images.to_uint8(found.solutions[1].image))
+    shown = page_folder.read(tmp_path / "run")
+    files = [(source.role, (tmp_path / "run" / source.image).is_file()) for source in shown.sources]
+    assert files == [("content", True), ("style", True)]
+    assert [lane.pictures for lane in shown.lanes] == [(0, 1)] * 2
     assert nst_jax.report(found, tmp_path / "again").exists()
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from nst_jax.pages.folder import read, shrink
+from PIL import Image
+
+from nst_jax.pages.folder import Small, read, shrink
 from nst_jax.pages.page import write_page
 from nst_jax.pages.plots import write_plots
 from nst_jax.pages.sheet import write_sheet
@@ -19,7 +21,12 @@ def write(folder: Path) -> Path:
         UserError: no manifest in the folder, or one that this version cannot read.
     """
     run = read(Path(folder))
-    pictures = {lane.lane: picture for lane in run.lanes if (picture := shrink(run.folder, lane.image))}
-    write_sheet(run, pictures)
+    found = {lane.lane: small for lane in run.lanes if (small := shrink(run.folder, lane.image))}
+    sources = {i: small for i, source in enumerate(run.sources) if (small := shrink(run.folder, source.image))}
+    write_sheet(run, _copies(found), _copies(sources))
     write_plots(run)
-    return write_page(run, pictures)
+    return write_page(run, found, sources)
+
+
+def _copies(found: dict[int, Small]) -> dict[int, Image.Image]:
+    return {key: small.copy for key, small in found.items()}

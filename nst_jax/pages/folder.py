@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -13,6 +13,7 @@ from nst_jax.errors import UserError
 from nst_jax.files import escaped, regular, shown
 from nst_jax.frame import frame
 from nst_jax.runs import reading
+from nst_jax.runs.folder import SNAPSHOTS
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
@@ -27,8 +28,24 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class Source:
+    """One picture that lanes were made from: its role, the name of its file, and its copy relative to the folder."""
+
+    role: str
+    name: str
+    image: str
+
+
+@dataclass(frozen=True)
 class Lane:
-    """One setting of the sweep; `index` is its place on every axis, `image` its picture relative to the folder."""
+    """One setting of the sweep.
+
+    Attributes:
+        index: its place on every axis.
+        image: its picture relative to the folder.
+        pictures: what it was made from, by number.
+        snapshots: the steps at which its picture on the way was kept.
+    """
 
     lane: int
     name: str
@@ -36,6 +53,8 @@ class Lane:
     index: tuple[int, ...]
     image: str
     command: str
+    pictures: tuple[int, ...]
+    snapshots: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,7 @@ class Run:
     """What a run folder holds.
 
     Attributes:
+        sources: what the lanes were made from.
         terms: the columns of the history beside lane and step.
         history: lane -> column ("step" and each term) -> values, nan where a value is missing.
         columns: the columns of the summary beside lane.
@@ -53,6 +73,7 @@ class Run:
     manifest: dict[str, Any]
     axes: tuple[Axis, ...]
     lanes: tuple[Lane, ...]
+    sources: tuple[Source, ...]
     terms: tuple[str, ...]
     history: dict[int, dict[str, list[float]]]
     columns: tuple[str, ...]
@@ -86,7 +107,11 @@ def read(folder: Path) -> Run:
     manifest = reading.read(path)
     try:
         axes = tuple(Axis(escaped(str(a["name"])), labels(a["values"])) for a in manifest["axes"])
-        lanes = tuple(_lane(entry, axes) for entry in manifest["lanes"])
+        sources = tuple(
+            Source(escaped(p["role"]), escaped(p["name"]), p["image"]) for p in manifest.get("pictures", ())
+        )
+        steps = _snapshots(folder / SNAPSHOTS)
+        lanes = tuple(_lane(entry, axes, len(sources), steps) for entry in manifest["lanes"])
         columns, rows = _table(folder / "summary.csv")
         summary = {int(row["lane"]): row for row in rows}
         terms, history = _history(folder / "history.csv")
@@ -94,13 +119,26 @@ def read(folder: Path) -> Run:
         raise UserError(
             f"run folder '{shown(folder)}' is damaged: {shown(repr(error))}; run the command again"
         ) from error
-    return Run(folder, manifest, axes, lanes, terms, history, tuple(c for c in columns if c != "lane"), summary)
+    measured = tuple(c for c in columns if c != "lane")
+    return Run(folder, manifest, axes, lanes, sources, terms, history, measured, summary)
 
 
-def _lane(entry: dict[str, Any], axes: Sequence[Axis]) -> Lane:
+def _snapshots(folder: Path) -> dict[int, tuple[int, ...]]:
+    """List the steps of the snapshots of each lane."""
+    found: dict[int, list[int]] = {}
+    for path in folder.glob("[0-9]*/[0-9]*.png"):
+        if path.parent.name.isdecimal() and path.stem.isdecimal():
+            found.setdefault(int(path.parent.name), []).append(int(path.stem))
+    return {lane: tuple(sorted(steps)) for lane, steps in found.items()}
+
+
+def _lane(entry: dict[str, Any], axes: Sequence[Axis], sources: int, snapshots: Mapping[int, tuple[int, ...]]) -> Lane:
     index = tuple(int(i) for i in entry["index"])
     if len(index) != len(axes) or not all(0 <= i < len(a.labels) for i, a in zip(index, axes, strict=True)):
         raise ValueError(f"lane {entry['lane']} has index {list(index)}, outside of the axes")
+    pictures = tuple(int(i) for i in entry.get("pictures", ()))
+    if not all(i < sources for i in pictures):
+        raise ValueError(f"lane {entry['lane']} has pictures {list(pictures)} of {sources}")
     return Lane(
         int(entry["lane"]),
         escaped(str(entry["name"])),
@@ -108,6 +146,8 @@ def _lane(entry: dict[str, Any], axes: Sequence[Axis]) -> Lane:
         index,
         str(entry["image"]),
         str(entry.get("command", "")),
+        pictures,
+        snapshots.get(int(entry["lane"]), ()),
     )
 
 
@@ -173,8 +213,15 @@ def main_axes(run: Run) -> tuple[int | None, int | None]:
     return (second, first) if longer else (first, second)
 
 
-def shrink(folder: Path, name: str, side: int = 256) -> Image.Image | None:
-    """Load a lane's picture no larger than `side`; none if it is not there or not whole.
+class Small(NamedTuple):
+    """A copy of a picture, no larger than a thumbnail needs, and the picture's own width and height."""
+
+    copy: Image.Image
+    size: tuple[int, int]
+
+
+def shrink(folder: Path, name: str, side: int = 256) -> Small | None:
+    """Load a picture no larger than `side`; none if it is not there or not whole.
 
     Raises:
         UserError: it lies outside of the folder.
@@ -184,6 +231,6 @@ def shrink(folder: Path, name: str, side: int = 256) -> Image.Image | None:
         with Image.open(regular(path, "a PNG picture"), formats=("PNG",)) as image:
             small = image.convert("RGB")
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
-            return small
+            return Small(small, image.size)
     except (UserError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # Pillow raises SyntaxError for some broken PNG files

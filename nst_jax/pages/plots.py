@@ -2,13 +2,17 @@
 
 import io
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from nst_jax.files import write_whole
 from nst_jax.pages.folder import Run, main_axes
@@ -18,6 +22,19 @@ MAIN = ("total", "content", "style", "variation")
 
 LEGEND = 12
 """Most entries of a legend."""
+
+RAMP = 0.6
+"""Where plasma ends that is told from white: 3 to 1."""
+
+HUES = ("#0072b2", "#c14d00", "#00845f", "#aa3377", "#7a6a00", "#4b2a8c", "#3f3f3f", "#1f8aa5")
+DASHES = ((0, ()), (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)))
+"""Words on an axis: told apart by the colour-blind, each 3 to 1 on white, and by their dashes."""
+
+Style = tuple[Any, Any]
+"""A colour and a dash, as matplotlib takes them."""
+
+NOTHING = 1e-3
+"""Of a curve's median: what lies below at its beginning is the rounding of a content that starts as itself."""
 
 
 def write_plots(run: Run) -> Path | None:
@@ -29,15 +46,19 @@ def write_plots(run: Run) -> Path | None:
     if not terms:
         return None
     # The object API on Agg: no global state, no display.
-    figure = Figure(figsize=(4.2 * len(terms), 3.4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4.2 * len(terms), 3.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(terms), squeeze=False)[0]
     _, across = main_axes(run)
     values = run.axes[across].labels if across is not None else ("",)
+    styles = _styles(values)
     for panel, term in zip(panels, terms, strict=True):
-        _draw(panel, run, term, across, values)
+        _draw(panel, run, term, across, styles)
     if across is not None and len(values) <= LEGEND:
-        panels[-1].legend(title=_plain(run.axes[across].name), fontsize=8, frameon=False)
+        lines = [Line2D([], [], color=colour, ls=dash) for colour, dash in styles]
+        names, title = [_plain(value) for value in values], _plain(run.axes[across].name)
+        # Beside the panels, so that it covers no curve.
+        figure.legend(lines, names, title=title, loc="outside right upper", fontsize=8, frameon=False)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a file name may have letters that the font lacks
@@ -47,23 +68,53 @@ def write_plots(run: Run) -> Path | None:
     return path
 
 
-def _draw(panel: Axes, run: Run, term: str, across: int | None, values: tuple[str, ...]) -> None:
-    """Draw one term of every lane; the first line of each of `values` carries its name for the legend."""
-    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(values)))
-    named: set[int] = set()
+def _styles(values: tuple[str, ...]) -> list[Style]:
+    """Choose a colour and a dash for each value of an axis: a ramp for numbers, hues for words."""
+    if (len(values) > 2 and all(map(_is_number, values))) or len(values) > len(HUES):
+        ramp = matplotlib.colormaps["plasma"](np.linspace(0.0, RAMP, len(values)))
+        return [(colour, DASHES[0]) for colour in ramp]
+    return [(HUES[i], DASHES[i % len(DASHES)]) for i in range(len(values))]
+
+
+def _is_number(words: str) -> bool:
+    try:
+        float(words)
+    except ValueError:
+        return False
+    return True
+
+
+def _draw(panel: Axes, run: Run, term: str, across: int | None, styles: list[Style]) -> None:
+    """Draw one term of every lane: the lines of each value of the axis `across` are one collection."""
+    lines: list[list[np.ndarray]] = [[] for _ in styles]
     for lane in run.lanes:
-        if lane.lane not in run.history:
-            continue
-        curves = run.history[lane.lane]
-        place = lane.index[across] if across is not None else 0
-        name = None if place in named else _plain(values[place])
-        named.add(place)
-        y = np.array(curves[term])
-        y[~(np.isfinite(y) & (y > 0))] = np.nan
-        panel.plot(curves["step"], y, lw=1.1, alpha=0.85, color=colours[place], label=name)
+        if lane.lane in run.history:
+            curves = run.history[lane.lane]
+            y = np.array(curves[term])
+            y[~(np.isfinite(y) & (y > 0))] = np.nan
+            line = np.stack([np.array(curves["step"], float), y], -1)
+            lines[lane.index[across] if across is not None else 0].append(line)
+    for (colour, dash), found in zip(styles, lines, strict=True):
+        panel.add_collection(LineCollection(found, colors=[colour], linestyles=[dash], lw=1.2, alpha=0.85))
+    panel.autoscale()
     panel.set(title=_plain(term), xlabel="step", yscale="log")
+    low, high = _range(line[:, 1] for found in lines for line in found)
+    room = max((high / low) ** 0.05, 1.01)
+    panel.set_ylim(low / room, high * room)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25, lw=0.6)
+
+
+def _range(curves: Iterable[np.ndarray]) -> tuple[float, float]:
+    """Give the least and the largest value of curves, but for the beginning of a curve that starts from nothing."""
+    kept = []
+    for y in curves:
+        known = y[np.isfinite(y)]
+        if len(known):
+            begun = known >= NOTHING * np.median(known)
+            kept.append(known[int(np.argmax(begun)) :])
+    values = np.concatenate(kept)
+    return float(values.min()), float(values.max())
 
 
 def _plain(words: str) -> str:

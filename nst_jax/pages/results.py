@@ -15,7 +15,7 @@ from nst_jax.metrics import held_out, style_side
 from nst_jax.networks import Encoder
 from nst_jax.pages import write
 from nst_jax.recipe import DEFAULT
-from nst_jax.runs import folder, manifest, reading, tables
+from nst_jax.runs import folder, manifest, pictures, reading, tables
 from nst_jax.runs.finish import rounded
 from nst_jax.runs.spec import Lane
 from nst_jax.types import ImageLike
@@ -37,13 +37,17 @@ def report(
     Args:
         results: from `solve_batch`.
         out: the folder.
-        encoder, content, style: if all are given, held-out metrics of each lane against these two pictures.
+        encoder, content, style: if all are given, held-out metrics of each lane against these two pictures, which the
+            page shows.
 
     Raises:
         UserError: another process is writing there, or a file that would replace the weights.
     """
     out = Path(out)
     sweep = results.sweep
+    given = {"content": content, "style": style}
+    arrays = {role: images.entering(picture, role) for role, picture in given.items() if picture is not None}
+    copies = {role: pictures.Shown(role, role, picture) for role, picture in arrays.items()}
     lanes = [Lane(i, sweep.index[i], sweep.settings(i), 0, 0, DEFAULT) for i in range(len(sweep))]
     inputs = [path for solution in results.solutions for path in record.files(solution.record)]
     check_outputs(folder.outputs(out, (lane.image for lane in lanes)), inputs)
@@ -62,15 +66,17 @@ def report(
             "device": record.device_name(),
             "git": manifest.git_state(),
             "axes": plain(sweep.axes),
-            "lanes": [_described(lane) for lane in lanes],
+            "pictures": pictures.described(copies),
+            "lanes": [_described(lane, len(copies)) for lane in lanes],
         }
         text = json.dumps(described, indent=1, allow_nan=False) + "\n"
         write_whole(out / "manifest.json", lambda file: file.write(text.encode()))
+        pictures.write(out, copies)
         tables.write(out, finished)
         return write(out)
 
 
-def _described(lane: Lane) -> dict[str, Any]:
+def _described(lane: Lane, pictures: int) -> dict[str, Any]:
     return {
         "lane": lane.number,
         "name": lane.name,
@@ -78,4 +84,5 @@ def _described(lane: Lane) -> dict[str, Any]:
         "index": lane.index,
         "image": lane.image,
         "command": quoted(["nst-jax", "rerun", lane.image, "--content", "CONTENT", "--style", "STYLE"]),
+        "pictures": list(range(pictures)),
     }

@@ -1,13 +1,15 @@
-"""The contact sheet: the two main axes of a sweep as one labelled picture."""
+"""The contact sheet: what a sweep was made from, and its lanes over the two main axes, as one labelled picture."""
 
 import io
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from nst_jax.files import write_whole
-from nst_jax.pages.folder import Lane, Run, main_axes
+from nst_jax.pages.folder import Run, main_axes
 
 LARGEST = 300_000
 """Bytes that a sheet may have, so that it can go into a README."""
@@ -19,14 +21,21 @@ SMALLEST = 96
 WRAP = 8
 """Most pictures in a row of a sheet with a single axis."""
 
+MOST = 144
+"""Most lanes of a sheet that shows all; of more only the first value of the axes beside the main two."""
+SOURCES = 8
+"""Most pictures that lanes were made from on a sheet."""
+SHAPE = 1.5
+"""Width over height that grids side by side and below each other come close to."""
+
 ATTEMPTS = tuple((side, quality) for side in (208, 160, 120, 88, 60, 40) for quality in (86, 74))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Lanes at (row, column), with what is written around them."""
+    """Pictures, by their keys, at (row, column), with what is written around them."""
 
-    lanes: dict[tuple[int, int], Lane]
+    pictures: dict[tuple[int, int], int]
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     captions: dict[tuple[int, int], str]
@@ -35,13 +44,27 @@ class Grid:
     fixed: str
 
 
-def write_sheet(run: Run, pictures: dict[int, Image.Image]) -> Path:
-    """Write `sheet.jpg`: `pictures` by lane, scaled down until the file is under 300 kB."""
-    grid = _grid(run)
+def write_sheet(
+    run: Run, pictures: Mapping[int, Image.Image], sources: Mapping[int, Image.Image] | None = None
+) -> Path:
+    """Write `sheet.jpg`, scaled down until the file is under 300 kB.
+
+    Args:
+        run: what is shown.
+        pictures: by lane.
+        sources: what the lanes were made from, by number.
+    """
+    above = _of_sources(run, sources or {})
+    every = {-1 - i: picture for i, picture in (sources or {}).items()} | dict(pictures)
+    grids = _grids(run)
     content = b""
     for side, quality in ATTEMPTS:
         buffer = io.BytesIO()
-        _draw(grid, pictures, side).save(buffer, "JPEG", quality=quality, optimize=True)
+        parts = [_draw(grid, every, side) for grid in grids]
+        sheet = _beside(parts)
+        if above.pictures:
+            sheet = _below([_draw(above, every, side), sheet])
+        sheet.save(buffer, "JPEG", quality=quality, optimize=True)
         content = buffer.getvalue()
         if len(content) < LARGEST:
             break
@@ -50,13 +73,50 @@ def write_sheet(run: Run, pictures: dict[int, Image.Image]) -> Path:
     return path
 
 
-def _grid(run: Run) -> Grid:
+def _beside(parts: Sequence[Image.Image]) -> Image.Image:
+    """Lay parts side by side and in lines, so that the whole is about as wide as SHAPE says."""
+    width, height = (max(part.size[k] for part in parts) for k in (0, 1))
+
+    def far(count: int) -> float:
+        shape = count * width / (-(-len(parts) // count) * height)
+        return max(shape / SHAPE, SHAPE / shape)
+
+    count = min(range(1, len(parts) + 1), key=far)
+    sheet = Image.new("RGB", (count * width, -(-len(parts) // count) * height), PAPER)
+    for i, part in enumerate(parts):
+        sheet.paste(part, (i % count * width, i // count * height))
+    return sheet
+
+
+def _below(parts: Sequence[Image.Image]) -> Image.Image:
+    sheet = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), PAPER)
+    for i, part in enumerate(parts):
+        sheet.paste(part, (0, sum(p.height for p in parts[:i])))
+    return sheet
+
+
+def _of_sources(run: Run, sources: Mapping[int, Image.Image]) -> Grid:
+    """Put what the lanes were made from into a line, unless that is too much."""
+    shown = sorted(sources) if len(sources) <= SOURCES else []
+    roles = [source.role for source in run.sources]
+    words = [roles[i] if roles.count(roles[i]) == 1 else Path(run.sources[i].name).stem for i in shown]
+    captions = {(0, k): word for k, word in enumerate(words)}
+    return Grid({(0, k): -1 - i for k, i in enumerate(shown)}, ("",) * len(shown), ("",), captions, "", "", "")
+
+
+def _grids(run: Run) -> list[Grid]:
+    """Make a grid over the main axes for each place on the others, or for the first where there are too many lanes."""
+    rest = [i for i in range(len(run.axes)) if i not in main_axes(run)]
+    counts = [len(run.axes[i].labels) if len(run.lanes) <= MOST else 1 for i in rest]
+    return [_grid(run, dict(zip(rest, places, strict=True))) for places in itertools.product(*map(range, counts))]
+
+
+def _grid(run: Run, rest: Mapping[int, int]) -> Grid:
     down, across = main_axes(run)
-    rest = [i for i in range(len(run.axes)) if i not in (down, across)]
-    lanes = [lane for lane in run.lanes if all(lane.index[i] == 0 for i in rest)]
-    fixed = ", ".join(f"{run.axes[i].name} = {run.axes[i].labels[0]}" for i in rest)
+    lanes = [lane for lane in run.lanes if all(lane.index[i] == place for i, place in rest.items())]
+    fixed = ", ".join(f"{run.axes[i].name} = {run.axes[i].labels[place]}" for i, place in rest.items())
     if across is None:
-        return Grid({(0, 0): lanes[0]} if lanes else {}, ("",), ("",), {}, "", "", fixed)
+        return Grid({(0, 0): lanes[0].lane} if lanes else {}, ("",), ("",), {}, "", "", fixed)
     axis = run.axes[across]
     if down is None:
         count = len(axis.labels)
@@ -64,9 +124,10 @@ def _grid(run: Run) -> Grid:
         columns = -(-count // rows)
         places = {divmod(lane.index[across], columns): lane for lane in lanes}
         captions = {place: axis.labels[lane.index[across]] for place, lane in places.items()}
-        return Grid(places, ("",) * columns, ("",) * rows, captions, axis.name, "", fixed)
-    places = {(lane.index[down], lane.index[across]): lane for lane in lanes}
-    return Grid(places, axis.labels, run.axes[down].labels, {}, axis.name, run.axes[down].name, fixed)
+        keys = {place: lane.lane for place, lane in places.items()}
+        return Grid(keys, ("",) * columns, ("",) * rows, captions, axis.name, "", fixed)
+    keys = {(lane.index[down], lane.index[across]): lane.lane for lane in lanes}
+    return Grid(keys, axis.labels, run.axes[down].labels, {}, axis.name, run.axes[down].name, fixed)
 
 
 @dataclass(frozen=True)
@@ -85,11 +146,11 @@ class Layout:
         return self.origin[0] + self.step[0] * column, self.origin[1] + self.step[1] * row
 
 
-def _layout(grid: Grid, pictures: dict[int, Image.Image], side: int) -> Layout:
+def _layout(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Layout:
     """Make room for boxes no wider or higher than `side`, shaped as the tallest picture, and for words."""
     font = ImageFont.load_default(max(11, min(16, side // 9)))
     assert isinstance(font, ImageFont.FreeTypeFont)
-    shown = [pictures[lane.lane] for lane in grid.lanes.values() if lane.lane in pictures]
+    shown = [pictures[key] for key in grid.pictures.values() if key in pictures]
     ratio = max((p.height / p.width for p in shown), default=1.0)
     side = min(side, max((SMALLEST, *(max(p.size) for p in shown))))
     width, height = (side, round(side * ratio)) if ratio <= 1 else (round(side / ratio), side)
@@ -103,17 +164,17 @@ def _layout(grid: Grid, pictures: dict[int, Image.Image], side: int) -> Layout:
     return Layout(font, (width, height), line, (left, top), step, size)
 
 
-def _draw(grid: Grid, pictures: dict[int, Image.Image], side: int) -> Image.Image:
+def _draw(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Image.Image:
     """Draw the grid with pictures no wider or higher than `side` pixels."""
     layout = _layout(grid, pictures, side)
     sheet = Image.new("RGB", layout.size, PAPER)
     draw = ImageDraw.Draw(sheet)
     _write_axes(draw, grid, layout, side)
     width, height = layout.box
-    for place, lane in grid.lanes.items():
+    for place, key in grid.pictures.items():
         x, y = layout.corner(*place)
         _write(draw, layout, (x + width / 2, y - layout.line / 2), grid.captions.get(place, ""), "mm", width)
-        picture = pictures.get(lane.lane)
+        picture = pictures.get(key)
         if picture is None:
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
             _write(draw, layout, (x + width / 2, y + height / 2), "not finished", "mm", width, GREY)

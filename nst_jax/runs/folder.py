@@ -11,6 +11,8 @@ SNAPSHOTS = "snapshots"
 """Subfolder for the lanes on their way."""
 LANES = "lanes"
 """Subfolder for the pictures."""
+INPUTS = "inputs"
+"""Subfolder for copies of what they were made from."""
 
 FILES = (
     *("manifest.json", "history.csv", "history.parquet", "summary.csv", "timings.csv"),
@@ -24,7 +26,7 @@ def outputs(out: Path, pictures: Iterable[str], animation: str = "") -> list[Pat
     found = [out / name for name in FILES]
     for name in pictures:
         found += [out / name, *([(out / name).with_suffix(f".{animation}")] if animation else [])]
-    return [*found, *inside(out / STATE), *inside(out / SNAPSHOTS)]
+    return [*found, *(path for name in (STATE, SNAPSHOTS, INPUTS) for path in inside(out / name))]
 
 
 def inside(folder: Path) -> list[Path]:

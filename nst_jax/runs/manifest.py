@@ -16,6 +16,9 @@ from nst_jax.batch.store import Store
 from nst_jax.errors import UserError
 from nst_jax.files import quoted, shown
 from nst_jax.recipe import DEFAULT
+from nst_jax.runs import pictures
+from nst_jax.runs.inputs import Inputs
+from nst_jax.runs.pictures import Shown
 from nst_jax.runs.reading import FORMAT, read
 from nst_jax.runs.spec import Lane, Spec, all_axes, command
 
@@ -24,14 +27,15 @@ DEFINING = ("config", "inputs", "weights", "axes")
 
 
 def describe(
-    spec: Spec, lanes: tuple[Lane, ...], inputs: Mapping[str, Any], weights: Mapping[str, str]
+    spec: Spec, lanes: tuple[Lane, ...], inputs: Inputs, weights: Mapping[str, str], copies: Mapping[str, Shown]
 ) -> dict[str, Any]:
     """Write down a run.
 
     Args:
         spec, lanes: what it makes.
-        inputs: `{"contents": [{"path", "sha256"}, ...], "styles": [...]}`, and `init` where a file was given.
+        inputs: what it makes them from.
         weights: sha256 by name.
+        copies: those of the inputs that lie in the folder, by name.
     """
     config = {
         "recipe": dataclasses.asdict(spec.recipe),
@@ -46,12 +50,13 @@ def describe(
         "format": FORMAT,
         "command": quoted(["nst-jax", *sys.argv[1:]]),
         "config": config,
-        "inputs": dict(inputs),
+        "inputs": inputs.described(),
         "weights": dict(weights),
         "versions": record.versions(),
         "device": record.device_name(),
         "git": git_state(),
         "axes": plain(all_axes(spec)),
+        "pictures": pictures.described(copies),
         "lanes": [
             {
                 "lane": lane.number,
@@ -60,6 +65,7 @@ def describe(
                 "index": lane.index,
                 "image": lane.image,
                 "command": command(spec, lane),
+                "pictures": [i for i, key in enumerate(copies) if key in pictures.of_lane(inputs, lane)],
             }
             for lane in lanes
         ],

@@ -23,6 +23,15 @@ class LaneEntry(msgspec.Struct, forbid_unknown_fields=True):
     index: list[Count]
     image: str
     command: str = ""
+    pictures: list[Count] = []
+
+
+class PictureEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One picture that lanes were made from, as a manifest holds it; lanes name it by its place in the list."""
+
+    role: str
+    name: str
+    image: str
 
 
 class AxisEntry(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,6 +54,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     config: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     weights: dict[str, str] = {}
+    pictures: list[PictureEntry] = []
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -61,7 +71,8 @@ def read(path: Path) -> dict[str, Any]:
             older = "nst_jax 0.1 wrote it, " if found == 1 else ""
             named = found if found is None or isinstance(found, int) else "no number"
             raise UserError(f"{what} has format {named}: {older}this version reads format {FORMAT}")
-        for entry in validated(held, Manifest, what).lanes:
+        manifest = validated(held, Manifest, what)
+        for entry in (*manifest.lanes, *manifest.pictures):
             within(path.parent, entry.image)
     except OSError as error:
         raise UserError(f"{what} cannot be read ({one_line(error)}): give another folder") from error

@@ -20,7 +20,7 @@ from nst_jax.files import make_folder
 from nst_jax.files import shown as printed
 from nst_jax.optimize import Solution
 from nst_jax.problem import drawn, shown
-from nst_jax.runs import animate, folder, manifest
+from nst_jax.runs import animate, folder, manifest, pictures
 from nst_jax.runs.finish import finish_lane, make_animation, mark
 from nst_jax.runs.publish import Publisher
 from nst_jax.runs.ready import Ready
@@ -86,11 +86,13 @@ def _leave(publisher: Publisher, watch: Watch) -> None:
 
 def _settle(ready: Ready, out: Path, store: Store, watch: Watch) -> None:
     weights = {name: encoder.digest for name, encoder in ready.encoders.items()}
-    described = manifest.describe(ready.spec, ready.lanes, ready.inputs.described(), weights)
+    copies = pictures.of_inputs(ready.inputs)
+    described = manifest.describe(ready.spec, ready.lanes, ready.inputs, weights, copies)
     if changed := manifest.settle(out, described, store):
         watch.say(
             f"the folder was begun elsewhere ({'; '.join(changed)}): lanes made now may differ in the last digits"
         )
+    pictures.write(out, copies)
 
 
 @dataclass(frozen=True)
