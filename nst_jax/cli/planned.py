@@ -45,7 +45,7 @@ class Planned(Single):
         check(recipe)
         size = images.resized(images.shape_of(content), images.sizing(recipe)) if content else frame_of(recipe)
         sides = self._sides(styles, recipe)
-        images.check_fits(output, size, images.Output(self.quality, self.depth, self.dpi))
+        images.check_fits(output, size, self.how)
         backend.start()
         from nst_jax.posing import NONE, settled
         from nst_jax.runs.room import Picture, bytes_of, fitted, free_for

@@ -29,6 +29,10 @@ NUMBERS = 250_000
 THUMBNAIL = 120
 
 
+_SHOWN = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}
+"""Kinds of pictures that browsers show, by extension."""
+
+
 def write_page(run: Run, pictures: dict[int, Image.Image]) -> Path:
     """Write `index.html`; `pictures` are small copies by lane, for the thumbnails."""
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
@@ -80,19 +84,33 @@ def _data(run: Run, pictures: dict[int, Image.Image]) -> dict[str, Any]:
 
 
 def _sources(run: Run, pictures: dict[int, Image.Image]) -> dict[int, str]:
-    """Give the address of every finished picture: its content if all together are small, else its file."""
+    """Give the address of every finished picture: its content if all together are small, else its file.
+
+    Of a file that browsers do not show it is a small copy.
+    """
     files = {lane.lane: lane.image for lane in run.lanes if lane.lane in pictures}
     size = sum((run.folder / image).stat().st_size for image in files.values())
-    if size * 4 / 3 < INLINE:
-        return {lane: _inline((run.folder / image).read_bytes(), "png") for lane, image in files.items()}
-    return {lane: quote(image, errors="replace") for lane, image in files.items()}
+
+    def source(lane: int, image: str) -> str:
+        kind = _SHOWN.get(Path(image).suffix)
+        if not kind:  # a TIFF
+            return _jpeg(pictures[lane])
+        if size * 4 / 3 < INLINE:
+            return _inline((run.folder / image).read_bytes(), kind)
+        return quote(image, errors="replace")
+
+    return {lane: source(lane, image) for lane, image in files.items()}
 
 
 def _thumbnail(picture: Image.Image) -> str:
     small = picture.copy()
     small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return _jpeg(small)
+
+
+def _jpeg(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
+    picture.save(buffer, "JPEG", quality=82)
     return _inline(buffer.getvalue(), "jpeg")
 
 
