@@ -20,7 +20,8 @@ ORDER = [
 ]  # fmt: skip
 INSIDE = {
     "images": [
-        "digest", "arrays", "profile", "resampling", "transparency", "scaling", "strips", "deep", "reading", "writing",
+        "digest", "arrays", "profile", "resampling", "transparency", "scaling", "strips", "shaper", "levels", "deep",
+        "reading", "writing",
     ],
     "ops": [
         "statistic", "bands", "margin", "gram", "ordered", "pool", "narrow", "winograd", "joined", "cholesky", "bures",
