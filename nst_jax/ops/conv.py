@@ -83,9 +83,10 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
     design (except for `reference`), because the network is a constant of the problem. At 0 the ReLU's is 0.
     """
     x = x.astype(plan.forward.dtype)
-    if plan.method == "reference":
-        return _reference(x, plan, relu) if padding == "zero" else _reference(pad(x, padding), plan, relu)[1:-1, 1:-1]
-    return _conv(x, plan, relu) if padding == "zero" else _conv_padded(x, plan, relu, padding, x.shape[:2])
+    if padding != "zero":
+        x = pad(x, padding)
+    y: jax.Array = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
+    return y if padding == "zero" else y[1:-1, 1:-1]
 
 
 def pad(x: Features, padding: str) -> Features:
@@ -141,27 +142,6 @@ def _conv_backward(relu: bool, saved, g: jax.Array):
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _conv_padded(x: jax.Array, plan: Plan, relu: bool, padding: str, size: tuple[int, int]) -> jax.Array:
-    return _conv(pad(x, padding), plan, relu)[1:-1, 1:-1]
-
-
-def _conv_padded_forward(x: jax.Array, plan: Plan, relu: bool, padding: str, size: tuple[int, int]):
-    # Kept is what the next layer gets, as in `_conv`, and neither what has a border nor what came of it.
-    y = _conv_padded(x, plan, relu, padding, size)
-    return y, (y if relu else None, plan)
-
-
-def _conv_padded_backward(relu: bool, padding: str, size: tuple[int, int], saved, g: jax.Array):
-    y, plan = saved
-    g = conv_back(pad(g if y is None else jnp.where(y > 0, g, 0), "zero"), plan)
-    like = jax.ShapeDtypeStruct((*size, g.shape[-1]), g.dtype)
-    return jax.linear_transpose(partial(pad, padding=padding), like)(g)[0], None
-
-
-_conv_padded.defvjp(_conv_padded_forward, _conv_padded_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
