@@ -61,7 +61,7 @@ def test_the_first_layer_is_computed_twice_where_that_is_enough():
 def test_bfloat16_halves_activations_and_pairs():
     asked = picture(2048, precision="bfloat16", steps=4)
     full = picture(2048, precision="float32", steps=4)
-    assert 2 * asked.seen(asked.size) == full.seen(full.size)
+    assert 2 * asked.seen(asked.size, "whole") == full.seen(full.size, "whole")
     assert full.own(1) - asked.own(1) == 12 * PAIRS * 5
     auto = picture(2048, steps=4)
     assert auto.whole() == full.whole()
