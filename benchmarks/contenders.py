@@ -14,7 +14,7 @@ import nst_jax
 from nst_jax import compiler, networks, optimize
 from nst_jax.batch.memory import needed_bytes
 from nst_jax.problem import prepared
-from nst_jax.recipe import Optimizer, Precision
+from nst_jax.recipe import Optimizer, Precision, plain
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "weights/vgg16.h5"
@@ -50,7 +50,7 @@ def ours(
 ) -> Contender:
     """Compile `steps` steps of nst_jax.optimize, for one problem or vmapped over a batch of them."""
     # As torch_reference.Objective has it; the steps never end.
-    recipe = nst_jax.Recipe(beta=1e3, remat=remat, optimizer=optimizer, precision=precision, steps=10**6)
+    recipe = plain(beta=1e3, remat=remat, optimizer=optimizer, precision=precision, steps=10**6)
     content, style = pictures(size, batch)
     encoder = nst_jax.load_encoder()
     problems = [nst_jax.pose(encoder, image, jnp.asarray(style), recipe=recipe) for image in jnp.asarray(content)]

@@ -38,8 +38,9 @@ def ours(content: np.ndarray, style: np.ndarray, tile: int, precision: Any) -> t
     from nst_jax import compiler, networks, optimize
     from nst_jax.batch.memory import needed_bytes
     from nst_jax.problem import prepared
+    from nst_jax.recipe import plain
 
-    recipe = nst_jax.Recipe(beta=BETA, optimizer="adam", lr=LR, precision=precision, steps=10**6, size=0, tile=tile)
+    recipe = plain(beta=BETA, optimizer="adam", lr=LR, precision=precision, steps=10**6, size=0, tile=tile)
     encoder = nst_jax.load_encoder()
     problem = prepared(nst_jax.pose(encoder, content, style, recipe=recipe), jax.default_backend())
     encoder = networks.prepare(replace(encoder, network=problem.network), precision, problem.init.shape[:2])

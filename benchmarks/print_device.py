@@ -50,6 +50,8 @@ def peak() -> str:
 
 def make(size: int, given: argparse.Namespace, log: Log) -> None:
     """Make one picture and what shows it."""
+    import jax
+
     from nst_jax import images
     from nst_jax.batch.run import Watch
     from nst_jax.posing import settled
@@ -69,7 +71,8 @@ def make(size: int, given: argparse.Namespace, log: Log) -> None:
     encoder = load_encoder(recipe.weights)
     shape = images.resized(images.shape_of(content), images.sizing(recipe))
     log.say(f"--- {shape[1]}x{shape[0]}, {shape[0] * shape[1] / 1e6:.1f} megapixels, {ladder(max(shape), recipe)}")
-    log.say("plan:", fitted(Picture(settled(recipe, encoder), encoder.network, shape), free_for(0))[1])
+    picture = Picture(settled(recipe, encoder), encoder.network, shape, jax.default_backend())
+    log.say("plan:", fitted(picture, free_for(0))[1])
     until, seen = time.monotonic() + given.each, []
 
     def show(_: Any, at: Any, __: Any) -> None:

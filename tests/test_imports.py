@@ -20,7 +20,8 @@ ORDER = [
 ]  # fmt: skip
 INSIDE = {
     "images": [
-        "digest", "arrays", "profile", "resampling", "transparency", "scaling", "strips", "deep", "reading", "writing",
+        "digest", "arrays", "profile", "resampling", "transparency", "scaling", "strips", "shaper", "levels", "deep",
+        "reading", "writing",
     ],
     "ops": [
         "statistic", "bands", "margin", "gram", "ordered", "pool", "narrow", "winograd", "joined", "cholesky", "bures",
@@ -53,8 +54,8 @@ INSIDE = {
     "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [
         "axes", "styles", "strokes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress",
-        "preset", "tools", "dialects", "single", "planned", "joining", "running", "helps", "style", "stylize",
-        "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
+        "preset", "tools", "dialects", "written", "single", "planned", "joining", "running", "helps", "style",
+        "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

@@ -6,10 +6,10 @@ import pytest
 
 from nst_jax.batch import memory
 from nst_jax.errors import UserError
-from nst_jax.networks import VGGS
+from nst_jax.networks import NETWORKS, VGGS
 from nst_jax.presets import PRESETS
-from nst_jax.recipe import DEFAULT
-from nst_jax.runs.room import Picture, bytes_of, fitted
+from nst_jax.recipe import DEFAULT, Recipe
+from nst_jax.runs.room import PAIRS, Picture, bytes_of, fitted
 
 GB = 10**9
 VGG16 = VGGS["vgg16"]
@@ -17,6 +17,11 @@ VGG16 = VGGS["vgg16"]
 
 def picture(side: int, **settings) -> Picture:
     return Picture(replace(DEFAULT, **settings), VGG16, (side, side))
+
+
+def settled_for(name: str) -> Recipe:
+    network = NETWORKS[name]
+    return replace(DEFAULT, content_layers=network.chosen("content"), style_layers=network.chosen("style"))
 
 
 @pytest.mark.parametrize(("text", "count"), [("4GB", 4 * GB), ("1.5 GiB", 1610612736), ("800mb", 800 * 10**6), ("", 0)])
@@ -33,12 +38,34 @@ def test_another_memory_is_refused(text):
 def test_what_does_not_fit_whole_is_taken_in_the_largest_tiles_that_do():
     asked = picture(2048)
     assert fitted(asked, asked.whole())[0].tile == 0
-    sides = [fitted(asked, free)[0].tile for free in (asked.whole() - 1, asked.tiled(1024) - 1, asked.tiled(512) - 1)]
+    least = asked.with_remat().whole() - 1
+    sides = [fitted(asked, free)[0].tile for free in (least, asked.tiled(1024) - 1, asked.tiled(512) - 1)]
     assert sides == [1024, 512, 256]
-    recipe, told = fitted(asked, asked.whole() - 1)
+    recipe, told = fitted(asked, least)
     assert "4.2 megapixels (2048x2048) whole would need" in told
     assert "in tiles of 1024, about" in told
     assert replace(recipe, tile=0) == asked.recipe
+
+
+def test_the_first_layer_is_computed_twice_where_that_is_enough():
+    asked = picture(2048)
+    recipe, told = fitted(asked, asked.whole() - 1)
+    assert recipe == replace(asked.recipe, remat=True)
+    assert "whole would need" in told
+    assert "with remat, about" in told
+    assert asked.whole() - asked.with_remat().whole() == 4 * 64 * 2048**2  # relu1_1
+    inception = replace(asked, network=NETWORKS["googlenet"], recipe=settled_for("googlenet"))
+    assert inception.with_remat() == inception
+
+
+def test_bfloat16_halves_activations_and_pairs():
+    asked = picture(2048, precision="bfloat16", steps=4)
+    full = picture(2048, precision="float32", steps=4)
+    assert 2 * asked.seen(asked.size, "whole") == full.seen(full.size, "whole")
+    assert full.own(1) - asked.own(1) == 12 * PAIRS * 5
+    auto = picture(2048, steps=4)
+    assert auto.whole() == full.whole()
+    assert replace(auto, platform="gpu").whole() == asked.whole()
 
 
 def test_a_picture_that_fits_in_no_way_is_refused_with_the_largest_that_would():

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import jax
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from run_files import assert_same, draw, results
 
@@ -121,6 +122,26 @@ def test_a_run_folder_holds_everything(spec, tmp_path, make) -> None:
     assert run.axes[0].name == "beta"
     assert run.lanes[2].settings == {"beta": 1000.0}
     assert len(run.history[2]["total"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("form", "how"), [("tif", images.Output(depth=16, dpi=300)), ("jpg", images.Output(quality=80))]
+)
+def test_pictures_are_files_as_they_are_asked_for(spec, tmp_path, make, form, how) -> None:
+    out = tmp_path / "run"
+    asked = replace(spec, format=form, how=how)
+    make(asked, out)
+    path = out / f"lanes/0001_beta=100.{form}"
+    assert record.recipe_of(record.from_metadata(images.read_metadata(path), path)) == replace(RECIPE, beta=100.0)
+    levels = tifffile.imread(path) if form == "tif" else np.asarray(Image.open(path))
+    assert (levels.dtype, levels.shape) == (np.uint16 if form == "tif" else np.uint8, (16, 20, 3))
+    options = " ".join(f"--{name} {value}" for name, value in how.options().items())
+    written = json.loads((out / "manifest.json").read_text())
+    assert written["config"]["output"] == {"format": form, **how.options()}
+    assert written["lanes"][1]["command"].endswith(options)
+    assert "data:image/jpeg;base64," in (out / "index.html").read_text()
+    with pytest.raises(UserError, match=r"config\.output"):
+        make(spec, out)
 
 
 def test_a_style_is_summarised_once_for_all_lanes(spec, tmp_path, monkeypatch, make) -> None:

@@ -10,6 +10,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from nst_jax.cli.running import Running
 from nst_jax.cli.values import PRESET, Settings, words_of
+from nst_jax.cli.written import Written
 from nst_jax.recipe import DEFAULT, INVERSION, TEXTURE, Recipe
 
 FIRST = ("preset", "size", "steps", "alpha", "beta", "tv", "init", "scales", "style_size", "weights")
@@ -61,12 +62,14 @@ def described(*, whole: bool) -> Iterator[None]:
             return None
         kind: type[Any] = info.type  # type: ignore[assignment]
         listed = {field.name: field for field in fields(kind)}
-        words = {"preset": PRESET, **words_of(Running if kind is Running else Recipe)}
+        words = {"preset": PRESET, **(words_of(Written) | words_of(Running) if kind is Running else words_of(Recipe))}
         idle = IDLE.get(info.default, ()) if kind is Recipe else ()
         if kind is Recipe and info.default == TEXTURE:
             words["size"] = "WIDTHxHEIGHT of the picture in pixels, such as 1024x512, or one number for a square."
         specs = []
-        for name in listed if kind is Running else dict.fromkeys((*FIRST, *listed)):
+        for name in (
+            dict.fromkeys((*words_of(Running), *listed)) if kind is Running else dict.fromkeys((*FIRST, *listed))
+        ):
             hint = listed[name].type if name in listed else str
             if name in idle or (not whole and (name in CLUSTER or (kind is not Running and name not in FIRST))):
                 hint = Annotated[hint, tyro.conf.Suppress]

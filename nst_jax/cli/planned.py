@@ -45,8 +45,10 @@ class Planned(Single):
         check(recipe)
         size = images.resized(images.shape_of(content), images.sizing(recipe)) if content else frame_of(recipe)
         sides = self._sides(styles, recipe)
-        images.check_fits(output, size, images.Output(self.quality, self.depth, self.dpi))
+        images.check_fits(output, size, self.how)
         backend.start()
+        import jax
+
         from nst_jax.posing import NONE, settled
         from nst_jax.runs.room import Picture, bytes_of, fitted, free_for
         from nst_jax.scales import plan_for
@@ -54,7 +56,8 @@ class Planned(Single):
 
         encoder = load_encoder(recipe.weights)
         recipe = settled(recipe, encoder)
-        say(fitted(Picture(recipe, encoder.network, size), free_for(bytes_of(self.memory)))[1])
+        picture = Picture(recipe, encoder.network, size, jax.default_backend())
+        say(fitted(picture, free_for(bytes_of(self.memory)))[1])
         for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
             (h, w), steps = scale.content, scale.steps(recipe)
             say(f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps")

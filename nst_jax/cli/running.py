@@ -3,17 +3,18 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from nst_jax import backend
+from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.joining import join
 from nst_jax.cli.lanes_progress import LanesProgress
 from nst_jax.cli.streams import answer
+from nst_jax.cli.written import Written, check_lanes
 from nst_jax.errors import UserError
 from nst_jax.files import check_output, check_outputs, shown
 from nst_jax.printing import say, tell
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
+class Running(Written):
     """How a run is carried out, and where to."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")]
     """Folder of the run: pictures, tables, manifest.json and index.html. The same command goes on where it was."""
     dry_run: bool = False
     """Print the lanes, programs, chunks and memory, and make nothing."""
+    format: Literal["png", "jpg", "webp", "tif"] = "png"
+    """Kind of the pictures' files."""
+    memory: str = ""
+    """Memory of each device to plan with, such as 4GB; by default what it has left."""
     device: Literal["", "h100", "v5e", "v5p"] = ""
     """With --dry-run: plan for such a GPU or TPU, which need not be here."""
     lanes: int | None = None
@@ -61,6 +66,10 @@ class Running:
         Raises:
             UserError: anything a user can put right.
         """
+        with images.allowing(self.max_pixels):
+            return self._run(replace(spec, format=self.format, how=self.how), kept)
+
+    def _run(self, spec: Spec, kept: Sequence[Path]) -> int:
         found = lanes(spec)  # refuses what can be refused before jax is loaded
         if self.snapshots < 0:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
@@ -68,6 +77,7 @@ class Running:
             raise UserError(f"--device {self.device} plans for a device that is not here: add --dry-run")
         inputs = [*files(spec, (lane.recipe for lane in found)), *kept]
         check_outputs(outputs(self.out, (lane.image for lane in found), self.animate), inputs)
+        check_lanes(spec, found)
         if not self.dry_run:
             check_output(self.out / "manifest.json", inputs, folders=True)
         with interrupt.requested() as asked:
@@ -83,6 +93,13 @@ class Running:
             return self._make(spec, asked)
 
     def _make(self, spec: Spec, asked: interrupt.Request) -> int:
+        from nst_jax.batch import memory
+        from nst_jax.runs.room import bytes_of
+
+        with memory.within(bytes_of(self.memory)):
+            return self._made(spec, asked)
+
+    def _made(self, spec: Spec, asked: interrupt.Request) -> int:
         from nst_jax import pages
         from nst_jax.batch.run import Interrupted, Watch
         from nst_jax.runs import ready as readying

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
+from nst_jax.cli.written import Written
 from nst_jax.files import check_outputs, is_hdf5, shown
 from nst_jax.printing import say, tell
 from nst_jax.recipe import Recipe, check, frame_of, init_file
@@ -19,20 +20,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Single:
+class Single(Written):
     """How a single picture is carried out."""
 
-    depth: int = 8
-    """Bits a channel of the picture that is written: 8, or 16 in PNG and TIFF."""
-    quality: int | None = None
-    """Of JPEG and WebP, 1 to 100; by default 95."""
-    dpi: int | None = None
-    """Pixels an inch that the picture's file speaks of, such as 300 for print."""
     memory: str = ""
     """Memory to plan with, such as 4GB; by default what the machine has. A picture that does not fit whole is computed
     in tiles."""
-    max_pixels: int = images.MAX_PIXELS
-    """Pixels that a picture may have, read or made."""
     quiet: bool = False
     """Show no progress."""
     cache: bool = True
@@ -74,7 +67,7 @@ class Single:
         masks: MaskFiles,
     ) -> "tuple[Made, int]":
         spec, opened = self._checked(content, styles, output, recipe, opened, kept, masks)
-        how = images.Output(self.quality, self.depth, self.dpi)
+        how = self.how
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
             backend.start()
@@ -125,7 +118,7 @@ class Single:
         spec = Spec(contents, tuple(styles), recipe, masks=masks, **one)
         inputs = [*files(spec, [recipe]), *kept]
         images.check_writable(output, inputs)
-        how = images.Output(self.quality, self.depth, self.dpi)
+        how = self.how
         images.check_fits(output, (1, 1), how)
         check_outputs(inside(beside(output)), inputs)
         opened = opened or {path: images.read(path) for path in paths if path not in styles or not is_hdf5(path)}

@@ -16,8 +16,11 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError, features
 
 from ..errors import UserError
 from ..files import one_line, regular, shown
+from .arrays import unit
+from .levels import are_deep, decode, raw
 from .profile import srgb
 from .scaling import allowed
+from .shaper import to_srgb
 from .transparency import visible
 
 MAX_BYTES = 2**30
@@ -60,16 +63,17 @@ def read(path: str | Path, *, max_bytes: int | None = None, max_pixels: int | No
     """Read a picture (of an animation, its first frame) as float32 sRGB (h, w, 3) in [0, 1].
 
     EXIF orientation is applied, transparency becomes `alpha`, and an embedded ICC profile is converted to sRGB
-    (relative colorimetric with black point compensation; a broken profile is ignored). Grey of 16 bits keeps its
-    depth; colour of 16 bits per channel arrives with 8, which is what Pillow decodes. Colours under alpha 0 never
-    count: two files that look alike give equal arrays (see `visible`; `compose` lays the picture on a ground).
+    (relative colorimetric with black point compensation; a broken profile is ignored). 16 bits a channel keep their
+    depth, in PNG and TIFF, but for CMYK, and profiles with tables of colours, which arrive with 8.
+    Colours under alpha 0 never count: two files that look alike give equal arrays (see `visible`; `compose` lays the
+    picture on a ground).
 
     Raises:
         UserError: missing, unreadable, a directory, no picture, damaged, or larger than the limits.
     """
     path = Path(path)
     data = _bytes_of(path, max_bytes or _most_bytes())
-    rgb, alpha = _decode(path, data, max_pixels or allowed(), _pixels)
+    rgb, alpha = _decode(path, data, max_pixels or allowed(), lambda image: _deep(image, data) or _pixels(image))
     return Picture(visible(rgb, alpha), alpha, hashlib.sha256(data).hexdigest(), path)
 
 
@@ -162,6 +166,23 @@ def _no_bombs() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
+def _deep(image: Image.Image, data: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32] | None] | None:
+    """Decode colour of 16 bits a channel, upright and in sRGB; none where Pillow's 8 bits have to do."""
+    if not are_deep(image):
+        return None
+    kind, transparent, profile = raw(image), image.info.get("transparency"), image.info.get("icc_profile")
+    levels = decode(data, _FORMATS, _turn)
+    rgb, alpha = unit(levels[..., :3]), unit(levels[..., 3]) if levels.shape[2] == 4 else None
+    if alpha is not None and kind.startswith("RGBa"):
+        rgb = np.divide(rgb, alpha[..., None], out=np.zeros_like(rgb), where=alpha[..., None] > 0).clip(0, 1)
+    if isinstance(transparent, tuple) and alpha is None:
+        alpha = (levels != np.array(transparent)).any(-1).astype(np.float32)
+    if profile and profile != srgb():
+        converted = to_srgb(rgb, profile)
+        return None if converted is None else (converted, alpha)
+    return rgb, alpha
+
+
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Decode to upright sRGB (h, w, 3) and alpha (h, w) or None."""
     image.load()
@@ -176,8 +197,9 @@ def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32
         grey = 1 - grey if white_is_zero else grey
         if isinstance(transparent, int):
             alpha = (np.asarray(image) != transparent).astype(np.float32)
-        if not profile:
-            return np.repeat(grey[..., None], 3, axis=-1), alpha
+        rgb = np.repeat(grey[..., None], 3, axis=-1)
+        if not profile or (converted := to_srgb(rgb, profile)) is not None:
+            return converted if profile else rgb, alpha
         image = Image.fromarray(np.rint(grey * 255).astype(np.uint8))  # Pillow's colour conversion has 8 bits
     elif image.has_transparency_data:
         alpha = _unit(image.convert("RGBA").getchannel("A"))

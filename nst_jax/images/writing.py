@@ -37,6 +37,10 @@ class Output:
     depth: int = 8
     dpi: int | None = None
 
+    def options(self) -> dict[str, int]:
+        """Give what is not as it is by default, by name."""
+        return {name: value for name, value in vars(self).items() if value != getattr(Output, name)}
+
 
 PLAIN = Output()
 

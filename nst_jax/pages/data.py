@@ -14,6 +14,8 @@ from nst_jax.files import escaped
 from nst_jax.meanings import MEANINGS
 from nst_jax.pages.folder import Run, Small, label, main_axes
 
+SHOWN = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}
+"""Kinds of pictures that browsers show, by extension; of others the page has a small copy."""
 INLINE = 10_000_000
 """Bytes of pictures, as base64, that the page carries inside; beyond it refers to the files beside it."""
 
@@ -94,20 +96,27 @@ def _picture(run: Run, name: str, small: Small | None, side: int, inside: bool) 
     address = quote(name, errors="replace")
     if small is None:
         return {"image": address, "source": None, "thumbnail": None, "size": None}
-    source = _inline((run.folder / name).read_bytes(), "png") if inside else address
+    if not (kind := SHOWN.get(Path(name).suffix)):
+        source = _jpeg(small.copy)
+    else:
+        source = _inline((run.folder / name).read_bytes(), kind) if inside else address
     return {"image": address, "source": source, "thumbnail": _thumbnail(small.copy, side), "size": small.size}
 
 
 def _animation(run: Run, name: str) -> str | None:
-    kinds = (name.removesuffix(".png") + kind for kind in (".gif", ".mp4"))
+    kinds = (name.removesuffix(Path(name).suffix) + kind for kind in (".gif", ".mp4"))
     return next((quote(kind, errors="replace") for kind in kinds if os.path.isfile(run.folder / kind)), None)
 
 
 def _thumbnail(picture: Image.Image, side: int) -> str:
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _jpeg(small)
+
+
+def _jpeg(picture: Image.Image) -> str:
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=82)
+    picture.save(buffer, "JPEG", quality=82)
     return _inline(buffer.getvalue(), "jpeg")
 
 

@@ -228,9 +228,9 @@ def shrink(folder: Path, name: str, side: int = 256) -> Small | None:
     """
     path = reading.within(folder, name)
     try:
-        with Image.open(regular(path, "a PNG picture"), formats=("PNG",)) as image:
+        with Image.open(regular(path, "a picture of a run"), formats=("PNG", "JPEG", "WEBP", "TIFF")) as image:
             small = image.convert("RGB")
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
             return Small(small, image.size)
     except (UserError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None  # Pillow raises SyntaxError for some broken PNG files
+        return None  # Pillow raises SyntaxError for some broken files

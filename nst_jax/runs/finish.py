@@ -19,7 +19,7 @@ from nst_jax.runs.spec import Lane, all_axes
 
 def finish_lane(ready: Ready, lane: Lane, solution: Solution, path: Path) -> dict[str, Any]:
     """Write one lane's picture, with its own recipe inside, and give its row of the summary."""
-    save_picture(ready, lane, solution, path)
+    save_picture(ready, lane, solution, path, how=ready.spec.how)
     content = ready.inputs.contents[lane.content].rgb[images.sizing(lane.recipe)]
     metrics = {}
     if ready.spec.metrics and min(*content.shape[:2]) >= least_side(ready.encoder.network):

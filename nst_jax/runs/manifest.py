@@ -45,6 +45,7 @@ def describe(
         "animate": spec.animate,
         "metrics": spec.metrics,
         **({"mixed": True} if spec.mixed else {}),
+        **({"output": written} if (written := _written(spec)) else {}),
     }
     return {
         "format": FORMAT,
@@ -70,6 +71,11 @@ def describe(
             for lane in lanes
         ],
     }
+
+
+def _written(spec: Spec) -> dict[str, Any]:
+    """Say how pictures are written, where it is not as by default."""
+    return {**({"format": spec.format} if spec.format != Spec.format else {}), **spec.how.options()}
 
 
 def git_state() -> dict[str, Any] | None:

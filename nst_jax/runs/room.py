@@ -9,7 +9,7 @@ from nst_jax.descents.lbfgs import MEMORY
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.gradients import windows
-from nst_jax.networks import Network
+from nst_jax.networks import VGG, Network, resolve_precision
 from nst_jax.networks.network import PICTURE
 from nst_jax.posing import objective
 from nst_jax.recipe import Recipe
@@ -20,6 +20,9 @@ SIDES = (1024, 512, 256)
 WHOLE, TILED, SCALE = 1000 * 10**6, 1800 * 10**6, 400 * 2**20
 """Bytes of the program itself (interpreter, compiler, weights, prepared kernels) where it takes a picture whole, or in
 tiles, whose windows have several shapes; and of each more scale's."""
+WIDER = {"whole": 3.2, "tiles": 5.2}
+"""How much more activations take where convolutions see anything but zeros beyond the border, with average pooling: by
+the compiled steps of 256x256 whole, and of 4 megapixels in tiles of 512 with L-BFGS, on a CPU (JAX 0.10.2)."""
 SMALL = 10**6
 """Pixels up to which a picture is taken whole unless somebody says how much memory there is."""
 PICTURES, COPIES, PAIRS = 13, 2, 3
@@ -56,11 +59,23 @@ class Picture:
         recipe: of the picture.
         network: that its losses look at.
         size: (h, w) of the finest scale.
+        platform: that computes it: cpu, gpu or tpu.
     """
 
     recipe: Recipe
     network: Network
     size: tuple[int, int]
+    platform: str = "cpu"
+
+    @property
+    def halved(self) -> bool:
+        """Say whether activations and the pairs of L-BFGS are bfloat16."""
+        return resolve_precision(self.recipe.precision, self.platform, self.network.accelerated) == "bfloat16"
+
+    def with_remat(self) -> "Picture":
+        """Give the same with its first layer computed twice, where the network can."""
+        able = isinstance(self.network, VGG)
+        return replace(self, recipe=replace(self.recipe, remat=self.recipe.remat or able))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -83,18 +98,26 @@ class Picture:
     def whole(self) -> int:
         """Guess the bytes of the picture at once."""
         h, w = self.size
-        return WHOLE + self.scales() + self.own(h * w) + self.seen(self.size)
+        return WHOLE + self.scales() + self.own(h * w) + self.seen(self.size, "whole")
 
     def tiled(self, side: int, pixels: int | None = None) -> int:
         """Guess the bytes in tiles of `side` pixels, of the picture or of one of so many pixels."""
         align, halo = windows.geometry([self.network.layer(name) for name in self.layers])
         window = -(-side // align) * align + 2 * halo
         pixels = self.size[0] * self.size[1] if pixels is None else pixels
-        return TILED + self.scales() + self.own(pixels) + self.seen((window, window))
+        return TILED + self.scales() + self.own(pixels) + self.seen((window, window), "tiles")
 
-    def seen(self, size: tuple[int, int]) -> int:
-        """Guess the bytes of the activations of a picture or window: each once, as the compiled step has them."""
-        return 4 * activations(self.network, self.layers, size) // 3
+    def seen(self, size: tuple[int, int], how: str) -> int:
+        """Guess the bytes of the activations of a picture or window: each once, as the compiled step has them.
+
+        With `remat` the first layer is not among them; with padding other than zeros there are copies.
+        """
+        numbers = activations(self.network, self.layers, size) // 3
+        numbers = numbers if self.recipe.padding == "zero" else int(numbers * WIDER[how])
+        if self.recipe.remat:
+            rows, columns = self.network.layers[0].positions(size)
+            numbers -= self.network.layers[0].channels * rows * columns
+        return (2 if self.halved else 4) * numbers
 
     def scales(self) -> int:
         """Guess the bytes of the programs of all scales but one."""
@@ -108,7 +131,7 @@ class Picture:
         for layer in map(self.network.layer, recipe.content_layers):
             each += COPIES * 4 * layer.channels / layer.stride**2
         pairs = 1 + max(1, min(MEMORY, recipe.steps))
-        each += 24 * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
+        each += (12 if self.halved else 24) * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
         return int(each * pixels)
 
 
@@ -127,9 +150,12 @@ def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
     least, smallest = picture.tiled(SIDES[-1], pixels=0), SIDES[-1]
     if free < least:
         raise UserError(f"the memory is {_gb(free)}: tiles of {smallest} need at least {_gb(least)}, whatever the size")
-    whole = picture.whole()
+    whole, again = picture.whole(), picture.with_remat()
     if whole <= free:
         return recipe, f"{asked} whole: about {_gb(whole)} of {_gb(free)}"
+    if (need := again.whole()) <= free:
+        told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: with remat, about {_gb(need)}"
+        return again.recipe, told
     for side in SIDES:
         if (need := picture.tiled(side)) <= free:
             told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}, about {_gb(need)}"
@@ -138,7 +164,7 @@ def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
     size = int(max(h, w) * (most / (h * w)) ** 0.5)
     raise UserError(
         f"{asked} need {_gb(picture.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
-        f"of at most {size}, fewer --steps at the finest scale, or --optimizer adam"
+        f"of at most {size}, fewer --steps at the finest scale, --precision bfloat16, or --optimizer adam"
     )
 
 

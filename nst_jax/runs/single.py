@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from nst_jax import images
@@ -100,10 +101,10 @@ def _within(spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, most: in
         size = frame_of(recipe)
     if not most and size[0] * size[1] <= SMALL:
         return spec
-    found, line = fitted(Picture(recipe, encoder.network, size), free_for(most))
-    if most or found.tile != recipe.tile:
+    found, line = fitted(Picture(recipe, encoder.network, size, jax.default_backend()), free_for(most))
+    if most or found != recipe:
         watch.say(line)
-    return replace(spec, recipe=replace(spec.recipe, tile=found.tile))
+    return replace(spec, recipe=replace(spec.recipe, tile=found.tile, remat=found.remat))
 
 
 def _made(ready: Ready, output: Path, watch: Watch, until: Place | None, how: images.Output) -> Made:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from nst_jax.axis import PICTURES, Axis
 from nst_jax.errors import UserError
 from nst_jax.files import escaped, is_hdf5, quoted, shown
+from nst_jax.images import PLAIN, Output
 from nst_jax.recipe import (
     DEFAULT,
     Recipe,
@@ -59,7 +60,7 @@ class Spec:
     `masks` are files that draw the regions of every content, and those of the style.
     `given` are the settings of `recipe` that somebody chose, over those of `preset`; none where the recipe is all that
     is known. `mixed` takes all styles together as one. `show_pictures` makes the pictures axes even where there is
-    one of a kind.
+    one of a kind. The lanes' pictures are files of `format`, its extension, written as `how` says.
     """
 
     contents: tuple[Path, ...]
@@ -75,11 +76,16 @@ class Spec:
     given: Mapping[str, Any] | None = None
     preset: str = "default"
     masks: MaskFiles = NO_MASKS
+    format: str = "png"
+    how: Output = PLAIN
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One picture to make: its place on all axes, its settings, and the full recipe that makes it alone."""
+    """One picture to make: its place on all axes, its settings, and the full recipe that makes it alone.
+
+    Its file has the extension `format`.
+    """
 
     number: int
     index: tuple[int, ...]
@@ -87,6 +93,7 @@ class Lane:
     content: int
     style: int
     recipe: Recipe
+    format: str = "png"
 
     @property
     def name(self) -> str:
@@ -99,7 +106,7 @@ class Lane:
         """Name its file within the run folder."""
         slug = re.sub(r"[^\w.=+-]+", "_", self.name)[:80]
         slug = slug.encode()[:LONGEST_SLUG].decode(errors="ignore").strip("_.")
-        return f"{LANES}/{self.number:04d}_{slug}.png"
+        return f"{LANES}/{self.number:04d}_{slug}.{self.format}"
 
 
 def _short(value: Any) -> str:
@@ -162,7 +169,7 @@ def lanes(spec: Spec, say: Callable[[str], object] = lambda _: None) -> tuple[La
     for number, lane in enumerate(spanned.lanes):
         i, j = (lane.index[0], lane.index[0 if spec.paired else 1]) if spec.show_pictures else (0, 0)
         _check_lane(spec, lane.recipe, known=not spec.styles or spec.styles[j] not in saved)
-        found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe))
+        found.append(Lane(number, lane.index, lane.settings, i, j, lane.recipe, spec.format))
     return tuple(found)
 
 
@@ -212,6 +219,7 @@ def command(spec: Spec, lane: Lane) -> str:
     words = ["nst-jax", "stylize", content, *(["--style"] if spec.mixed else []), *styles]
     words += [*spec.masks.options(), "-o", Path(lane.image).name]
     words += [word for key, values in options(lane.recipe).items() for word in (key, *values)]
+    words += [word for key, value in spec.how.options().items() for word in (f"--{key}", str(value))]
     return quoted(words)
 
 
