@@ -88,9 +88,10 @@ def measure(args: argparse.Namespace, size: int, lanes: int, descent: str) -> di
     import nst_jax
     from nst_jax.absent import ABSENT
     from nst_jax.batch.elsewhere import compile_there
+    from nst_jax.recipe import plain
 
     encoder, grey = nst_jax.load_encoder(), np.full((SMALL, SMALL, 3), 0.5, np.float32)
-    recipe = nst_jax.Recipe(optimizer=descent, precision=args.precision)  # type: ignore[arg-type]
+    recipe = plain(optimizer=descent, precision=args.precision)  # type: ignore[arg-type]
     problem = large(nst_jax.pose(encoder, grey, grey, recipe=recipe), size)
     with tempfile.TemporaryDirectory() as folder:
         more = {"xla_dump_to": folder, "xla_dump_hlo_as_text": True} if ABSENT[args.device].platform == "gpu" else {}

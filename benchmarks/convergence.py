@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import nst_jax
-from nst_jax.recipe import Precision
+from nst_jax.recipe import Precision, plain
 from nst_jax.types import Image
 
 GOLDEN = Path(__file__).parents[1] / "tests/golden/trajectories.npz"
@@ -46,7 +46,7 @@ class Result(NamedTuple):
 def pose() -> tuple[nst_jax.Encoder, nst_jax.Problem]:
     """Load the network and the stored start and targets."""
     golden = np.load(GOLDEN)
-    recipe = nst_jax.Recipe(alpha=float(golden["alpha"]), beta=float(golden["beta"]))
+    recipe = plain(alpha=float(golden["alpha"]), beta=float(golden["beta"]))
     encoder = nst_jax.load_encoder()
     content, style = (jnp.asarray(golden[name], jnp.float32) / 255 for name in ("content", "style"))
     return encoder, nst_jax.pose(encoder, content, style, recipe=recipe)

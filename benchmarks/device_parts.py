@@ -196,11 +196,12 @@ def picture(args: argparse.Namespace) -> Iterator[Found]:
     import numpy as np
 
     import nst_jax
+    from nst_jax.recipe import plain
     from benchmarks.contenders import pictures
 
     (content,), style = pictures(args.size, 1)
     encoder = nst_jax.load_encoder()
-    posed = nst_jax.pose(encoder, content, style, recipe=nst_jax.Recipe(beta=1e3))
+    posed = nst_jax.pose(encoder, content, style, recipe=plain(beta=1e3))
     rows = []
     for precision in args.precision.split(","):
         began = time.perf_counter()

@@ -21,12 +21,12 @@ def objective(shape: tuple[int, int], init: str, network=None):
 
     The same objective but for the total variation of the last row and column. `network` is vgg16 by default.
     """
-    from nst_jax import DEFAULT
     from nst_jax.networks import VGGS
     from nst_jax.presets import JCJOHNSON
+    from nst_jax.recipe import PLAIN
     from nst_jax.units import convert
 
-    return replace(convert(JCJOHNSON, DEFAULT, shape, network or VGGS["vgg16"]), init=init)
+    return replace(convert(JCJOHNSON, PLAIN, shape, network or VGGS["vgg16"]), init=init)
 
 
 def in_the_way_of(recipe, preset: str, steps: int | None):

@@ -162,5 +162,5 @@ def test_numbers_that_make_no_loss_are_refused_in_one_line(make, said):
 
 def test_patches_larger_than_a_layer_are_refused_in_one_line(tiny):
     recipe = Recipe(content_layers=("relu2_1",), style_layers=("relu2_1",), style_loss="nearest", patch=11)
-    with pytest.raises(UserError, match=r"image is 18x20: Nearest\(.*\) at relu2_1 needs at least 22 pixels"):
+    with pytest.raises(UserError, match=r"image is 18x20: .*Nearest\(.*\) at relu2_1 needs at least 22 pixels"):
         nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=recipe)

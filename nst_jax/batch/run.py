@@ -163,7 +163,7 @@ class Run:
             future.result()
 
     def _chunks(self, lanes: int | None) -> list[Chunk]:
-        """Give the chunks still to do: those of the earlier attempt, or a new cut of what is not finished."""
+        """Give the chunks still to do: those of the earlier attempt, or of a new cut of all, which is the same cut."""
         if lanes is not None and lanes < 1:
             raise UserError(f"lanes is {lanes}: expected at least 1")
         left = {i for i in self.mine if not self.finished(i)}
@@ -174,11 +174,11 @@ class Run:
             return [c for c in kept if left & set(c.lanes)]
         watch = self.watch
         chunks = plan(
-            self.encoders, self.sweep, lanes=lanes, only=sorted(left), snapshots=watch.snapshots, say=watch.say
+            self.encoders, self.sweep, lanes=lanes, only=sorted(self.mine), snapshots=watch.snapshots, say=watch.say
         )
         if self.store:
             self.store.save_chunks(chunks)
-        return chunks
+        return [chunk for chunk in chunks if left & set(chunk.lanes)]
 
     def _fits(self, chunk: Chunk) -> bool:
         """Tell whether a kept chunk is one of this sweep."""
