@@ -196,8 +196,8 @@ def picture(args: argparse.Namespace) -> Iterator[Found]:
     import numpy as np
 
     import nst_jax
-    from nst_jax.recipe import plain
     from benchmarks.contenders import pictures
+    from nst_jax.recipe import plain
 
     (content,), style = pictures(args.size, 1)
     encoder = nst_jax.load_encoder()

@@ -43,7 +43,9 @@ def ours(content: np.ndarray, style: np.ndarray, tile: int, precision: Any) -> t
     recipe = plain(beta=BETA, optimizer="adam", lr=LR, precision=precision, steps=10**6, size=0, tile=tile)
     encoder = nst_jax.load_encoder()
     problem = prepared(nst_jax.pose(encoder, content, style, recipe=recipe), jax.default_backend())
-    encoder = networks.prepare(replace(encoder, network=problem.network), precision, problem.init.shape[:2])
+    encoder = networks.prepare(
+        replace(encoder, network=problem.network), precision, (problem.init.shape[0], problem.init.shape[1])
+    )
     state = jax.jit(optimize.begin)(problem)
     step = partial(optimize.advance, length=1)
     compiled = jax.jit(step, donate_argnums=2, compiler_options=compiler.options()).lower(encoder, problem, state)

@@ -94,7 +94,7 @@ def make(size: int, given: argparse.Namespace, log: Log) -> None:
         log.say(
             f"written: {output.stat().st_size / 1e6:.0f} MB, {made.solution.stopped}, solved in {made.seconds:.1f} s"
         )
-    picture = made.solution.image
+    picture = np.asarray(made.solution.image)
     log.say(f"peak {peak()}; loss {made.solution.history['total'][[0, -1]].tolist()}")
     h, w = (round(side * min(1, 1200 / max(shape))) for side in shape)
     images.save(given.out / f"{size}.jpg", images.fit(picture, (h, w)))

@@ -138,7 +138,7 @@ def table_of(size: str, found: list[dict[str, Any]], kind: str) -> list[str]:
     took = {who: statistics.median(x[kind] for x in each) for who, each in turns.items()}
     best = min((seconds for who, seconds in took.items() if "torch" in who), default=float("nan"))
     ready = {x["who"]: x for x in found if x["part"] == "ready"}
-    memory = {x["who"]: x.get("peak") or x.get("compiled") for x in found if x["part"] == "memory"}
+    memory = {x["who"]: x.get("peak") or x.get("compiled") or 0 for x in found if x["part"] == "memory"}
     lines = []
     for who, seconds in took.items():
         peak = f"{memory[who] / 1e9:.2f}" if memory.get(who) else "–"
