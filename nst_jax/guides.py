@@ -16,7 +16,7 @@ from nst_jax.losses import Guided, Lists
 from nst_jax.masks import Masks, Regions
 from nst_jax.networks import Network
 from nst_jax.networks.network import PICTURE, Layer
-from nst_jax.printing import tell
+from nst_jax.printing import warn
 from nst_jax.problem import Held
 from nst_jax.recipe import Guides, Recipe
 from nst_jax.types import Image
@@ -132,7 +132,7 @@ class Guiding:
 @lru_cache(maxsize=1000)
 def _tell_once(line: str) -> None:
     """Say a line that every scale and lane of a run would say."""
-    tell(line)
+    warn(line)
 
 
 def _listed(own: Weights, others: Sequence[Weights | None], present: Any, side: int) -> Lists:

@@ -241,7 +241,7 @@ def sweep(
     init: ImageLike | None = None,
     content_mask: MaskLike | None = None,
     style_mask: MaskLike | None = None,
-    say: Callable[[str], object] = printing.say,
+    say: Callable[[str], object] = printing.log,
     **axes: Any,
 ) -> Sweep:
     """Span every combination of settings, whatever a recipe holds, the last fastest; lanes of one program share it.
