@@ -248,7 +248,7 @@ def sweep(
 
     sweep(encoder, content, style, pooling=["max", "avg"], style_loss=["gram", "w2"], beta=[1e3, 1e4, 1e5])
 
-    A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, which is logged.
+    A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, and logged.
 
     Args:
         encoder: the network, or networks by the names that the axis `weights` gives them.
