@@ -111,7 +111,7 @@ class Guiding:
         if any(missing.values()):
             lost = "; ".join(f"{', '.join(regions)} at {layer}" for layer, regions in missing.items() if regions)
             h, w, _ = self.masks.content.weights.shape
-            _tell_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
+            _warn_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
         return found
 
     def _at(self, layer: Layer, sides: Iterable[int]) -> Guide:
@@ -130,8 +130,8 @@ class Guiding:
 
 
 @lru_cache(maxsize=1000)
-def _tell_once(line: str) -> None:
-    """Say a line that every scale and lane of a run would say."""
+def _warn_once(line: str) -> None:
+    """Log a line that every scale and lane of a run would say."""
     warn(line)
 
 
