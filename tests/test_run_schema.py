@@ -72,7 +72,17 @@ def folder(tmp_path_factory) -> Path:
     Image.fromarray(halves).save(place / "mask.png")
     words = ["sweep", "photo.png", "--style", "wave.png", "night.png", "--content-mask", "mask.png", "--init"]
     words += ["./start.png", *run_files.SMALL, "--steps", "2", "--size", "48", "--beta", "1,10", "--out", "run"]
-    words += ["--snapshots", "1", "--animate", "gif", "--quiet", "--no-cache", *run_files.narrow_weights(place)]
+    words += [
+        "--dpi",
+        "300",
+        "--snapshots",
+        "1",
+        "--animate",
+        "gif",
+        "--quiet",
+        "--no-cache",
+        *run_files.narrow_weights(place),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(manifest, "_git", lambda *_: "0123abc")  # as in a repository
