@@ -3,7 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Sequence
-class Running(Written, Scripted):
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
