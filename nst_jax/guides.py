@@ -16,7 +16,7 @@ from nst_jax.losses import Guided, Lists
 from nst_jax.masks import Masks, Regions
 from nst_jax.networks import Network
 from nst_jax.networks.network import PICTURE, Layer
-from nst_jax.printing import tell
+from nst_jax.printing import warn
 from nst_jax.problem import Held
 from nst_jax.recipe import Guides, Recipe
 from nst_jax.types import Image
@@ -111,7 +111,7 @@ class Guiding:
         if any(missing.values()):
             lost = "; ".join(f"{', '.join(regions)} at {layer}" for layer, regions in missing.items() if regions)
             h, w, _ = self.masks.content.weights.shape
-            _tell_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
+            _warn_once(f"regions that no position sees alone are left out of a layer at {w}x{h}: {lost}")
         return found
 
     def _at(self, layer: Layer, sides: Iterable[int]) -> Guide:
@@ -130,9 +130,9 @@ class Guiding:
 
 
 @lru_cache(maxsize=1000)
-def _tell_once(line: str) -> None:
-    """Say a line that every scale and lane of a run would say."""
-    tell(line)
+def _warn_once(line: str) -> None:
+    """Log a line that every scale and lane of a run would say."""
+    warn(line)
 
 
 def _listed(own: Weights, others: Sequence[Weights | None], present: Any, side: int) -> Lists:

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import reference
 from hypothesis import configuration
+from PIL import Image
 
-from nst_jax import compiler
+from nst_jax import compiler, images
 from nst_jax.batch import lanes
 from nst_jax.networks import VGG, Encoder, Preprocessing
 
@@ -150,3 +151,37 @@ def strict_ranks() -> Iterator[None]:
     """Refuse implicit broadcasts between arrays of different ranks."""
     with jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a working directory with all that the pages speak of."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "paintings").mkdir()
+    for name in ("photo.jpg", "painting.jpg", "drawing.jpg", "photos/a.jpg", "photos/b.jpg", "paintings/c.jpg"):
+        levels = 80 if "painting" in name else 256  # so that there is a way to go
+        Image.fromarray(rng.integers(0, levels, (40, 48, 3), dtype=np.uint8)).save(tmp_path / name)
+    halves = np.zeros((40, 48), np.uint8)
+    halves[:, 24:] = 255
+    Image.fromarray(halves).save(tmp_path / "mask.png")
+    (tmp_path / "examples").symlink_to(Path(__file__).parents[1] / "examples")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def small_vgg() -> Encoder:
+    """Give the fewest layers that a recipe without any setting asks for."""
+    network = VGG("vgg", (1, 1, 2, 2, 1), (2, 2, 2, 2, 2))
+    kernels = reference.random_kernels(network.blocks, network.channels, seed=3)
+    params = {
+        name: {"kernel": jnp.float32(kernel), "bias": jnp.float32(bias)} for name, (kernel, bias) in kernels.items()
+    }
+    return Encoder(params=params, network=network)
+
+
+@pytest.fixture
+def pictures(desk: Path) -> dict[str, np.ndarray]:
+    """Give the content and the style that are on the desk."""
+    return {"content": images.read(desk / "photo.jpg").rgb, "style": images.read(desk / "painting.jpg").rgb}

@@ -53,9 +53,10 @@ INSIDE = {
     ],
     "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [
-        "axes", "styles", "strokes", "values", "interrupt", "streams", "minutes", "progress", "lanes_progress",
-        "preset", "tools", "dialects", "written", "single", "planned", "joining", "running", "helps", "style",
-        "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights", "main",
+        "axes", "styles", "strokes", "values", "interrupt", "streams", "scripts", "minutes", "progress",
+        "lanes_progress", "preset", "tools", "dialects", "written", "single", "planned", "joining", "running", "helps",
+        "style", "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights",
+        "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

@@ -9,83 +9,48 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference
 import run_files
+import snippets as page
 import weights_files
-from PIL import Image
 
 import nst_jax
 from nst_jax import images, record
 from nst_jax.cli import main as cli
-from nst_jax.networks import VGG
 
 README = Path(__file__).parents[1] / "README.md"
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SMALL = [
-    *("--size", "32", "--steps", "1", "--content-layers", "relu2_2", "--style-layers", "relu1_1", "relu2_1"),
-    *("--quiet", "--no-cache"),
-]
 INSTALLS = {"pip install . && nst-jax demo", "pip install '.[dev]' && pytest"}
 """What .ci/run and the demo's own test run for real."""
 
 
-def snippets(language: str, text: str = "") -> list[str]:
-    return [body for found, body in FENCE.findall(text or README.read_text()) if found == language]
+def snippets(language: str) -> list[str]:
+    return page.snippets(language, README.read_text())
 
 
 def halves() -> tuple[list[str], list[str]]:
     """Give the Python of the package's own, and that of the reader's."""
     before, after = README.read_text().split("## Bring your own\n")
-    return snippets("python", before), snippets("python", after)
+    return page.snippets("python", before), page.snippets("python", after)
 
 
 def run(code: str, names: dict[str, Any]) -> dict[str, Any]:
-    exec(compile(code, str(README), "exec"), names)
-    return names
+    return page.run(code, names, README)
 
 
 def commands() -> list[str]:
-    lines = "\n".join(snippets("sh")).replace("\\\n", " ").splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.strip()]
-
-
-@pytest.fixture
-def desk(tmp_path, monkeypatch):
-    """A working directory with all that the README speaks of, and a network of a few channels."""
-    rng = np.random.default_rng(0)
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "paintings").mkdir()
-    for name in ("photo.jpg", "painting.jpg", "drawing.jpg", "photos/a.jpg", "photos/b.jpg", "paintings/c.jpg"):
-        levels = 80 if "painting" in name else 256  # so that there is a way to go
-        Image.fromarray(rng.integers(0, levels, (40, 48, 3), dtype=np.uint8)).save(tmp_path / name)
-    halves = np.zeros((40, 48), np.uint8)
-    halves[:, 24:] = 255
-    Image.fromarray(halves).save(tmp_path / "mask.png")
-    (tmp_path / "examples").symlink_to(README.parent / "examples")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def small_vgg() -> nst_jax.Encoder:
-    """Give the fewest layers that a recipe without any setting asks for."""
-    network = VGG("vgg", (1, 1, 2, 2, 1), (2, 2, 2, 2, 2))
-    kernels = reference.random_kernels(network.blocks, network.channels, seed=3)
-    params = {
-        name: {"kernel": jnp.float32(kernel), "bias": jnp.float32(bias)} for name, (kernel, bias) in kernels.items()
-    }
-    return nst_jax.Encoder(params=params, network=network)
-
-
-@pytest.fixture
-def pictures(desk) -> dict[str, np.ndarray]:
-    return {"content": images.read(desk / "photo.jpg").rgb, "style": images.read(desk / "painting.jpg").rgb}
+    return page.commands(README.read_text())
 
 
 def test_every_fence_says_what_it_is():
     text = README.read_text()
-    assert text.count("```") == 2 * len(FENCE.findall(text))
-    assert {language for language, _ in FENCE.findall(text)} <= {"sh", "python", "bibtex"}
+    assert text.count("```") == 2 * len(page.FENCE.findall(text))
+    assert {language for language, _ in page.FENCE.findall(text)} <= {"sh", "python"}
+
+
+def test_it_is_what_a_newcomer_reads():
+    text = README.read_text()
+    assert len(text.splitlines()) < 250
+    for page_of_docs in ("tutorial", "promises", "speed", "runs", "scripts"):
+        assert f"(docs/{page_of_docs}.md)" in text
 
 
 def test_the_two_commands_are_there():
@@ -193,23 +158,11 @@ def test_a_value_of_the_readers_is_solved_swept_and_reported(own, desk, pictures
 
 @pytest.mark.parametrize("line", [c for c in commands() if c.startswith("nst-jax") and " weights " not in c])
 def test_every_command_runs(line, desk, capsys):
-    argv = shlex.split(line)[1:]
-    narrow = run_files.narrow_weights(desk)
+    argv = page.small(line, desk)
     if argv[0] == "rerun":
-        assert cli.main(["stylize", "photo.jpg", "painting.jpg", "-o", argv[1], *SMALL, *narrow]) == 0
+        narrow = run_files.narrow_weights(desk)
+        assert cli.main(["stylize", "photo.jpg", "painting.jpg", "-o", argv[1], *page.SMALL, *narrow]) == 0
         argv += ["--quiet", "--no-cache"]
-    if argv[0] in ("stylize", "sweep", "batch", "texture"):
-        argv = [a for i, a in enumerate(argv) if "--size" not in (a, argv[i - 1])]
-        if "--preset" in argv or "inception_v3" in argv:  # their own layers
-            argv += ["--size", "96" if "inception_v3" in argv else "40", *SMALL[2:4], "--quiet", "--no-cache"]
-        else:
-            argv += [a for a in SMALL if argv[0] != "texture" or a not in ("--content-layers", "relu2_2")]
-        argv = argv if "--weights" in argv else [*argv, *narrow]
-        argv = [
-            file for a in argv for file in (sorted(map(str, Path().glob(a))) if "*" in a else [a])
-        ]  # as a shell does
-    if argv[0] in ("sweep", "batch"):
-        argv += ["--no-metrics"]
     assert cli.main(argv) == 0, capsys.readouterr().err
 
 

@@ -241,15 +241,14 @@ def test_contents_and_styles_of_a_product_have_masks_of_their_own(tiny):
             nst_jax.product(tiny.encoder, contents, styles, recipe=RECIPE, **more)
 
 
-def test_a_region_without_a_position_is_left_out_of_both_pictures(tiny, capsys):
+def test_a_region_without_a_position_is_left_out_of_both_pictures(tiny, caplog):
     labels = np.zeros((32, 32), int)
     labels[:, :5] = 7
     recipe = replace(RECIPE, style_layers=("relu1_1", "relu2_2"))
     problem = pose(tiny.encoder, picture(32, 32), picture(32, 30), recipe=recipe, content_mask=labels)
     style = problem.terms["style"]
     assert [np.asarray(style.given[layer].present).tolist() for layer in style.targets] == [[1, 1], [1, 0]]
-    said = capsys.readouterr().err.strip().splitlines()
-    assert said == ["regions that no position sees alone are left out of a layer at 32x32: 7 at relu2_2"]
+    assert caplog.messages == ["regions that no position sees alone are left out of a layer at 32x32: 7 at relu2_2"]
     loss, gradient = jax.jit(jax.value_and_grad(lambda x: total(tiny.encoder, problem, x)[0]))(problem.init)
     assert np.isfinite(float(loss))
     assert np.isfinite(np.asarray(gradient)).all()

@@ -125,13 +125,14 @@ def test_a_sweep_in_python_over_networks_and_settings_is_each_lane_alone(tiny):
         assert solution.record["recipe"]["optimizer"] == place["optimizer"]
 
 
-def test_a_grid_leaves_copies_out_and_refuses_what_changes_nothing(tiny, capsys):
+def test_a_grid_leaves_copies_out_and_refuses_what_changes_nothing(tiny, caplog):
+    caplog.set_level("INFO", "nst_jax")
     problem = nst_jax.pose(tiny.encoder, CONTENT, STYLE, recipe=Recipe(**{**vars(SHALLOW), "size": 512}))
     sweep = nst_jax.grid(problem, noise=[0.0, 0.5], seed=[0, 1, 2])
     assert [sweep.settings(lane) for lane in range(len(sweep))] == [
         {"noise": 0.0, "seed": 0}, {"noise": 0.5, "seed": 0}, {"noise": 0.5, "seed": 1}, {"noise": 0.5, "seed": 2},
     ]  # fmt: skip
-    assert "2 of 6 lanes would be copies" in capsys.readouterr().out
+    assert "2 of 6 lanes would be copies" in caplog.text
     for name, words in (("seed", "no noise"), ("lr", "belongs to Adam"), ("ema", "belongs to Adam")):
         with pytest.raises(UserError, match=words):
             nst_jax.grid(problem, **{name: [0.1, 0.2] if name != "seed" else [1, 2]})

@@ -39,7 +39,7 @@ def plan(
     lanes: int | None = None,
     only: Sequence[int] | None = None,
     snapshots: int = 0,
-    say: Callable[[str], object] = printing.say,
+    say: Callable[[str], object] = printing.log,
     device: Absent | None = None,
 ) -> list[Chunk]:
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.

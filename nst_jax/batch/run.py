@@ -52,7 +52,7 @@ class Watch:
     """What looks on while lanes are solved.
 
     Attributes:
-        say: gets lines on lanes, chunks and memory.
+        say: gets lines on lanes, chunks and memory; by default the log named nst_jax does.
         show: gets the chunk and where it stands after each piece of its steps, and how many lanes are finished.
         lane: gets the number of each lane once it is kept, its solution and its seconds; runs beside the next chunk.
         stop: asked after each piece whether to stop there.
@@ -61,7 +61,7 @@ class Watch:
         snapshots: 0 for none.
     """
 
-    say: Say = printing.say
+    say: Say = printing.log
     show: Callable[[Chunk, Partial, int], object] = nothing
     lane: Callable[[int, Solution, float], object] = nothing
     stop: Callable[[], bool] = _never

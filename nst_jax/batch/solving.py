@@ -241,14 +241,14 @@ def sweep(
     init: ImageLike | None = None,
     content_mask: MaskLike | None = None,
     style_mask: MaskLike | None = None,
-    say: Callable[[str], object] = printing.say,
+    say: Callable[[str], object] = printing.log,
     **axes: Any,
 ) -> Sweep:
     """Span every combination of settings, whatever a recipe holds, the last fastest; lanes of one program share it.
 
     sweep(encoder, content, style, pooling=["max", "avg"], style_loss=["gram", "w2"], beta=[1e3, 1e4, 1e5])
 
-    A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, which is said.
+    A setting that a lane would not read (a rate under L-BFGS) is left out of it, and copies are dropped, and logged.
 
     Args:
         encoder: the network, or networks by the names that the axis `weights` gives them.

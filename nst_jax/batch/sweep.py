@@ -13,7 +13,7 @@ import numpy as np
 from nst_jax import numbers
 from nst_jax.axis import COLUMNS, Axis, at
 from nst_jax.errors import UserError
-from nst_jax.printing import say
+from nst_jax.printing import log
 from nst_jax.problem import Problem, strong
 from nst_jax.scales import vary_scales
 
@@ -97,7 +97,7 @@ def _without_copies(sweep: Sweep, names: Iterable[str]) -> Sweep:
         leaves, tree = jax.tree.flatten(numbers.vary(problem, **vain))
         first.setdefault((tree, *map(id, leaves)), lane)
     if left := len(sweep) - len(first):
-        say(f"{left} of {len(sweep)} lanes would be copies of others and are left out")
+        log(f"{left} of {len(sweep)} lanes would be copies of others and are left out")
     kept = list(first.values())
     return of_scales([sweep.scales(i) for i in kept], sweep.axes, tuple(sweep.index[i] for i in kept))
 

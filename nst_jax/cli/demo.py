@@ -10,7 +10,7 @@ import tyro
 from nst_jax import images, packaged
 from nst_jax.cli.single import SINGLE, Single
 from nst_jax.files import quoted, shown
-from nst_jax.printing import say
+from nst_jax.printing import give, say
 from nst_jax.recipe import DEFAULT
 
 SIZE, STEPS = 256, 80
@@ -37,7 +37,7 @@ class Demo:
         assert made.style is not None
         panels = [made.content, made.style, np.asarray(made.solution.image)]
         images.save(sheet, images.side_by_side(panels, height=SIZE, gap=8))
-        say(f"{shown(sheet)}  content, style and result")
+        give("sheet", f"{shown(sheet)}  content, style and result", path=sheet)
         say()
         say("Next, with your own pictures or the same ones at full size:")
         say(f"  nst-jax stylize {quoted([str(content), str(style)])} -o wave.png")

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import tyro
 
 import nst_jax
-from nst_jax.cli import helps
+from nst_jax.cli import helps, scripts
 from nst_jax.cli.batch import Batch
 from nst_jax.cli.demo import Demo
 from nst_jax.cli.interrupt import at_once
@@ -32,7 +32,7 @@ from nst_jax.cli.units import Units
 from nst_jax.cli.weights import Weights
 from nst_jax.errors import UserError
 from nst_jax.files import one_line, shown
-from nst_jax.printing import tell
+from nst_jax.printing import heard, scripted, tell
 from nst_jax.recipe import Recipe
 
 Command = (
@@ -151,4 +151,5 @@ def _run(argv: list[str]) -> int:
     except SystemExit:  # the help that was asked for is printed
         delivered()
         return 0
-    return command.run()
+    with heard(), scripted(scripts.asked(command)):
+        return command.run()

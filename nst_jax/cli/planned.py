@@ -8,7 +8,7 @@ from nst_jax import backend, images
 from nst_jax.cli.single import Single
 from nst_jax.cli.streams import answer
 from nst_jax.files import is_hdf5
-from nst_jax.printing import say
+from nst_jax.printing import give, say
 from nst_jax.recipe import Recipe, check, frame_of
 from nst_jax.runs.spec import NO_MASKS, MaskFiles
 
@@ -60,7 +60,8 @@ class Planned(Single):
         say(fitted(picture, free_for(bytes_of(self.memory)))[1])
         for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
             (h, w), steps = scale.content, scale.steps(recipe)
-            say(f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps")
+            line = f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps"
+            give("scale", line, scale=scale.index, scales=scale.count, width=w, height=h, steps=steps)
 
     @staticmethod
     def _sides(styles: Sequence[Path], recipe: Recipe) -> tuple[tuple[int, int], ...]:

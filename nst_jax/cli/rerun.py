@@ -10,10 +10,10 @@ import numpy as np
 import tyro
 
 from nst_jax import images, record
-from nst_jax.cli.single import SINGLE, Single, summary
+from nst_jax.cli.single import SINGLE, Single, finished
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.printing import say, tell
+from nst_jax.printing import give, tell
 from nst_jax.recipe import Recipe, init_file, input_name
 from nst_jax.runs.seek import Seek, option
 from nst_jax.runs.spec import MaskFiles
@@ -90,7 +90,7 @@ class Rerun:
         )
         if made.solution.stopped == "interrupted" and (until is None or made.place < until):
             return self.single.report(made, code)
-        say(summary(made))
+        finished(made)
         self._compare(output, old)
         return 0
 
@@ -114,14 +114,15 @@ class Rerun:
 
     def _compare(self, output: Path, old: Mapping[str, Any]) -> None:
         before, after = images.read(self.picture), images.read(output)
-        if np.array_equal(before.rgb, after.rgb):
-            say("the same picture, bit for bit")
-            return
-        worst = round(255 * float(np.max(np.abs(before.rgb - after.rgb))))
+        same = np.array_equal(before.rgb, after.rgb)
+        worst = 0 if same else round(255 * float(np.max(np.abs(before.rgb - after.rgb))))
         now = {**record.versions(), "device": record.device_name()}
         then = {**old["versions"], "device": old["device"]}
-        changed = [f"{name} {then.get(name)} -> {now[name]}" for name in now if then.get(name) != now[name]]
-        say(f"differs by up to {worst} of 255 levels ({'; '.join(changed) or 'same versions and device'})")
+        changed = {name: [then.get(name), now[name]] for name in now if then.get(name) != now[name]}
+        why = "; ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
+        differs = f"differs by up to {worst} of 255 levels ({why or 'same versions and device'})"
+        line = "the same picture, bit for bit" if same else differs
+        give("comparison", line, path=output, of=self.picture, same=same, levels=worst, changed=changed)
 
 
 def _named(of: str, inputs: Mapping[str, Any]) -> list[str]:

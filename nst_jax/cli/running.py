@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,20 +14,22 @@ from nst_jax import backend, images
 from nst_jax.cli import interrupt
 from nst_jax.cli.joining import join
 from nst_jax.cli.lanes_progress import LanesProgress
+from nst_jax.cli.scripts import Scripted
 from nst_jax.cli.streams import answer
 from nst_jax.cli.written import Written, check_lanes
 from nst_jax.errors import UserError
 from nst_jax.files import check_output, check_outputs, shown
-from nst_jax.printing import say, tell
+from nst_jax.printing import give, say, tell
 from nst_jax.runs.folder import outputs
-from nst_jax.runs.spec import Spec, files, lanes
+from nst_jax.runs.spec import Spec, all_axes, files, lanes
 
 if TYPE_CHECKING:
+    from nst_jax.batch.store import Finished
     from nst_jax.runs.ready import Ready
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running(Written):
+class Running(Written, Scripted):
     """How a run is carried out, and where to."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")]
@@ -107,17 +110,20 @@ class Running(Written):
 
         ready = readying.prepare(spec, say=say)
         if self.dry_run:
-            return dry_run(ready, self.lanes, self.device)
+            return dry_run(ready, self.out, self.lanes, self.device)
         began = time.perf_counter()
         try:
             with LanesProgress([lane.name for lane in ready.lanes], len(ready.mine), quiet=self.quiet) as bar:
                 watch = Watch(say=bar.say, show=bar.show, stop=asked, lane=bar.finished)
-                done = work.make(ready, self.out, lanes=self.lanes, watch=watch, page=pages.write)
+                told = partial(tell_lane, ready, self.out)
+                done = work.make(ready, self.out, lanes=self.lanes, watch=watch, page=pages.write, lane=told)
         except Interrupted:
             tell("interrupted: the same command goes on where it was")
             return asked.code
         if ready.process == 0:
-            say(f"{shown(self.out / 'index.html')}  {len(done)} lanes, {time.perf_counter() - began:.1f} s")
+            page, seconds = self.out / "index.html", time.perf_counter() - began
+            line = f"{shown(page)}  {len(done)} lanes, {seconds:.1f} s"
+            give("run", line, path=self.out, page=page, lanes=len(done), seconds=seconds)
             if broken := [i for i, lane in done.items() if lane.row["stopped"] == "non-finite"]:
                 tell(f"the loss became non-finite in lanes {', '.join(map(str, broken))}: kept their best pictures")
         return 0
@@ -133,14 +139,27 @@ class Running(Written):
         backend.start()
 
 
-def dry_run(ready: "Ready", lanes: int | None, device: str = "") -> int:
+def tell_lane(ready: "Ready", out: Path, number: int, found: "Finished") -> None:
+    """Give a finished lane to a script."""
+    lane, last = ready.lanes[number], len(found.history["total"]) - 1
+    axes = {name for axis in all_axes(ready.spec) for name in axis.names}
+    ended = {name: found.row[name] for name in ("stopped", "best_step")}
+    terms = {name: found.row[name] for name in found.history}
+    measures = {name: x for name, x in found.row.items() if name not in {*axes, *terms, *ended}}
+    what = {"lane": number, "name": lane.name, "path": out / lane.image, "settings": lane.settings}
+    give("lane", **what, **ended, steps=last, terms=terms, measures=measures, seconds=found.seconds)
+
+
+def dry_run(ready: "Ready", out: Path, lanes: int | None, device: str = "") -> int:
     """Print lanes, programs, chunks and memory; compiles, but runs no step."""
     from nst_jax.absent import ABSENT
     from nst_jax.batch.planning import plan
 
     for lane in ready.lanes:
-        say(f"{lane.number:4}  {lane.name}")
+        what = {"lane": lane.number, "name": lane.name, "path": out / lane.image, "settings": lane.settings}
+        give("planned", f"{lane.number:4}  {lane.name}", **what)
     how = {"lanes": lanes, "only": ready.mine, "snapshots": ready.snapshots, "device": ABSENT.get(device)}
-    plan(list(ready.encoders.values()), ready.sweep, say=say, **how)
+    for chunk in plan(list(ready.encoders.values()), ready.sweep, say=say, **how):
+        give("chunk", lanes=chunk.lanes, size=chunk.size)
     answer("nothing was computed or written")
     return 0

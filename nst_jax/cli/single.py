@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_jax import backend, images
+from nst_jax import backend, images, record
 from nst_jax.cli import interrupt
 from nst_jax.cli.progress import Progress
+from nst_jax.cli.scripts import Scripted
 from nst_jax.cli.written import Written
 from nst_jax.files import check_outputs, is_hdf5, shown
-from nst_jax.printing import say, tell
+from nst_jax.printing import give, tell
 from nst_jax.recipe import Recipe, check, frame_of, init_file
 from nst_jax.runs.folder import beside, inside
 from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files, lanes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Single(Written):
+class Single(Written, Scripted):
     """How a single picture is carried out."""
 
     memory: str = ""
@@ -128,7 +129,7 @@ class Single(Written):
 
     def report(self, made: "Made", code: int) -> int:
         """Say where the picture is and how the run ended; return the exit code."""
-        say(summary(made))
+        finished(made)
         ended, (scale, scales) = made.solution.stopped, made.scale
         if ended == "interrupted":
             where = f" at scale {scale + 1} of {scales}" if scales > 1 else ""
@@ -141,6 +142,22 @@ class Single(Written):
 
 
 SINGLE = Single()
+
+
+def finished(made: "Made") -> None:
+    """Say where the picture is and what the run reached: a line, or an object for scripts."""
+    h, w, _ = made.solution.image.shape
+    give(
+        "picture",
+        summary(made),
+        path=made.output,
+        width=w,
+        height=h,
+        first=made.solution.history["total"][0],
+        **record.ending(made.solution, made.scale),
+        weights=made.weights,
+        seconds=made.seconds,
+    )
 
 
 def summary(made: "Made") -> str:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from nst_jax.errors import UserError
 from nst_jax.files import one_line
-from nst_jax.printing import put
+from nst_jax.printing import say
 
 
 class Unread(Exception):
@@ -64,7 +64,7 @@ def steady() -> None:
 def answer(*lines: str) -> None:
     """Print on stdout what was asked for: here, printing is the work."""
     for line in lines:
-        put(sys.stdout, line)
+        say(line)
     delivered()
 
 

@@ -7,11 +7,12 @@ from typing import Annotated
 import tyro
 
 from nst_jax import backend, images
+from nst_jax.cli.scripts import Scripted
 from nst_jax.cli.styles import read
 from nst_jax.cli.values import read_settings, settings_of, styles_into
 from nst_jax.errors import UserError
 from nst_jax.files import check_output, shown
-from nst_jax.printing import say
+from nst_jax.printing import give
 from nst_jax.recipe import check, check_shares, check_sizes
 
 NAMES = (
@@ -26,7 +27,7 @@ UNSET = OfStyle()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Style:
+class Style(Scripted):
     """Save what pictures are compared with of STYLE, or of several styles, in one file to paint with.
 
         nst-jax style wave.jpg -o wave.h5
@@ -81,5 +82,7 @@ class Style:
         about = load_style(self.output).about
         sizes = "; ".join(", ".join(f"{w}x{h}" for h, w in each) for each in about.sizes)
         what = f"{about.loss} at {', '.join(about.layers)} of {about.network}"
-        say(f"{shown(self.output)}  {what}, {sizes}, {self.output.stat().st_size / 2**20:.1f} MB")
+        line = f"{shown(self.output)}  {what}, {sizes}, {self.output.stat().st_size / 2**20:.1f} MB"
+        held = {"network": about.network, "loss": about.loss, "layers": about.layers, "sizes": about.sizes}
+        give("style", line, path=self.output, **held)
         return 0

@@ -9,11 +9,13 @@ from typing import Annotated
 import tyro
 
 from nst_jax.cli import dialects
-from nst_jax.cli.streams import answer
+from nst_jax.cli.scripts import Scripted
+from nst_jax.cli.streams import delivered
 from nst_jax.cli.tools import Options, recognise
 from nst_jax.errors import UserError
 from nst_jax.files import quoted, shown
 from nst_jax.presets import PRESETS
+from nst_jax.printing import give
 from nst_jax.recipe import Recipe, check, options, tidied
 from nst_jax.recipe import Units as UnitsOf
 
@@ -203,7 +205,7 @@ def _relative(found: Translation) -> Translation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translate:
+class Translate(Scripted):
     """Print the `nst-jax stylize` line that means what somebody else's command line means.
 
     Knows jcjohnson's neural_style.lua, neural-style-pt's, anishathalye's and neural-style-tf's neural_style.py,
@@ -225,5 +227,7 @@ class Translate:
         found = translate(self.command)
         if self.units == "relative":
             found = _relative(found)
-        answer(found.command, *(f"# {note}" for note in found.notes))
+        lines = [found.command, *(f"# {note}" for note in found.notes)]
+        give("command", *lines, words=shlex.split(found.command), preset=found.preset, notes=found.notes)
+        delivered()
         return 0

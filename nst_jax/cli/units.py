@@ -6,15 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from nst_jax.cli.streams import answer
+from nst_jax.cli.scripts import Scripted
+from nst_jax.cli.streams import delivered
 from nst_jax.errors import UserError
 from nst_jax.files import quoted
 from nst_jax.presets import PRESETS, adapted, find
+from nst_jax.printing import give
 from nst_jax.recipe import DEFAULT, Recipe, check, options
 
 
 @dataclass(frozen=True, kw_only=True)
-class Units:
+class Units(Scripted):
     """Write a preset in another preset's units: the options of `nst-jax stylize` that mean the same.
 
     Without --to, list the presets and their units.
@@ -49,7 +51,8 @@ class Units:
     def run(self) -> int:
         """Print the options; return the exit code."""
         if not self.to:
-            answer(*table().splitlines())
+            give_table()
+            delivered()
             return 0
         from nst_jax.units import convert, measured
 
@@ -71,10 +74,14 @@ class Units:
         converted = convert(source, to, size, blank=blank)
         said = []
         if converted.tv_loss != to.tv_loss:
-            said.append(f"# tv: no factor turns {source.tv_loss} into {to.tv_loss}, so it keeps its formula")
+            said.append(f"tv: no factor turns {source.tv_loss} into {to.tv_loss}, so it keeps its formula")
         # so that these are always written
         shown = replace(DEFAULT, alpha=-1.0, beta=-1.0, tv=-1.0, units="")  # type: ignore[arg-type]
-        answer(*said, quoted(word for key, values in options(converted, shown).items() for word in (key, *values)))
+        words = [word for key, values in options(converted, shown).items() for word in (key, *values)]
+        weights = {name: getattr(converted, name) for name in ("alpha", "beta", "tv")}
+        lines = [*(f"# {note}" for note in said), quoted(words)]
+        give("units", *lines, source=self.source, to=self.to, **weights, options=words, notes=said)
+        delivered()
         return 0
 
 
@@ -86,11 +93,11 @@ def _found(name: str) -> Recipe:
     return adapted("default", units="relative") if name == RELATIVE else find(name)
 
 
-def table() -> str:
-    """List every preset with its weights and the formulas they multiply."""
-    lines = [f"{'preset':22}{'alpha':>9} {'content':10}{'beta':>9} {'style':9}{'tv':>8} {'variation':13}"]
+def give_table() -> None:
+    """Say every preset with its weights and the formulas they multiply."""
+    head = f"{'preset':22}{'alpha':>9} {'content':10}{'beta':>9} {'style':9}{'tv':>8} {'variation':13}"
     for name, r in PRESETS.items():
-        lines.append(
-            f"{name:22}{r.alpha:>9g} {r.content_loss:10}{r.beta:>9g} {r.style_loss:9}{r.tv:>8g} {r.tv_loss:13}"
-        )
-    return "\n".join(line.rstrip() for line in lines)
+        line = f"{name:22}{r.alpha:>9g} {r.content_loss:10}{r.beta:>9g} {r.style_loss:9}{r.tv:>8g} {r.tv_loss:13}"
+        lines = [*([head] if name == next(iter(PRESETS)) else []), line]
+        fields = ("alpha", "content_loss", "beta", "style_loss", "tv", "tv_loss", "units")
+        give("preset", *map(str.rstrip, lines), name=name, **{key: getattr(r, key) for key in fields})

@@ -3,7 +3,7 @@
 import ast
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,10 +24,13 @@ KINDS: dict[str, Any] = {f.name: kind_of(f.name) for f in fields(Recipe)}
 
 
 def words_of(kind: type) -> dict[str, str]:
-    """Read the words below each field of a class, which Python does not keep, from its source, as tyro does."""
+    """Read the words below each field of a class, which Python does not keep, from its source, as tyro does.
+
+    Those of a class that it extends come first.
+    """
     body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
-    found = {}
+    found = {name: text for base in kind.__bases__ if is_dataclass(base) for name, text in words_of(base).items()}
     for entry, below in zip(body.body, body.body[1:], strict=False):
         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name) and isinstance(below, ast.Expr):
             found[entry.target.id] = inspect.cleandoc(ast.literal_eval(below.value))

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from nst_jax import backend
-from nst_jax.cli.streams import answer
+from nst_jax.cli.scripts import Scripted
+from nst_jax.cli.streams import delivered
 from nst_jax.files import shown
-from nst_jax.printing import say, tell
+from nst_jax.printing import give, tell
 from nst_jax.recipe import Pooling
 
 Dtype = Literal["float32", "float16", "uint8"]
@@ -18,7 +19,7 @@ Result = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convert:
+class Convert(Scripted):
     """Turn somebody else's VGG, Inception V3 or GoogLeNet into a weights file for --weights.
 
     SRC is recognised by its content: Keras .h5 and .weights.h5, PyTorch .pth, safetensors, ONNX, MatConvNet .mat,
@@ -68,12 +69,14 @@ class Convert:
             licence=self.licence,
         )
         how = made.preprocessing
-        say(f"{shown(self.dst)}: {made.network.name}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}")
+        line = f"{shown(self.dst)}: {made.network.name}, {made.dtype}, {how.channel_order}, 0 to {how.range:g}"
+        what = {"network": made.network.name, "dtype": made.dtype, "order": how.channel_order, "range": how.range}
+        give("weights", line, path=self.dst, **what)
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetch:
+class Fetch(Scripted):
     """Download Keras' published weights and convert them; `--weights vgg19` finds them from then on.
 
     The file is checked against Keras' md5 and kept in the cache directory of `nst-jax weights list`. Without a network
@@ -90,24 +93,26 @@ class Fetch:
         from nst_jax.weights.fetch import BASE_URL, fetch
 
         path = fetch(self.name, base_url=self.base_url or BASE_URL, say=tell)
-        say(f"{shown(path)}: use it with --weights {path.stem}")
+        give("weights", f"{shown(path)}: use it with --weights {path.stem}", path=path, name=path.stem)
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class List:
+class List(Scripted):
     """List the networks by name: the embedded one, those in the cache, those that can be fetched."""
 
     def run(self) -> int:
         """Print the table; return the exit code."""
         from nst_jax.weights.inspect import available
 
-        answer(*(f"{name:16} {what:26} {where}" for name, what, where in available()))
+        for name, what, where in available():
+            give("weights", f"{name:16} {what:26} {where}", name=name, what=what, where=where)
+        delivered()
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verify:
+class Verify(Scripted):
     """Check a weights file against its architecture; print its origin, sha256 and the statistics of every array.
 
     Exit code 2, and one line that names everything missing, extra or of the wrong shape, if it is not whole.
@@ -120,12 +125,15 @@ class Verify:
         """Print the description; return the exit code."""
         from nst_jax.weights.inspect import verify
 
-        answer(*verify(self.file).splitlines())
+        found = verify(self.file)
+        facts = {name.replace(" ", "_"): value for name, value in found.facts.items() if name != "file"}
+        give("weights", *str(found).splitlines(), path=found.path, **facts, arrays=found.arrays)
+        delivered()
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normalize:
+class Normalize(Scripted):
     """Scale every filter to mean activation 1 over pictures of yours, as Gatys et al. did.
 
     Each channel of each layer then weighs alike in the style loss. Features change by one factor per channel and by
@@ -153,7 +161,7 @@ class Normalize:
         from nst_jax.weights.normalize import normalize_file
 
         count = normalize_file(self.src, self.dst, self.images, size=self.size, pooling=self.pooling, dtype=self.dtype)
-        say(f"{shown(self.dst)}: normalized over {count} pictures")
+        give("weights", f"{shown(self.dst)}: normalized over {count} pictures", path=self.dst, pictures=count)
         return 0
 
 

@@ -34,6 +34,7 @@ def make(
     lanes: int | None = None,
     watch: Watch,
     page: Callable[[Path], object] = lambda _: None,
+    lane: Callable[[int, Finished], object] = lambda *_: None,
 ) -> dict[int, Finished]:
     """Make every picture of this process that is not there yet; give all finished lanes.
 
@@ -43,6 +44,7 @@ def make(
         lanes: how many run together, instead of as many as the memory holds.
         watch: who looks on, and may stop the run.
         page: what draws the folder, as lanes finish and when all are there.
+        lane: gets each lane of this process once all of it is there, those of an earlier call included.
 
     Raises:
         UserError: another process or another run in the folder, another process that ended too early, or anything else
@@ -54,7 +56,7 @@ def make(
         if ready.process == 0:
             _settle(ready, out, store, watch)
         make_folder(out / folder.LANES)
-        work = _Work(ready, out, store)
+        work = _Work(ready, out, store, lane)
         publisher = Publisher(ready, out, store, page, work.kept)
         seen = replace(watch, snapshots=ready.snapshots, snapshot=work.snapshot)
         encoders = gathered(list(ready.encoders.values()))
@@ -102,6 +104,7 @@ class _Work:
     ready: Ready
     out: Path
     store: Store
+    told: Callable[[int, Finished], object]
     kept: dict[int, Finished] = field(default_factory=dict)
 
     def finished(self, number: int) -> bool:
@@ -112,6 +115,8 @@ class _Work:
         if not self.store.holds_files(found, self.out):
             (self.out / self.ready.lanes[number].image).unlink(missing_ok=True)  # no page shows it meanwhile
             return False
+        if number not in self.kept:
+            self.told(number, found)
         self.kept[number] = found
         return True
 
@@ -130,6 +135,7 @@ class _Work:
         self.kept[number] = mark(self.store, number, solution, row, seconds, names)
         for path in snapshots:  # whose digests now are the lane's
             self.store.seals.forget(path)
+        self.told(number, self.kept[number])
 
     def _snapshots(self, number: int) -> list[Path]:
         return sorted(animate.snapshot(self.out, number, 0).parent.glob("*.png")) if self.ready.snapshots else []

@@ -1,6 +1,8 @@
 """Show what a weights file holds, and which networks there are."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,27 +13,49 @@ from nst_jax.weights.load import EMBEDDED, FETCHED, cache_dir, embedded_path, fi
 from nst_jax.weights.store import Weights, read_facts, read_weights, sha256
 
 
-def verify(weights: str | Path) -> str:
-    """Check a weights file against its architecture and describe it.
+@dataclass(frozen=True)
+class Verified:
+    """What a whole weights file holds.
 
-    The text gives the attributes, the sha256, and shape, mean, standard deviation, minimum and maximum of every array.
+    Attributes:
+        facts: its attributes and its sha256, by what they are called.
+        arrays: shape, mean, standard deviation, minimum and maximum of every array, by its name.
+        words: how many convolutions and numbers there are.
+    """
+
+    path: Path
+    facts: dict[str, str]
+    arrays: dict[str, dict[str, Any]]
+    words: str
+
+    def __str__(self) -> str:
+        """Write it as a list and a table."""
+        lines = [f"{label:14} {value}" for label, value in self.facts.items()]
+        lines += ["", f"{'array':16} {'shape':>18} {'mean':>12} {'std':>12} {'min':>12} {'max':>12}"]
+        for name, held in self.arrays.items():
+            shape, *numbers = held.values()
+            lines.append(f"{name:16} {' x '.join(map(str, shape)):>18} " + " ".join(f"{x:12.6g}" for x in numbers))
+        return "\n".join([*lines, "", self.words])
+
+
+def verify(weights: str | Path) -> Verified:
+    """Check a weights file against its architecture and describe it.
 
     Raises:
         UserError: everything `read_weights` refuses.
     """
     path = find_weights(weights)
     held = read_weights(path)
-    lines = [f"{label:14} {value}" for label, value in _facts(path, held)]
-    lines += ["", f"{'array':16} {'shape':>18} {'mean':>12} {'std':>12} {'min':>12} {'max':>12}"]
-    for conv, leaves in held.params.items():
-        for leaf in ("kernel", "bias"):
-            a = leaves[leaf]
-            numbers = (a.mean(dtype=np.float64), a.std(dtype=np.float64), a.min(), a.max())
-            shape = " x ".join(map(str, a.shape))
-            lines.append(f"{f'{conv}/{leaf}':16} {shape:>18} " + " ".join(f"{x:12.6g}" for x in numbers))
+    named = ((f"{conv}/{leaf}", held.params[conv][leaf]) for conv in held.params for leaf in ("kernel", "bias"))
+    arrays = {name: _numbers(array) for name, array in named}
     count = sum(a.size for leaves in held.params.values() for a in leaves.values())
-    lines += ["", f"ok: all {len(held.params)} convolutions of {held.network.name}, {count:,} numbers"]
-    return "\n".join(lines)
+    words = f"ok: all {len(held.params)} convolutions of {held.network.name}, {count:,} numbers"
+    return Verified(path, {label: str(value) for label, value in _facts(path, held)}, arrays, words)
+
+
+def _numbers(a: Any) -> dict[str, Any]:
+    mean, std = a.mean(dtype=np.float64), a.std(dtype=np.float64)
+    return {"shape": a.shape, "mean": mean, "std": std, "min": a.min(), "max": a.max()}
 
 
 def _facts(path: Path, held: Weights) -> list[tuple[str, object]]:
