@@ -25,15 +25,22 @@ def called(columns: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(text(name, columns[name]) for name in names if columns.get(name, "") != "")
 
 
+def telling(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """Keep the columns that tell some rows apart."""
+    found = [name for name in names if len({str(row[name]) for row in rows if row.get(name, "") != ""}) > 1]
+    return found or list(names[:1])
+
+
 def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Show pictures of trials: a row for each value of some columns, the pairs side by side, each with the others."""
     lines: dict[str, dict[str, list[tuple[str, Any]]]] = {}
+    trials = [trial for trial in trials if (pictures / f"{trial.name}.png").exists()]
+    rows = telling([trial.columns for trial in trials], rows)
     for trial in trials:
         file = pictures / f"{trial.name}.png"
-        if file.exists():
-            line = lines.setdefault(called(trial.columns, rows), {})
-            shown = called(trial.columns, columns), np.asarray(Image.open(file)) / 255
-            line.setdefault(trial.pair, []).append(shown)
+        line = lines.setdefault(called(trial.columns, rows), {})
+        shown = called(trial.columns, columns), np.asarray(Image.open(file)) / 255
+        line.setdefault(trial.pair, []).append(shown)
     pairs = list(dict.fromkeys(pair for line in lines.values() for pair in line))
     wide = {pair: max(len(line.get(pair, ())) for line in lines.values()) for pair in pairs}
     made = common.figure(1.15 * sum(wide.values()) + 0.9, 1.35 * len(lines) + 0.5)
@@ -64,6 +71,7 @@ def fronts(
 ) -> None:
     """Draw measures against the content's distance, or another column: a panel a pair, a line a setting."""
     pairs = list(dict.fromkeys((row["content"], row["style"]) for row in rows))
+    by = telling(rows, by)
     names = list(dict.fromkeys(called(row, by) for row in rows))
     made = common.figure(2.6 * len(pairs), 2.2 * len(measures) + 0.25 * -(-len(names) // 3))
     panels = made.subplots(len(measures), len(pairs), squeeze=False)
@@ -89,7 +97,7 @@ def fronts(
     made.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=7, frameon=False)
     made.supylabel(" ")
     said = "content_distance: left is nearer to the content" if across == "content_distance" else f"across: {across}"
-    common.save(path, made, f"{said}; {common.devices(rows)}", device=False)
+    common.save(path, made, f"{said}\n{common.devices(rows)}", device=False)
 
 
 def dots(
