@@ -107,7 +107,7 @@ def test_a_run_of_many_shapes_has_pictures_of_their_sizes_and_recipes_that_make_
         if lane == 0:
             alone = paint(tiny, contents[0], spec.styles[0], tmp_path / "alone.png", recipe)
             assert np.abs(alone - made.rgb).max() * 255 < 1.5
-    snapshots = list((tmp_path / "run").rglob("*.png"))
+    snapshots = [path for part in ("lanes", "snapshots") for path in (tmp_path / "run" / part).rglob("*.png")]
     assert {images.shape_of(path) for path in snapshots} == set(SHAPES[:5])
     assert len(snapshots) == 5 + 5 * 3
 

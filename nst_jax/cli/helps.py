@@ -33,7 +33,10 @@ IDLE = {
     ),
 }
 """Settings that say nothing of a texture or of an inversion."""
-CLUSTER = ("distributed", "coordinator", "processes", "process")
+SELDOM = (
+    *("distributed", "coordinator", "processes", "process", "device", "memory"),
+    *("depth", "quality", "dpi", "max_pixels", "format", "animate"),
+)
 """Options of a run that few need."""
 _HELP = ("-h", "--help", ALL)
 
@@ -71,7 +74,7 @@ def described(*, whole: bool) -> Iterator[None]:
             dict.fromkeys((*words_of(Running), *listed)) if kind is Running else dict.fromkeys((*FIRST, *listed))
         ):
             hint = listed[name].type if name in listed else str
-            if name in idle or (not whole and (name in CLUSTER or (kind is not Running and name not in FIRST))):
+            if name in idle or (not whole and (name in SELDOM or (kind is not Running and name not in FIRST))):
                 hint = Annotated[hint, tyro.conf.Suppress]
             default = getattr(info.default, name, listed[name].default if name in listed else "default")
             default = tyro.MISSING if default is MISSING else default
