@@ -1,6 +1,7 @@
 """Masks: regions of a picture that each have a style of their own, and those that stay the content's."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -192,7 +193,7 @@ def test_each_of_several_styles_has_a_mask_of_its_own(tiny, name):
     first, second = (RNG.random(shape).astype(np.float32).round() for shape in ((18, 22), (24, 17)))
     recipe = replace(RECIPE, style_loss=name, guides="all", patch=1 if name == "nearest" else 3)
 
-    def targets(styles, style_mask, mask=halves):
+    def targets(styles, style_mask, mask: Any = halves):
         posed = pose(tiny.encoder, content, styles, recipe=recipe, content_mask=mask, style_mask=style_mask)
         return posed.terms["style"].targets
 
@@ -232,11 +233,12 @@ def test_contents_and_styles_of_a_product_have_masks_of_their_own(tiny):
         tiny.encoder, contents, styles[:1] * 2, recipe=RECIPE, content_masks=[HALVES, None], paired=True
     )
     assert [problem.held is None for problem in pairs.problems] == [False, True]
-    for more, said in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"content_masks": labels[:1]}, "content_masks has 1 for 2 pictures"),
         ({"style_masks": [soft, None]}, "none of the content"),
         ({"content_masks": [HALVES, HALVES]}, "same aspect"),
-    ):
+    ]
+    for more, said in cases:
         with pytest.raises(UserError, match=said):
             nst_jax.product(tiny.encoder, contents, styles, recipe=RECIPE, **more)
 

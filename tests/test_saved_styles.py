@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import h5py
 import jax
@@ -43,7 +44,8 @@ def assert_equal(found, expected):
 @pytest.mark.parametrize("name", NAMES)
 def test_saved_targets_are_the_pictures_own_for_every_loss(tiny, tmp_path, name):
     recipe = replace(RECIPE, style_loss=name)
-    for style, more in ((ONE, {}), ([ONE, TWO], {"shares": [1, 3]})):
+    cases: list[tuple[Any, dict[str, Any]]] = [(ONE, {}), ([ONE, TWO], {"shares": [1, 3]})]
+    for style, more in cases:
         held = kept(tmp_path, tiny, style, recipe, **more)
         found = nst_jax.pose(tiny.encoder, CONTENT, held, recipe=recipe)
         assert_equal(found, nst_jax.pose(tiny.encoder, CONTENT, style, recipe=recipe, **more))
