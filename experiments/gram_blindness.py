@@ -67,7 +67,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
         found = grams(features(encoder, jnp.asarray(picture), layers))
         rows.append({"change": name, **{layer: difference(g, wanted[layer]) for layer, g in found.items()}})
 
-    recipe = replace(DEFAULT, optimizer="adam", steps=config.steps)
+    recipe = replace(common.PAPER, optimizer="adam", steps=config.steps)
     sweep = stack([pose(encoder, content, s, recipe=recipe) for s in styles.values()], name="tiles", values=[*styles])
     images, _ = common.solved(folder / "found.npz", encoder, sweep)
     # `positions` has no picture: equal Grams are equal problems.

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from experiments import common, descents
-from nst_jax import DEFAULT, Encoder, Problem, pose, total
+from nst_jax import Encoder, Problem, pose, total
 from nst_jax.pages.plots import HUES
 
 OURS = "L-BFGS, 20 pairs, smoothed"
@@ -45,7 +45,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     rows, images = [], {}
     for pair in config.pairs:
         content, style = (common.picture(name, config.size) for name in pair.split(":"))
-        value_grad = partial(gradient, encoder, pose(encoder, content, style, recipe=DEFAULT))
+        value_grad = partial(gradient, encoder, pose(encoder, content, style, recipe=common.PAPER))
         for name, made in descents.ways(content, config.steps).items():
             lowest, images[pair, name] = descents.follow(
                 *made, value_grad, config.steps, config.average * name.endswith("average")

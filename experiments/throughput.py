@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments import common
-from nst_jax import DEFAULT, Encoder, Sweep, grid, networks, pose
+from nst_jax import Encoder, Sweep, grid, networks, pose
 from nst_jax.batch import lanes as program
 from nst_jax.batch.memory import needed_bytes
 from nst_jax.batch.sweep import collate, swept_leaves
@@ -55,7 +55,7 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Let the three ways take turns; give the run folder."""
     folder = common.run_folder(config, runs)
-    recipe = replace(DEFAULT, optimizer="adam", steps=MOST_STEPS)  # without end
+    recipe = replace(common.PAPER, optimizer="adam", steps=MOST_STEPS)  # without end
     problem = pose(encoder, *(common.picture(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
     one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
     height, width, _ = problem.init.shape

@@ -10,22 +10,18 @@ import numpy as np
 import pytest
 
 from experiments import all as every
-from experiments import common, descents, gram_blindness
+from experiments import common, descents, gram_blindness, layer_depth
 from nst_jax import LBFGS, pose, solve
 
 # all of one shape, 48x32, so that they share compiled programs
 SMALL = {
-    "alpha_beta_sweep": {
-        "size": 48,
-        "contents": ("temple",),
-        "styles": ("great_wave",),
-        "factors": (4.0,),
-        "reach": 0,
-        "exponents": (-60, 0),
-    },
+    "alpha_beta_sweep": {"size": 48, "reach": 0, "exponents": (-60, 0), "depth": 1, "ratios": (1.0, 100.0)},
+    "init_sweep": {"size": 48, "style": "great_wave", "inits": ("content",), "seeds": 2},
+    "layer_depth": {"size": 48, "style": "great_wave"},
     "gram_blindness": {"size": 48, "tiles": (16, 8)},
     "stylize_batch": {"size": 48, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
     "optimizers": {"size": 48, "pairs": ("temple:great_wave",)},
+    "size_transfer": {"sizes": (48, 64), "factors": (0.5, 1.0)},
     "feature_statistics": {"size": 48, "networks": ("given",), "pictures": ("temple", "great_wave")},
     "throughput": {"size": 48, "lanes": (1, 2), "rounds": 1},
 }
@@ -74,8 +70,8 @@ def test_what_is_committed_is_small_and_of_this_script(name):
 
 
 def test_the_folder_is_named_by_the_configuration(tmp_path):
-    config = gram_blindness.Config()
-    assert common.run_folder(config, tmp_path) == common.run_folder(gram_blindness.Config(), tmp_path)
+    config = layer_depth.Config()
+    assert common.run_folder(config, tmp_path) == common.run_folder(layer_depth.Config(), tmp_path)
     assert common.run_folder(replace(config, steps=7), tmp_path) != common.run_folder(config, tmp_path)
 
 
@@ -85,6 +81,12 @@ def test_shuffling_tiles_keeps_every_pixel():
     assert not np.array_equal(mixed, image)
     assert np.array_equal(np.sort(mixed.ravel()), np.sort(image.ravel()))
     assert gram_blindness.difference(np.eye(2), 2 * np.eye(2)) == 0.5
+
+
+def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
+    wave = np.sin(2 * np.pi * 0.125 * np.arange(64))[None, :, None] * np.ones((64, 64, 3))
+    frequency, power = layer_depth.spectrum(wave)
+    assert abs(np.log(frequency[np.nanargmax(power)] / 0.125)) < 0.3
 
 
 def parabola(image):
