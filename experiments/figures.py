@@ -32,14 +32,17 @@ def telling(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str
 
 
 def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Show pictures of trials: a row for each value of some columns, the pairs side by side, each with the others."""
+    """Show pictures of trials: a row for each value of some columns, the pairs side by side, each with the others.
+
+    Trials whose pictures are not there are left out; without any there is no sheet.
+    """
     lines: dict[str, dict[str, list[tuple[str, Any]]]] = {}
-    trials = [trial for trial in trials if (pictures / f"{trial.name}.png").exists()]
+    if not (trials := [trial for trial in trials if (pictures / f"{trial.name}.png").exists()]):
+        return
     rows = telling([trial.columns for trial in trials], rows)
     for trial in trials:
-        file = pictures / f"{trial.name}.png"
         line = lines.setdefault(called(trial.columns, rows), {})
-        shown = called(trial.columns, columns), np.asarray(Image.open(file)) / 255
+        shown = called(trial.columns, columns), np.asarray(Image.open(pictures / f"{trial.name}.png")) / 255
         line.setdefault(trial.pair, []).append(shown)
     pairs = list(dict.fromkeys(pair for line in lines.values() for pair in line))
     wide = {pair: max(len(line.get(pair, ())) for line in lines.values()) for pair in pairs}
