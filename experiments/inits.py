@@ -21,7 +21,7 @@ SHEET = BY, ("seed",)
 MEASURES = ("style_bures", "ssim")
 
 
-def trials(size: int = 128, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every start, those with noise from several seeds."""
     for units, balance in BALANCES.items():
         for content, style in pairs:

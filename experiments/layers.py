@@ -27,7 +27,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance", "spectrum_gap")
 
 
-def trials(size: int = 128, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted: every set in relative units, all five layers in the paper's too."""
     for name, layers in SETS.items():
         for units, balances in IN_UNITS.items():

@@ -27,7 +27,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance", "local_patterns")
 
 
-def trials(size: int = 128, steps: int = 120, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for loss, settings in LOSSES.items():
         for content, style in pairs:

@@ -252,7 +252,9 @@ def executor(workers: int, alone: bool = False) -> Iterator[Callable[..., Future
 
     `alone` are processes of one thread on the CPU. They end with the block, whatever they are at.
     """
-    if workers > 1:
+    if workers > 1 or (alone and workers == 1):
+        if alone:  # read when a process begins: within it would be too late, and painting does not read it
+            os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_alone if alone else None)
         try:
             yield pool.submit
@@ -279,7 +281,6 @@ def _alone() -> None:
     os.nice(10)
     jax.config.update("jax_platforms", "cpu")
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 
 
 @cache

@@ -45,7 +45,7 @@ SHEET = BY, ("seed", "balance")
 MEASURES = ("style_bures", "inception_v3.style_bures", "filters_distance", "checkerboard")
 
 
-def trials(size: int = 192, steps: int = 150, pairs: Any = PAIRS) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
     """List what is painted: not the full product."""
 
     def one(pair: tuple[str, str], network: str, statistic: str, balance: float, **settings: Any) -> Trial:
