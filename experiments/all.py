@@ -98,8 +98,11 @@ def draw(name: str, rows: list[dict[str, Any]], wanted: list[trials.Trial], conf
     """Draw what an experiment shows: its pictures, as far as they are here, and its measures."""
     module = import_module(f"experiments.{name}")
     wanted = [trial for trial in wanted if not hasattr(module, "shown") or module.shown(trial)]
-    if module.SHEET:
-        figures.sheet(config.out / f"{name}_pictures.jpg", wanted, config.pictures, *module.SHEET)
+    seen = config.out / f"{name}_pictures.jpg"
+    if hasattr(module, "sheet"):
+        module.sheet(seen, wanted, rows, config.pictures)
+    elif module.SHEET:
+        figures.sheet(seen, wanted, config.pictures, *module.SHEET)
     path = config.out / f"{name}.jpg"
     if hasattr(module, "figure"):
         module.figure(path, rows)

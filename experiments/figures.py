@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from experiments import common
@@ -12,7 +13,8 @@ from experiments.trials import Trial
 from nst_jax.metrics import MEANINGS
 from nst_jax.pages.plots import HUES
 
-LINES = ("-", "--", ":")
+LINES, MARKS = ("-", "--", ":"), ("o", "^", "s")
+"""Of the first eight settings, the next, and those after: lines and points are told apart."""
 
 
 def text(name: str, value: Any) -> str:
@@ -83,9 +85,10 @@ def fronts(
             for number, name in enumerate(names):
                 own = [r for r in rows if (r["content"], r["style"]) == pair and called(r, by) == name]
                 own.sort(key=lambda r: r[across])
-                colour, dash = HUES[number % len(HUES)], LINES[number // len(HUES) % len(LINES)]
+                colour, turn = HUES[number % len(HUES)], number // len(HUES) % len(LINES)
+                look = {"ls": LINES[turn], "marker": MARKS[turn], "zorder": 3 - number / len(names)}
                 x, y = ([r[key] for r in own] for key in (across, measure))
-                panel.plot(x, y, marker="o", ms=3, lw=1.2, ls=dash, color=colour, label=name)
+                panel.plot(x, y, ms=3 + turn, lw=1.2, color=colour, label=name, **look)
             panel.tick_params(labelsize=7)
         known = MEANINGS.get(measure.rpartition(".")[2])
         line[0].set_ylabel(f"{measure}\n({known.better} is better)" if known else measure, fontsize=7)
@@ -94,6 +97,9 @@ def fronts(
             low, high = panel.get_xlim()
             if high > 10 * max(low, 1e-6):
                 panel.set_xscale("log")
+                panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                panel.xaxis.set_major_formatter("{x:g}")
+                panel.xaxis.set_minor_formatter(NullFormatter())
     for panel, (content, style) in zip(panels[0], pairs, strict=True):
         panel.set_title(f"{content} + {style}".replace("+", "+\n", style.count("+")), fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()

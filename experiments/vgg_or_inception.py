@@ -28,10 +28,16 @@ quantised to 8 bits, see weights/README.md), larger pictures, other layers than 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from experiments import figures
-from experiments.trials import PAIRS, Trial
+import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from experiments import common, figures
+from experiments.trials import PAIRS, Trial, square
+from nst_jax import images
+from nst_jax.pages.plots import HUES
 from nst_jax.recipe import plain
 
 TRAINED = ("vgg16", "inception_v3")
@@ -40,9 +46,30 @@ STATISTICS = ("gram", "covariance")
 BALANCES = (0.3, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
 
-BY = ("network", "statistic", "canvas", "smoothing", "init")
-SHEET = BY, ("seed", "balance")
-MEASURES = ("style_bures", "inception_v3.style_bures", "filters_distance", "checkerboard")
+SHEET = None
+VGG, INCEPTION = ({"network": name, "statistic": "gram"} for name in TRAINED)
+CENTRED, FOURIER = {"statistic": "covariance"}, {"canvas": "fourier"}
+COMPARED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "VGG16 over Inception, as they are used": (VGG, INCEPTION),
+    "VGG16 over Inception, both centred": (VGG | CENTRED, INCEPTION | CENTRED),
+    "VGG16 over Inception on a Fourier canvas": (VGG, INCEPTION | FOURIER),
+    "VGG16 over Inception, centred, on a Fourier canvas": (VGG, INCEPTION | CENTRED | FOURIER),
+    "random VGG16 over random Inception, both centred": (
+        CENTRED | {"network": RANDOM[0]},
+        CENTRED | {"network": RANDOM[1]},
+    ),
+    "VGG16: trained over random": (VGG, VGG | {"network": RANDOM[0]}),
+    "Inception: trained over random": (INCEPTION, INCEPTION | {"network": RANDOM[1]}),
+    "Inception: centred over not": (INCEPTION | CENTRED, INCEPTION),
+    "VGG16: centred over not": (VGG | CENTRED, VGG),
+    "Inception: Fourier canvas over pixels": (INCEPTION | FOURIER, INCEPTION),
+    "VGG16: Fourier canvas over pixels": (VGG | FOURIER, VGG),
+    "Inception: softmax over features as they are": (INCEPTION | {"smoothing": "softmax"}, INCEPTION),
+    "Inception: constant over features as they are": (INCEPTION | {"smoothing": "constant"}, INCEPTION),
+}
+"""Arms that the figure compares, the first with the second."""
+SEEN = {"VGG16": VGG, "Inception": INCEPTION, "Inception, Fourier": INCEPTION | FOURIER}
+"""Arms of the sheet."""
 
 
 def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Trial]:
@@ -79,6 +106,13 @@ JUDGES = ("style_bures", "inception_v3.style_bures", "filters_distance")
 """Both networks' held-out layers, and what knows no network; of each the nearer is the lower."""
 
 
+def of(rows: Any, pair: tuple[str, str], arm: dict[str, str]) -> list[dict[str, Any]]:
+    """Keep the rows of a pair and an arm, which the columns that it has say."""
+    usual = {"canvas": "pixels", "smoothing": "none", "init": "content", **arm}
+    own = [row for row in rows if (row["content"], row["style"]) == pair]
+    return [row for row in own if all(row[key] == value for key, value in usual.items())]
+
+
 def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[str, Any]]:
     """Compare two arms at equal content distance: a row for each pair, each judge's ratio of both.
 
@@ -86,11 +120,7 @@ def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[s
     """
     found = []
     for pair in dict.fromkeys((row["content"], row["style"]) for row in rows):
-        arms = []
-        for arm in (one, other):
-            usual = {"canvas": "pixels", "smoothing": "none", "init": "content", **arm}
-            own = [row for row in rows if (row["content"], row["style"]) == pair]
-            arms.append([row for row in own if all(row[key] == value for key, value in usual.items())])
+        arms = [of(rows, pair, arm) for arm in (one, other)]
         if not all(arms):
             continue
         distance = figures.level(arms)
@@ -110,3 +140,57 @@ def verdict(pairs: list[dict[str, Any]]) -> str:
     if min(won.values()) >= 5 and smooth:
         return "HOLDS"
     return "FAILS" if sorted(won.values())[1] <= 2 else "MIXED"
+
+
+def figure(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Draw each comparison's ratios, a dot for each pair whose content distances overlap."""
+    found = {name: beside(rows, *arms) for name, arms in COMPARED.items()}
+    found = {name: known for name, pairs in found.items() if (known := _overlapping(pairs))}
+    made = common.figure(9, 0.3 * len(found) + 1.2)
+    panels = made.subplots(1, len(JUDGES) + 1, sharey=True, squeeze=False)[0]
+    for panel, judge in zip(panels, (*JUDGES, "checkerboard"), strict=True):
+        for place, pairs in enumerate(found.values()):
+            values = [row[judge] for row in pairs]
+            panel.plot(values, [place] * len(values), "o", ms=3.5, alpha=0.6, color=HUES[place % len(HUES)])
+            panel.text(1.02, place, f"{sum(v < 1 for v in values)}/{len(values)}", fontsize=6, va="center",
+                       transform=panel.get_yaxis_transform())  # fmt: skip
+        panel.axvline(1, color="0.7", lw=0.8, zorder=0)
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.tick_params(labelsize=7)
+        panel.set_title(judge.replace(".", "\n"), fontsize=8)
+    panels[0].set_yticks(range(len(found)), list(found))
+    panels[0].invert_yaxis()
+    said = "ratios at equal content distance, a dot a pair; below 1 the first is nearer, in so many of the pairs"
+    common.save(path, made, f"{said}\n{common.devices(rows)}", device=False)
+
+
+def _overlapping(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in pairs if row["content_distance"] == row["content_distance"]]
+
+
+def sheet(path: Path, wanted: list[Trial], rows: list[dict[str, Any]], pictures: Path) -> None:
+    """Show the arms of SEEN at equal content distance, in another order for each pair; the last line says in which."""
+    there = {trial.name for trial in wanted if (pictures / f"{trial.name}.png").exists()}
+    rows = [row for row in rows if row["trial"] in there]
+    lines, key = [], []
+    for number, pair in enumerate(dict.fromkeys((row["content"], row["style"]) for row in rows)):
+        arms = {name: own for name, arm in SEEN.items() if (own := of(rows, pair, arm))}
+        if len(arms) < len(SEEN) or (distance := figures.level(list(arms.values()))) != distance:
+            continue
+        order = np.random.default_rng(number).permutation(list(arms)).tolist()
+        nearest = [min(arms[name], key=lambda row: abs(np.log(row["content_distance"] / distance))) for name in order]
+        lines.append([*pair, *(row["trial"] for row in nearest)])
+        key.append(f"{number + 1}: {', '.join(f'{letter} {name}' for letter, name in zip('ABC', order, strict=True))}")
+    if not lines:
+        return
+    made = common.figure(8, 1.6 * len(lines) + 0.6)
+    panels = made.subplots(len(lines), len(SEEN) + 2, squeeze=False)
+    for number, (row, line) in enumerate(zip(panels, lines, strict=True)):
+        for place, (panel, name) in enumerate(zip(row, line, strict=True)):
+            common.show(panel, square(name, 256) if place < 2 else images.read(pictures / f"{name}.png").rgb)
+            panel.set_title(name if place < 2 else f"{number + 1} {'ABC'[place - 2]}", fontsize=7, pad=2)
+    said = "at the balance whose content distance is nearest to the middle of what all three reach"
+    common.save(path, made, "\n".join([said, *key]), device=False)
