@@ -1,5 +1,6 @@
 """Figures of trials: pictures as a table, and what is kept of the content against what is reached of the style."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[st
                 panel.set_title(said, fontsize=7, pad=2)
     steps = ", ".join(map(str, sorted({trial.recipe.steps for trial in trials})))
     size = ", ".join(map(str, sorted({trial.recipe.size for trial in trials})))
-    common.save(path, made, f"{'; '.join(pairs)}; {size} px, {steps} steps", device=False)
+    said = textwrap.fill(f"{'; '.join(pairs)}; {size} px, {steps} steps", int(14 * made.get_figwidth()))
+    common.save(path, made, said, device=False)
 
 
 def fronts(
