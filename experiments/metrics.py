@@ -75,7 +75,8 @@ def draw(path: Path, names: Sequence[str], maps: Mapping[str, np.ndarray], capti
         panel.set(title=title, yticks=range(len(names)), yticklabels=names)
         panel.set_xticks(range(len(names)), names, rotation=90)
         for (i, j), value in np.ndenumerate(found):
-            panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5)
+            if np.isfinite(value):
+                panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=5)
     common.save(path, made, caption)
 
 
