@@ -65,7 +65,7 @@ def main(config: Config) -> int:
     names = tuple(config.only.split(",")) if config.only else ORDER
     if unknown := [name for name in names if name not in ORDER]:
         raise SystemExit(f"no experiment is called {unknown[0]}: use {', '.join(ORDER)}")
-    os.environ.setdefault("NST_COMMIT", trials.commit())  # for the processes to come
+    os.environ.setdefault("NST_COMMIT", common.commit())  # for the processes to come
     wanted = {name: listed(name, config) for name in names}
     tables = {name: trials.Table(config.out / f"{name}.csv") for name in names}
     limits = trials.Limits(

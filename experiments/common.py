@@ -7,9 +7,11 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache as once_a_process
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,23 @@ def table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write(path, text.getvalue().encode())
 
 
+@once_a_process
+def commit() -> str:
+    """Name the commit that is run, with a + if files differ from it; nothing where there is no git."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return os.environ.get("NST_COMMIT") or told.stdout.strip()
+
+
+def about(seconds: float) -> dict[str, Any]:
+    """Say where, when and by which program a row was made, and in how many seconds."""
+    versions = record.versions()
+    where = {"device": record.device_name(), "commit": commit()}
+    return {"seconds": seconds, "nst_jax": versions["nst_jax"], "jax": versions["jax"], **where}
+
+
 def figure(width: float, height: float) -> Figure:
     """Make an empty figure of so many inches, without matplotlib's global state."""
     made = Figure(figsize=(width, height), layout="constrained")
@@ -125,21 +144,35 @@ def save(path: Path, made: Figure, caption: str, device: bool = True) -> None:
     write(path, content.getvalue())
 
 
-def solved(kept: Path, encoder: Encoder, sweep: Sweep) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-    """Solve a sweep, once: one picture (h, w, 3) a lane, and every term's history (lanes, steps + 1).
+def kept(path: Path, make: Callable[[], Mapping[str, Any]]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Make arrays once: they are kept in the file `path`, with when, where and by what they were made.
 
-    Both are kept in the file `kept`, so that a figure can be drawn again without waiting.
+    So a figure can be drawn again without waiting, and a run that was cut short goes on.
     """
-    if not kept.exists():
+    if not path.exists():
+        began, content = time.perf_counter(), io.BytesIO()
+        arrays = make()
+        told = [[name, str(value)] for name, value in about(round(time.perf_counter() - began, 1)).items()]
+        np.savez(content, told=np.array(told), **{name: np.asarray(x) for name, x in arrays.items()})
+        write(path, content.getvalue())
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files if name != "told"}, dict(found["told"].tolist())
+
+
+Solved = tuple[list[np.ndarray], dict[str, np.ndarray], dict[str, str]]
+
+
+def solved(path: Path, encoder: Encoder, sweep: Sweep) -> Solved:
+    """Solve a sweep, once: a picture (h, w, 3) a lane, every term's history (lanes, steps + 1), and by what."""
+
+    def make() -> dict[str, Any]:
         found = solve_batch(encoder, sweep).solutions
         arrays = {name: np.stack([s.history[name] for s in found]) for name in found[0].history}
-        pictures = {f"image{lane}": np.asarray(s.image) for lane, s in enumerate(found)}
-        content = io.BytesIO()
-        np.savez(content, **pictures, **arrays)  # type: ignore[arg-type]
-        write(kept, content.getvalue())
-    with np.load(kept) as arrays:
-        images = [arrays[f"image{lane}"] for lane in range(len(sweep))]
-        return images, {name: arrays[name] for name in arrays.files if not name.startswith("image")}
+        return {f"image{lane}": s.image for lane, s in enumerate(found)} | arrays
+
+    arrays, told = kept(path, make)
+    images = [arrays.pop(f"image{lane}") for lane in range(len(sweep))]
+    return images, arrays, told
 
 
 def judged(kept: Path, encoder: Encoder, results: Sequence[Any], content: Any, style: Any) -> list[dict[str, float]]:
@@ -160,6 +193,7 @@ def command(main: Callable[[Any, Encoder, Path], Path], config: type) -> None:
     """Run an experiment from the command line; with its default configuration, renew what is committed of it."""
     chosen = tyro.cli(config, description=sys.modules["__main__"].__doc__)
     cache.enable()
+    os.environ.setdefault("NST_COMMIT", commit())  # files may be changed while it runs
     began = time.perf_counter()
     folder = main(chosen, load_encoder(), ROOT / "runs")
     print(f"{folder}: {time.perf_counter() - began:.0f} s on {record.device_name()}")

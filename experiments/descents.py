@@ -1,10 +1,11 @@
-"""Ways down, as generators: each yields a point and is sent (loss, gradient) there; and two ways to write a picture.
+"""Ways down, as generators that yield a point and are sent (loss, gradient) there; ways to write a picture; a comparison.
 
 Plain NumPy on flat arrays, one evaluation a step, so that ways can be compared and changed in a few lines.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ Way = Generator[np.ndarray, tuple[float, np.ndarray], None]
 Bounds = tuple[float, float]
 BOX, FREE = (Pixels.low, Pixels.high), (-np.inf, np.inf)
 LONGEST = Pixels.longest
+OURS = f"L-BFGS, {MEMORY} pairs, smoothed"
+"""What the library does."""
 
 
 def adam(x: np.ndarray, rate: Callable[[int], float], bounds: Bounds = BOX, b1: float = 0.9, b2: float = 0.99) -> Way:
@@ -138,22 +141,17 @@ Code = tuple[np.ndarray, Drawn]
 """The parameters (n,) of a picture, and the function that draws the picture (h, w, 3) in [0, 1] from them."""
 
 
-def follow(
-    way: Way, drawn: Drawn, value_grad: Callable, steps: int, average: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give the lowest loss so far at each evaluation and its picture; with `average` > 0, of averages of the iterates.
+def follow(way: Way, drawn: Drawn, value_grad: Callable, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the lowest loss so far at each evaluation, and its picture.
 
     `value_grad(image)` gives the loss of a picture (h, w, 3) and its gradient.
     """
-    z, mean, losses = next(way), 0.0, []
+    z, losses = next(way), []
     best = np.zeros(0)
-    for k in range(1, steps + 1):
+    for _ in range(steps):
         image, back = jax.vjp(drawn, jnp.asarray(z, jnp.float32))
         loss, grad = value_grad(image)
-        if average:  # bias corrected as Adam's moments; its own loss is for the record and not counted
-            mean = average * mean + (1 - average) * image
-            image = mean / (1 - average**k)
-        losses.append(float(value_grad(image)[0] if average else loss))
+        losses.append(float(loss))
         best = np.asarray(image) if losses[-1] <= np.nanmin(losses) else best
         z = way.send((float(loss), np.asarray(back(grad)[0])))
     return np.fmin.accumulate(losses), best
@@ -205,12 +203,15 @@ def fourier(image: np.ndarray) -> Code:
 
 
 def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
-    """Name each way down, with what draws the picture from its point."""
+    """Name each way down, with what draws the picture from its point.
+
+    The last are the library's from starts moved by half a level of 8 bits at most: how far luck goes.
+    """
     x, falling, smooth = image.ravel(), cosine(0.1, steps), smoother(image.shape)
+    moved = [x + np.random.default_rng(k).uniform(-0.5, 0.5, x.shape) / 255 for k in range(2)]
 
     plain = {
         "Adam 0.02": adam(x, constant(0.02)),
-        "Adam 0.02, average": adam(x, constant(0.02)),
         "Adam 0.1, cosine": adam(x, falling),
         **{f"L-BFGS, {m} pairs": guarded(x, memory=m) for m in (5, 10, 20)},
         **{f"L-BFGS, {m} pairs, smoothed": guarded(x, memory=m, smooth=smooth) for m in (10, 20, 40)},
@@ -218,6 +219,7 @@ def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
         "20 of Adam, then L-BFGS": then(adam(x, falling), min(20, steps), guarded),
         "L-BFGS, diagonal scaling": guarded(x, diagonal()),
         "Anderson, 10 pairs": guarded(x, anderson),
+        **{f"{OURS}, start moved {k}": guarded(np.clip(y, *BOX), smooth=smooth) for k, y in enumerate(moved)},
     }
     found: dict[str, tuple[Way, Drawn]] = {k: (way, lambda z: z.reshape(image.shape)) for k, way in plain.items()}
     # The slope of a sigmoid is 1/4 at most: four times the steps; but what the four levels of a pyramid do adds up.
@@ -226,3 +228,24 @@ def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
         found[f"Adam {rate}, cosine, {name}"] = adam(z, cosine(rate, steps), FREE), drawn
         found[f"L-BFGS, {name}"] = guarded(z, bounds=FREE, longest=4 * LONGEST), drawn
     return found
+
+
+Rows = list[dict[str, Any]]
+
+
+def over(rows: Rows, k: int) -> dict[str, list[float]]:
+    """Divide the loss of each way after k evaluations by that of OURS: a list over pairs."""
+    ours = {row["pair"]: row[f"loss_{k}"] for row in rows if row["way"] == OURS}
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["way"], []).append(row[f"loss_{k}"] / ours[row["pair"]])
+    return found
+
+
+def ranges(rows: Rows, at: Sequence[int]) -> Rows:
+    """List for each way the median and the range over pairs of what `over` gives."""
+    return [
+        {"way": way, "evaluations": k, "pairs": len(x), "median": float(np.median(x)), "least": min(x), "most": max(x)}
+        for k in at
+        for way, x in over(rows, k).items()
+    ]

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from experiments import common, drawn
-from nst_jax import colour, images, record
+from nst_jax import colour, images
 from nst_jax.axis import Axis
 from nst_jax.masks import of_arrays
 from nst_jax.posing import Pair
@@ -159,16 +158,6 @@ def _number(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
-
-
-@cache
-def commit() -> str:
-    """Name the commit that is run, with a + if files differ from it; nothing where there is no git."""
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-        cwd=common.ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return os.environ.get("NST_COMMIT") or told.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -328,7 +317,7 @@ def paint(trials: Sequence[Trial], pictures: Path, fill: int = 0) -> list[dict[s
         Image.fromarray(np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)).save(path)
         last = len(total) - 1
         facts = {"loss": float(np.nanmin(total)), "last_change": _change(total), "steps": last}
-        rows.append({**_said(trial), **facts, **about(each)})
+        rows.append({**_said(trial), **facts, **common.about(each)})
     return rows
 
 
@@ -384,13 +373,6 @@ def _change(total: np.ndarray) -> float:
     """Give how much the lowest loss still fell over the last 50 steps, relatively."""
     lowest = np.fmin.accumulate(total)
     return float(1 - lowest[-1] / lowest[max(0, len(lowest) - 51)])
-
-
-def about(seconds: float) -> dict[str, Any]:
-    """Say where, when and by which program a row was made, and in how many seconds."""
-    versions = record.versions()
-    where = {"device": record.device_name(), "commit": commit()}
-    return {"seconds": seconds, "nst_jax": versions["nst_jax"], "jax": versions["jax"], **where}
 
 
 def judged(path: Path, trial: Trial) -> dict[str, float]:

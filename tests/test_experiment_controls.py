@@ -8,7 +8,7 @@ import pytest
 from run_files import narrow_weights
 
 from experiments import all as every
-from experiments import blends, colours, drawn, regions, spreads, strokes, texture, trials
+from experiments import blends, colours, common, drawn, regions, spreads, strokes, texture, trials
 from nst_jax import colour, load_encoder
 from nst_jax.metrics import MEANINGS
 from nst_jax.metrics.filters import responses
@@ -200,7 +200,7 @@ def test_every_figure_is_drawn_from_rows(module, tmp_path) -> None:
     }[name]
     same = [trial for trial in module.trials() if trial.content == first.content][:40]
     rows = [
-        {**trials._said(trial), **{measure: RNG.uniform(0.1, 0.9) for measure in (*MEANINGS, *own)}, **trials.about(1)}
+        {**trials._said(trial), **{measure: RNG.uniform(0.1, 0.9) for measure in (*MEANINGS, *own)}, **common.about(1)}
         for trial in same
     ]
     every.draw(name, rows, same, every.Config(out=tmp_path, pictures=tmp_path))
