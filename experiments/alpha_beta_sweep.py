@@ -1,98 +1,96 @@
-"""Does only beta / alpha matter, and where not? And what do depth and ratio do (Gatys et al. 2015, Fig. 3)?
+"""Does only beta / alpha matter, and where not?
 
 Command: python -m experiments.alpha_beta_sweep
-    --size 512 --steps 300 where a GPU is at hand.
-Cost: 17 minutes (12 of processor time) on two cores of an AMD EPYC that were busy with other programs.
-Expected: Adam forgets the scale of a loss, so pictures of one beta / alpha are equal: bit for bit, because the grid's
-    factors are powers of two. Two numbers that do not scale along break this: tv, and Adam's epsilon of 1e-8, once
-    the gradients are as small.
+    --size 256 --steps 300 where a GPU is at hand.
+Cost: the column `seconds` of its rows, for each batch of all settings of one pair, optimizer and unit.
+Expected: Adam forgets the scale of a loss, so pictures of one beta / alpha are equal, bit for bit where factors are
+    powers of two, and L-BFGS keeps what it knows of the curvature in the same units. What does not scale along breaks
+    this: tv; Adam's epsilon of 1e-8, once gradients are as small; the least numbers of float32. Factors of three differ
+    in rounding, which a long descent carries along.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from experiments import common
-from nst_jax import Encoder, Recipe, grid, pose, zipped
+from experiments import common, trials
+from nst_jax import DEFAULT, Encoder, pose, zipped
+from nst_jax.pages.plots import HUES
+from nst_jax.recipe import Optimizer, Units
+
+BASE: dict[Units, tuple[float, float]] = {"relative": (8.0, 0.1), "paper": (2048.0, 1e3)}
+"""Beta at an alpha of 1, a power of two near the default, and tv."""
+OPTIMIZERS: tuple[Optimizer, ...] = ("adam", "lbfgs")
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Config:
-    """What is run; alpha is a power of `factor`, beta that times 1024."""
+    """What is run: alpha is a power of two or three and beta that times the base; without tv and with it."""
 
-    content: str = "temple"
-    style: str = "great_wave"
-    size: int = 256
-    steps: int = 30
-    factor: float = 4.0
-    reach: int = 2
-    exponents: tuple[int, ...] = (-60, -50, -40, -20, 0)
-    tv: float = 1e3
-    depth: int = 5
-    ratios: tuple[float, ...] = (1.0, 1e1, 1e2, 1e3)
+    pairs: tuple[str, ...] = tuple(map(":".join, trials.PAIRS[:3]))
+    size: int = 96
+    steps: int = 16
+    twos: tuple[int, ...] = (-60, -40, -20, -4, -2, 0, 2, 4)
+    threes: tuple[int, ...] = (-1, 1)
+    ratios: tuple[float, ...] = (0.25, 4.0)
+    with_tv: tuple[int, ...] = (-20, -4, 0)
+
+
+def lanes(config: Config, beta: float, tv: float) -> Rows:
+    """List what is painted: one ratio at many scales, other ratios, and the ratio beside tv."""
+    found = [("scale, 2^k", 2.0**k, 1.0, 0.0) for k in config.twos]
+    found += [("scale, 3^k", 3.0**k, 1.0, 0.0) for k in config.threes]
+    found += [("scale beside tv, 2^k", 2.0**k, 1.0, tv) for k in config.with_tv]
+    found += [("ratio", 1.0, ratio, 0.0) for ratio in config.ratios]
+    return [{"part": part, "alpha": a, "beta": a * ratio * beta, "tv": t} for part, a, ratio, t in found]
 
 
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
-    """Solve the grid, the scales and the layer sets; give the run folder."""
-    folder = common.run_folder(config, runs)
-    pictures = common.picture(config.content, config.size), common.picture(config.style, config.size)
-    caption = f"{config.content} x {config.style}, {config.size} px, {config.steps} Adam steps from the content"
-    recipe = replace(common.PAPER, optimizer="adam", steps=config.steps)
-    problem = pose(encoder, *pictures, recipe=recipe)
-    powers = [config.factor**k for k in range(-config.reach, config.reach + 1)]
-    square = grid(problem, alpha=powers, beta=[1024 * p for p in powers])
-    images, _ = common.solved(folder / "grid.npz", encoder, square)
-    found = {(a, 1024 * b): images[i * len(powers) + j] for i, a in enumerate(powers) for j, b in enumerate(powers)}
-    first = {}  # of each ratio, the picture that the others are compared with
-    rows = []
-    for (alpha, beta), image in found.items():
-        apart = common.rmse(image, first.setdefault(beta / alpha, image))
-        setting = {"part": "grid", "alpha": alpha, "beta": beta, "tv": 0.0}
-        rows.append({**setting, "rmse": apart, "rmse_to_centre": common.rmse(image, found[1.0, 1024.0])})
-    worst = max(row["rmse"] for row in rows)
-
-    scales = [2.0**k for k in config.exponents]
-    lines = {}
-    for tv in (0.0, config.tv):
-        line = grid(zipped(problem, alpha=scales, beta=[1024 * s for s in scales]), tv=[tv])
-        images, _ = common.solved(folder / f"tv{tv:g}.npz", encoder, line)
-        lines[tv] = [common.rmse(image, images[-1]) for image in images]
-        settings = [{"part": "scale", "alpha": s, "beta": 1024 * s, "tv": tv} for s in scales]
-        rows += [{**setting, "rmse": r} for setting, r in zip(settings, lines[tv], strict=True)]
+    """Paint every pair with every optimizer in both units; give the run folder."""
+    folder, rows = common.run_folder(config, runs), []
+    for units, optimizer, pair in [(u, o, p) for u in BASE for o in OPTIMIZERS for p in config.pairs]:
+        beta, tv = BASE[units]
+        recipe = replace(DEFAULT, units=units, beta=beta, tv=tv, optimizer=optimizer, steps=config.steps)
+        problem = pose(encoder, *(trials.square(name, config.size) for name in pair.split(":")), recipe=recipe)
+        wanted, unscaled = lanes(config, beta, tv), (1.0, beta)
+        sweep = zipped(problem, **{name: [lane[name] for lane in wanted] for name in ("alpha", "beta", "tv")})
+        kept = folder / f"{units}, {optimizer}, {pair.replace(':', ' ')}.npz"
+        images, _, told = common.solved(kept, encoder, sweep)
+        centre = {a["tv"]: x for a, x in zip(wanted, images, strict=True) if (a["alpha"], a["beta"]) == unscaled}
+        about = {"size": config.size, "steps": config.steps, **told}
+        for lane, image in zip(wanted, images, strict=True):
+            where = {"units": units, "optimizer": optimizer, "pair": pair, **lane}
+            rows.append({**where, **common.apart(image, centre[lane["tv"]]), **about})
     common.table(folder / "numbers.csv", rows)
-    draw(found, powers, scales, lines, folder / "figure.jpg", caption, worst)
-    classic(config, encoder, pictures, recipe, folder, caption)
+    draw(config, folder / "figure.jpg", rows)
     return folder
 
 
-def draw(found: dict, powers: list, scales: list, lines: dict, path: Path, caption: str, worst: float):
-    """Draw the grid above, and the pictures' change with the scale below."""
-    made, above, below = common.halves(7.5, 7.5, (2, 1))
-    by_alpha = {f"alpha {a:.3g}": [found[a, 1024 * b] for b in powers] for a in powers}
-    common.gallery(above, by_alpha, [f"beta {1024 * b:.6g}" for b in powers])
-    above.suptitle(f"One beta / alpha along each falling diagonal: RMSE there at most {worst:.1g}", fontsize=9)
-    panel = below.subplots()
-    for (tv, line), mark in zip(lines.items(), ("o-", "s--"), strict=True):
-        panel.plot(scales, line, mark, label=f"tv = {tv:g}", ms=4)
-    panel.set_xscale("log", base=2)
-    panel.set_yscale("symlog", linthresh=1e-8)
-    panel.set(ylim=(0, 1), xlabel="alpha, with beta = 1024 alpha", ylabel="RMSE to the picture\nof the largest alpha")
-    panel.set_title("tv does not scale along, nor does Adam's epsilon", fontsize=9)
-    panel.legend(frameon=False)
-    common.save(path, made, caption)
-
-
-def classic(config: Config, encoder: Encoder, pictures: tuple, recipe: Recipe, folder: Path, caption: str) -> None:
-    """Draw Fig. 3 of Gatys et al. (2015): layer sets against ratios, in one program, for a weight of 0 is no layer."""
-    layers = tuple(f"conv{block}_1" for block in range(1, 6))
-    recipe = replace(recipe, style_layers=layers, content_layers=("conv4_2",), pooling="avg")
-    sets = [[(k < depth) / depth for k in range(len(layers))] for depth in range(1, config.depth + 1)]
-    sweep = grid(pose(encoder, *pictures, recipe=recipe), layer_weights=sets, beta=config.ratios)
-    images, _ = common.solved(folder / "layers.npz", encoder, sweep)
-    count = len(config.ratios)
-    rows = {"conv1_1" + f" to {layers[k][4:]}" * (k > 0): images[k * count : (k + 1) * count] for k in range(len(sets))}
-    made = common.figure(7.5, 1.4 * config.depth)
-    common.gallery(made, rows, [f"beta / alpha = {r:g}" for r in config.ratios])
-    common.save(folder / "layers.jpg", made, caption)
+def draw(config: Config, path: Path, rows: Rows) -> None:
+    """Draw how far pictures of one ratio are apart over the scale, a panel for each unit and optimizer."""
+    made = common.figure(8, 5.4)
+    panels = made.subplots(len(BASE), len(OPTIMIZERS), sharex=True, sharey=True)
+    for panel, (units, optimizer) in zip(panels.ravel(), ((u, o) for u in BASE for o in OPTIMIZERS), strict=True):
+        own = [row for row in rows if (row["units"], row["optimizer"]) == (units, optimizer)]
+        others = [row["rmse"] for row in own if row["part"] == "ratio"]
+        panel.axhspan(min(others), max(others), color="0.85", lw=0, label="beta / alpha x 1/4, x 4")
+        parts = dict.fromkeys(row["part"] for row in own if row["part"] != "ratio")
+        for part, mark, colour in zip(parts, ("o-", "D", "s--"), HUES, strict=False):
+            for pair in config.pairs:
+                at = sorted((r["alpha"], r["rmse"]) for r in own if (r["part"], r["pair"]) == (part, pair))
+                told = part if pair == config.pairs[0] else None
+                panel.plot(*zip(*at, strict=True), mark, color=colour, ms=4, lw=1, label=told)
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("symlog", linthresh=1e-8)
+        panel.set_ylim(-3e-9, 1)
+        panel.set_title(f"{units} units, {optimizer}", fontsize=9)
+        panel.grid(alpha=0.25, lw=0.6)
+    made.supylabel("RMSE to the picture of alpha = 1; 0: equal bits", fontsize=9)
+    handles, names = panels[0][0].get_legend_handles_labels()
+    made.legend(handles, names, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    said = f"across: alpha, beta along; {len(config.pairs)} pairs, a line each; {config.size} px, {config.steps} steps"
+    common.save(path, made, f"{said}\n{common.devices(rows)}", device=False)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,13 @@ def rmse(a: Any, b: Any) -> float:
     return float(np.sqrt(np.mean((np.asarray(a, float) - np.asarray(b, float)) ** 2)))
 
 
+def apart(a: Any, b: Any) -> dict[str, float]:
+    """Say how far two pictures (h, w, 3) in [0, 1] are apart: root mean square, and the most in levels of 8 bits."""
+    a, b = np.asarray(a), np.asarray(b)
+    levels = np.abs(np.rint(255 * a.astype(float)) - np.rint(255 * b.astype(float))).max()
+    return {"equal_bits": int(np.array_equal(a, b)), "rmse": rmse(a, b), "levels": float(levels)}
+
+
 def command(main: Callable[[Any, Encoder, Path], Path], config: type) -> None:
     """Run an experiment from the command line; with its default configuration, renew what is committed of it."""
     chosen = tyro.cli(config, description=sys.modules["__main__"].__doc__)

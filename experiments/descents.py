@@ -1,4 +1,4 @@
-"""Ways down, as generators that yield a point and are sent (loss, gradient) there; ways to write a picture; a comparison.
+"""Ways down, as generators that yield a point and are sent (loss, gradient) there; ways to write a picture; their ends.
 
 Plain NumPy on flat arrays, one evaluation a step, so that ways can be compared and changed in a few lines.
 """
@@ -205,21 +205,23 @@ def fourier(image: np.ndarray) -> Code:
 def ways(image: np.ndarray, steps: int) -> dict[str, tuple[Way, Drawn]]:
     """Name each way down, with what draws the picture from its point.
 
-    The last are the library's from starts moved by half a level of 8 bits at most: how far luck goes.
+    Second and third are the library's from starts moved by half a level of 8 bits at most: how far luck goes.
     """
     x, falling, smooth = image.ravel(), cosine(0.1, steps), smoother(image.shape)
     moved = [x + np.random.default_rng(k).uniform(-0.5, 0.5, x.shape) / 255 for k in range(2)]
 
     plain = {
+        OURS: guarded(x, smooth=smooth),
+        **{f"{OURS}, start moved {k}": guarded(np.clip(y, *BOX), smooth=smooth) for k, y in enumerate(moved)},
         "Adam 0.02": adam(x, constant(0.02)),
         "Adam 0.1, cosine": adam(x, falling),
-        **{f"L-BFGS, {m} pairs": guarded(x, memory=m) for m in (5, 10, 20)},
-        **{f"L-BFGS, {m} pairs, smoothed": guarded(x, memory=m, smooth=smooth) for m in (10, 20, 40)},
-        "L-BFGS, 20 pairs, smoother": guarded(x, smooth=smoother(image.shape, 1.0)),
+        "L-BFGS, 20 pairs": guarded(x),
         "20 of Adam, then L-BFGS": then(adam(x, falling), min(20, steps), guarded),
         "L-BFGS, diagonal scaling": guarded(x, diagonal()),
+        "L-BFGS, 20 pairs, smoother": guarded(x, smooth=smoother(image.shape, 1.0)),
+        "L-BFGS, 5 pairs": guarded(x, memory=5),
+        **{f"L-BFGS, {m} pairs, smoothed": guarded(x, memory=m, smooth=smooth) for m in (10, 40)},
         "Anderson, 10 pairs": guarded(x, anderson),
-        **{f"{OURS}, start moved {k}": guarded(np.clip(y, *BOX), smooth=smooth) for k, y in enumerate(moved)},
     }
     found: dict[str, tuple[Way, Drawn]] = {k: (way, lambda z: z.reshape(image.shape)) for k, way in plain.items()}
     # The slope of a sigmoid is 1/4 at most: four times the steps; but what the four levels of a pyramid do adds up.

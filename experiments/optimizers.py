@@ -44,15 +44,18 @@ def followed(made: tuple, value_grad: Callable, steps: int) -> dict[str, np.ndar
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Follow every way on each pair; give the run folder."""
     folder, at = common.run_folder(config, runs), [k for k in (25, 50, 100) if k <= config.steps] or [config.steps]
-    rows = []
+    posed = {}
     for pair in config.pairs:
         content, style = (trials.square(name, config.size) for name in pair.split(":"))
         value_grad = partial(gradient, encoder, pose(encoder, content, style))
-        for way, made in descents.ways(content, config.steps).items():
-            kept = folder / f"{pair.replace(':', ' ')}, {way}.npz"
-            found, told = common.kept(kept, partial(followed, made, value_grad, config.steps))
-            losses = {f"loss_{k}": float(found["lowest"][k - 1]) for k in at}
-            rows.append({"pair": pair, "way": way, "size": config.size, "steps": config.steps, **losses, **told})
+        posed[pair] = descents.ways(content, config.steps), value_grad
+    rows = []
+    for way, pair in [(way, pair) for way in posed[config.pairs[0]][0] for pair in config.pairs]:
+        ways, value_grad = posed[pair]
+        kept = folder / f"{way}, {pair.replace(':', ' ')}.npz"
+        found, told = common.kept(kept, partial(followed, ways[way], value_grad, config.steps))
+        losses = {f"loss_{k}": float(found["lowest"][k - 1]) for k in at}
+        rows.append({"pair": pair, "way": way, "size": config.size, "steps": config.steps, **losses, **told})
     common.table(folder / "numbers.csv", rows)
     common.table(folder / "ranges.csv", ranges(rows, at))
     draw(folder / "figure.jpg", rows, at)
