@@ -29,7 +29,7 @@ class Config:
     """What is run: alpha is a power of two or three and beta that times the base; without tv and with it."""
 
     pairs: tuple[str, ...] = tuple(map(":".join, trials.PAIRS[:3]))
-    size: int = 96
+    size: int = 64
     steps: int = 16
     twos: tuple[int, ...] = (-60, -40, -20, -4, -2, 0, 2, 4)
     threes: tuple[int, ...] = (-1, 1)

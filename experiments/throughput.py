@@ -2,10 +2,11 @@
 
 Command: XLA_FLAGS=--xla_force_host_platform_device_count=2 python -m experiments.throughput
     (the flag makes two devices of one CPU); --size 512 --lanes 1 4 16 64 --steps 50 on GPUs, without the flag.
-Cost: 2 minutes on two cores of an AMD EPYC that did nothing else.
+Cost: the column `seconds` of its rows, for all rounds of a number of lanes; 1 to 3 minutes of two cores in all.
 Expected: on a CPU, whose cores one lane keeps busy, all three are about equal and memory grows with the lanes.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +17,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from experiments import common
-from nst_jax import Encoder, Sweep, grid, networks, pose
+from experiments import common, trials
+from nst_jax import DEFAULT, Encoder, Sweep, grid, networks, pose
 from nst_jax.batch import lanes as program
 from nst_jax.batch.memory import needed_bytes
 from nst_jax.batch.sweep import collate, swept_leaves
@@ -28,7 +29,7 @@ from nst_jax.recipe import MOST_STEPS
 class Config:
     """What is run: a beta sweep of each number of `lanes`; an image is `whole` steps."""
 
-    size: int = 256
+    size: int = 128
     lanes: tuple[int, ...] = (1, 4, 16)
     steps: int = 1
     rounds: int = 3
@@ -55,8 +56,8 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Let the three ways take turns; give the run folder."""
     folder = common.run_folder(config, runs)
-    recipe = replace(common.PAPER, optimizer="adam", steps=MOST_STEPS)  # without end
-    problem = pose(encoder, *(common.picture(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
+    recipe = replace(DEFAULT, optimizer="adam", steps=MOST_STEPS)  # without end
+    problem = pose(encoder, *(trials.square(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
     one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
     height, width, _ = problem.init.shape
     encoder = networks.prepare(replace(encoder, network=problem.network), "auto", (height, width))
@@ -68,12 +69,16 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
         for where in dict.fromkeys((one_device, mesh)):
             name = f"sharded over {where.size}" if where.size > 1 else "vmap"
             ways[name] = build(encoder, sweep, config.steps, where)
+        began = time.perf_counter()
         # They take turns, so that a busy minute hits all; the first turn warms up.
         turns = [[timeit(run, number=1) for run, _ in ways.values()] for _ in range(config.rounds + 1)][1:]
+        about = {"size": config.size, "steps": config.steps, **common.about(time.perf_counter() - began)}
         for k, (name, (_, held)) in enumerate(ways.items()):
             rate = 60 * lanes * config.steps / config.whole / median(turn[k] for turn in turns)
-            speed = {"images_a_minute": rate, "times_the_loop": median(turn[0] / turn[k] for turn in turns)}
-            rows.append({"lanes": lanes, "how": name, **speed, "MB_a_device": held / 1e6})
+            times = [turn[0] / turn[k] for turn in turns]
+            speed = {"images_a_minute": rate, "times_the_loop": median(times)}
+            speed |= {"least": min(times), "most": max(times)}
+            rows.append({"lanes": lanes, "how": name, **speed, "MB_a_device": held / 1e6, **about})
     common.table(folder / "numbers.csv", rows)
     draw(config, rows, folder / "figure.jpg")
     return folder
@@ -91,8 +96,8 @@ def draw(config: Config, rows: list, path: Path) -> None:
         panel.set_xscale("log", base=2)
         panel.set(xlabel="lanes", ylabel=label, ylim=(0, 1.1 * max(row[column] for row in rows)))
         panel.legend(frameon=False, fontsize=8)
-    caption = f"temple x great_wave, {config.size} px, Adam, median of {config.rounds} turns"
-    common.save(path, made, caption)
+    caption = f"temple + great_wave, {config.size} px, Adam, median of {config.rounds} turns"
+    common.save(path, made, f"{caption}\n{common.devices(rows)}", device=False)
 
 
 if __name__ == "__main__":
