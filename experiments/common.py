@@ -27,11 +27,8 @@ from matplotlib.figure import Figure, SubFigure
 from nst_jax import Encoder, Sweep, cache, images, load_encoder, record, solve_batch
 from nst_jax.metrics import held_out, style_side
 from nst_jax.pages.plots import HUES
-from nst_jax.recipe import plain
 
 ROOT = Path(__file__).parents[1]
-PAPER = plain(beta=2e3)
-"""The paper's formulas, with which the figures of the older experiments were made."""
 RESULTS = Path(__file__).parent / "results"
 LARGEST = 300_000
 """Bytes of a committed figure."""

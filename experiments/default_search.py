@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from experiments import common
 from experiments.trials import PAIRS, Trial
 from nst_jax.presets import find
 from nst_jax.recipe import Recipe, plain
@@ -68,7 +67,7 @@ def of(setting: dict[str, Any], size: int, steps: int, balances: Any, pairs: Any
 
 def peers(size: int, steps: int, pairs: Any) -> Iterator[Trial]:
     """List what the default of 0.1 and two presets paint, to compare with: no preset of a peer takes fewer steps."""
-    before = replace(common.PAPER, steps=steps)
+    before = plain(beta=2e3, steps=steps)
     for name, own in (("default of 0.1", before), ("crowson", find("crowson")), ("jcjohnson", find("jcjohnson"))):
         for content, style in pairs:
             for factor in (0.1, 1.0):

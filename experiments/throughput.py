@@ -2,7 +2,7 @@
 
 Command: XLA_FLAGS=--xla_force_host_platform_device_count=2 python -m experiments.throughput
     (the flag makes two devices of one CPU); --size 512 --lanes 1 4 16 64 --steps 50 on GPUs, without the flag.
-Cost: the column `seconds` of its rows, for all rounds of a number of lanes; 1 to 3 minutes of two cores in all.
+Cost: the column `seconds` of its rows, for a number of lanes; compiling as long again.
 Expected: on a CPU, whose cores one lane keeps busy, all three are about equal and memory grows with the lanes.
 """
 
@@ -55,16 +55,13 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
 
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Let the three ways take turns; give the run folder."""
-    folder = common.run_folder(config, runs)
-    recipe = replace(DEFAULT, optimizer="adam", steps=MOST_STEPS)  # without end
+    folder, rows, recipe = common.run_folder(config, runs), [], replace(DEFAULT, optimizer="adam", steps=MOST_STEPS)
     problem = pose(encoder, *(trials.square(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
     one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
-    height, width, _ = problem.init.shape
-    encoder = networks.prepare(replace(encoder, network=problem.network), "auto", (height, width))
-    single, alone = build(encoder, grid(problem, beta=1e3), config.steps, one_device)
-    rows = []
+    encoder = networks.prepare(replace(encoder, network=problem.network), "auto", problem.init.shape[:2])
+    single, alone = build(encoder, grid(problem, beta=10.0), config.steps, one_device)
     for lanes in config.lanes:
-        sweep, mesh = grid(problem, beta=np.geomspace(10, 1e5, lanes)), program.lane_mesh(lanes)
+        sweep, mesh = grid(problem, beta=np.geomspace(1, 100, lanes)), program.lane_mesh(lanes)
         ways: dict[str, tuple] = {"loop": (lambda lanes=lanes: [single() for _ in range(lanes)], alone)}
         for where in dict.fromkeys((one_device, mesh)):
             name = f"sharded over {where.size}" if where.size > 1 else "vmap"
@@ -75,9 +72,8 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
         about = {"size": config.size, "steps": config.steps, **common.about(time.perf_counter() - began)}
         for k, (name, (_, held)) in enumerate(ways.items()):
             rate = 60 * lanes * config.steps / config.whole / median(turn[k] for turn in turns)
-            times = [turn[0] / turn[k] for turn in turns]
-            speed = {"images_a_minute": rate, "times_the_loop": median(times)}
-            speed |= {"least": min(times), "most": max(times)}
+            times = sorted(turn[0] / turn[k] for turn in turns)
+            speed = {"images_a_minute": rate, "times_the_loop": median(times), "least": times[0], "most": times[-1]}
             rows.append({"lanes": lanes, "how": name, **speed, "MB_a_device": held / 1e6, **about})
     common.table(folder / "numbers.csv", rows)
     draw(config, rows, folder / "figure.jpg")
@@ -87,17 +83,16 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
 def draw(config: Config, rows: list, path: Path) -> None:
     """Draw speed and memory against lanes."""
     made = common.figure(7.5, 3.2)
-    labels = {"images_a_minute": f"images of {config.whole} steps a minute", "MB_a_device": "MB a device"}
-    for panel, (column, label) in zip(made.subplots(1, 2), labels.items(), strict=True):
+    labels = ("images_a_minute", f"images of {config.whole} steps a minute"), ("MB_a_device", "MB a device")
+    for panel, (column, label) in zip(made.subplots(1, 2), labels, strict=True):
         for name, mark in zip(dict.fromkeys(row["how"] for row in rows), ("o-", "s-", "^--"), strict=False):
-            panel.plot(
-                *zip(*((r["lanes"], r[column]) for r in rows if r["how"] == name), strict=True), mark, label=name
-            )
+            own = [row for row in rows if row["how"] == name]
+            panel.plot([row["lanes"] for row in own], [row[column] for row in own], mark, label=name)
         panel.set_xscale("log", base=2)
         panel.set(xlabel="lanes", ylabel=label, ylim=(0, 1.1 * max(row[column] for row in rows)))
         panel.legend(frameon=False, fontsize=8)
-    caption = f"temple + great_wave, {config.size} px, Adam, median of {config.rounds} turns"
-    common.save(path, made, f"{caption}\n{common.devices(rows)}", device=False)
+    said = f"temple + great_wave, {config.size} px, Adam, median of {config.rounds} turns\n{common.devices(rows)}"
+    common.save(path, made, said, device=False)
 
 
 if __name__ == "__main__":

@@ -10,27 +10,26 @@ import numpy as np
 import pytest
 
 from experiments import all as every
-from experiments import common, descents, gram_blindness, layer_depth
+from experiments import common, descents, gram_blindness, optimizers, reproducibility
 from nst_jax import LBFGS, pose, solve
 
-# all of one shape, 48x32, so that they share compiled programs
+PAIR = ("temple:great_wave",)
+# nearly all of one shape, 32x32, so that they share compiled programs
 SMALL = {
-    "alpha_beta_sweep": {"size": 48, "reach": 0, "exponents": (-60, 0), "depth": 1, "ratios": (1.0, 100.0)},
-    "init_sweep": {"size": 48, "style": "great_wave", "inits": ("content",), "seeds": 2},
-    "layer_depth": {"size": 48, "style": "great_wave"},
-    "gram_blindness": {"size": 48, "tiles": (16, 8)},
-    "stylize_batch": {"size": 48, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
-    "optimizers": {"size": 48, "pairs": ("temple:great_wave",)},
-    "size_transfer": {"sizes": (48, 64), "factors": (0.5, 1.0)},
+    "alpha_beta_sweep": {"size": 32, "pairs": PAIR, "twos": (-2, 0), "threes": (1,), "with_tv": (0,)},
+    "gram_blindness": {"size": 32, "painted": 32, "pairs": PAIR, "tiles": (16, 8)},
+    "reproducibility": {"size": 32, "pairs": 1},
+    "stylize_batch": {"size": 32, "contents": ("temple", "chelsea"), "styles": ("great_wave", "summertime")},
+    "optimizers": {"size": 32, "pairs": PAIR},
     "feature_statistics": {"size": 48, "networks": ("given",), "pictures": ("temple", "great_wave")},
-    "throughput": {"size": 48, "lanes": (1, 2), "rounds": 1},
+    "throughput": {"size": 32, "lanes": (1, 2), "rounds": 1},
 }
 FOLDER = Path(common.__file__).parent
 
 
 def test_every_experiment_is_tested_and_in_the_index():
     scripts = {path.stem for path in FOLDER.glob("*.py")}
-    scripts -= {"__init__", "all", "common", "descents", "drawn", "figures", "metrics", "spreads", "trials"}
+    scripts -= {"__init__", "again", "all", "common", "descents", "drawn", "figures", "metrics", "spreads", "trials"}
     assert scripts == {*SMALL, *every.ORDER}
     index = (FOLDER / "README.md").read_text()
     for name in SMALL:
@@ -70,8 +69,8 @@ def test_what_is_committed_is_small_and_of_this_script(name):
 
 
 def test_the_folder_is_named_by_the_configuration(tmp_path):
-    config = layer_depth.Config()
-    assert common.run_folder(config, tmp_path) == common.run_folder(layer_depth.Config(), tmp_path)
+    config = optimizers.Config()
+    assert common.run_folder(config, tmp_path) == common.run_folder(optimizers.Config(), tmp_path)
     assert common.run_folder(replace(config, steps=7), tmp_path) != common.run_folder(config, tmp_path)
 
 
@@ -83,10 +82,29 @@ def test_shuffling_tiles_keeps_every_pixel():
     assert gram_blindness.difference(np.eye(2), 2 * np.eye(2)) == 0.5
 
 
-def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
-    wave = np.sin(2 * np.pi * 0.125 * np.arange(64))[None, :, None] * np.ones((64, 64, 3))
-    frequency, power = layer_depth.spectrum(wave)
-    assert abs(np.log(frequency[np.nanargmax(power)] / 0.125)) < 0.3
+def test_lanes_that_differ_are_counted_and_their_largest_differences_given():
+    rng = np.random.default_rng(0)
+    first = {"images": rng.random((3, 8, 8, 3)).astype(np.float32), "losses": np.ones((3, 5))}
+    second = {name: x.copy() for name, x in first.items()}
+    same = {"lanes": 3, "equal_bits": 3, "levels": 0, "rmse": 0, "loss": 0, "first_evaluation": ""}
+    assert reproducibility.difference(first, second) == same
+    second["images"][1, 0, 0, 0] += np.float32(2 / 255)
+    second["losses"][1, 3:] = 0.5
+    found = reproducibility.difference(second, first)
+    assert (found["equal_bits"], found["levels"], found["first_evaluation"]) == (2, 2, 4)
+    assert found["loss"] == pytest.approx(0.5)
+    assert found["rmse"] == pytest.approx(2 / 255 / np.sqrt(192), rel=1e-3)
+
+
+def test_ranges_are_those_over_pairs():
+    rows = [
+        {"pair": pair, "way": way, "loss_50": loss}
+        for pair, scale in (("a", 1.0), ("b", 10.0))
+        for way, loss in ((descents.OURS, scale), ("other", 2 * scale + 1))
+    ]
+    ours, other = descents.ranges(rows, [50])
+    assert (ours["least"], ours["most"]) == (1, 1)
+    assert (other["least"], other["most"], other["median"], other["pairs"]) == pytest.approx((2.1, 3, 2.55, 2))
 
 
 def parabola(image):
