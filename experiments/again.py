@@ -23,8 +23,8 @@ class Lanes:
 
     pairs: int = 4
     balances: tuple[float, ...] = (3.0, 30.0)
-    size: int = 96
-    steps: int = 12
+    size: int = 64
+    steps: int = 10
 
 
 def paint(encoder: Encoder, config: Lanes, optimizer: Optimizer, how: str) -> dict[str, np.ndarray]:

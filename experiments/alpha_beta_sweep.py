@@ -20,7 +20,7 @@ from nst_jax.recipe import Optimizer, Units
 
 BASE: dict[Units, tuple[float, float]] = {"relative": (8.0, 0.1), "paper": (2048.0, 1e3)}
 """Beta at an alpha of 1, a power of two near the default, and tv."""
-OPTIMIZERS: tuple[Optimizer, ...] = ("adam", "lbfgs")
+ARMS: tuple[tuple[Units, Optimizer], ...] = ("relative", "adam"), ("relative", "lbfgs"), ("paper", "adam")
 Rows = list[dict[str, Any]]
 
 
@@ -47,9 +47,9 @@ def lanes(config: Config, beta: float, tv: float) -> Rows:
 
 
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
-    """Paint every pair with every optimizer in both units; give the run folder."""
+    """Paint every pair in every unit with every optimizer; give the run folder."""
     folder, rows = common.run_folder(config, runs), []
-    for units, optimizer, pair in [(u, o, p) for u in BASE for o in OPTIMIZERS for p in config.pairs]:
+    for units, optimizer, pair in [(*arm, pair) for arm in ARMS for pair in config.pairs]:
         beta, tv = BASE[units]
         recipe = replace(DEFAULT, units=units, beta=beta, tv=tv, optimizer=optimizer, steps=config.steps)
         problem = pose(encoder, *(trials.square(name, config.size) for name in pair.split(":")), recipe=recipe)
@@ -69,9 +69,9 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
 
 def draw(config: Config, path: Path, rows: Rows) -> None:
     """Draw how far pictures of one ratio are apart over the scale, a panel for each unit and optimizer."""
-    made = common.figure(8, 5.4)
-    panels = made.subplots(len(BASE), len(OPTIMIZERS), sharex=True, sharey=True)
-    for panel, (units, optimizer) in zip(panels.ravel(), ((u, o) for u in BASE for o in OPTIMIZERS), strict=True):
+    made = common.figure(9, 3.6)
+    panels = made.subplots(1, len(ARMS), sharey=True)
+    for panel, (units, optimizer) in zip(panels, ARMS, strict=True):
         own = [row for row in rows if (row["units"], row["optimizer"]) == (units, optimizer)]
         others = [row["rmse"] for row in own if row["part"] == "ratio"]
         panel.axhspan(min(others), max(others), color="0.85", lw=0, label="beta / alpha x 1/4, x 4")
@@ -87,7 +87,7 @@ def draw(config: Config, path: Path, rows: Rows) -> None:
         panel.set_title(f"{units} units, {optimizer}", fontsize=9)
         panel.grid(alpha=0.25, lw=0.6)
     made.supylabel("RMSE to the picture of alpha = 1; 0: equal bits", fontsize=9)
-    handles, names = panels[0][0].get_legend_handles_labels()
+    handles, names = panels[0].get_legend_handles_labels()
     made.legend(handles, names, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     said = f"across: alpha, beta along; {len(config.pairs)} pairs, a line each; {config.size} px, {config.steps} steps"
     common.save(path, made, f"{said}\n{common.devices(rows)}", device=False)

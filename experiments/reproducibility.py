@@ -21,7 +21,6 @@ from nst_jax.recipe import Optimizer
 OPTIMIZERS: tuple[Optimizer, ...] = ("adam", "lbfgs")
 COMPARED = {
     "1 at once, or 8": ("1", "8"),
-    "2 at once, or 8": ("2", "8"),
     "4 at once, or 8": ("4", "8"),
     "alone by `solve`, or 1 at once": ("1 alone", "1"),
     "alone by `solve`, or 8 at once": ("1 alone", "8"),
