@@ -8,7 +8,7 @@ Expected: L-BFGS, whatever its memory, smoothed or not; another way to write the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import common, descents, trials
 from experiments.descents import OURS, Rows, over, ranges
-from nst_jax import Encoder, Problem, pose, total
+from nst_jax import Encoder, Problem, networks, pose, total
 from nst_jax.pages.plots import HUES
 
 
@@ -47,8 +47,9 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     posed = {}
     for pair in config.pairs:
         content, style = (trials.square(name, config.size) for name in pair.split(":"))
-        value_grad = partial(gradient, encoder, pose(encoder, content, style))
-        posed[pair] = descents.ways(content, config.steps), value_grad
+        problem = pose(encoder, content, style)
+        prepared = networks.prepare(replace(encoder, network=problem.network), "auto", content.shape[:2])
+        posed[pair] = descents.ways(content, config.steps), partial(gradient, prepared, problem)
     rows = []
     for way, pair in [(way, pair) for way in posed[config.pairs[0]][0] for pair in config.pairs]:
         ways, value_grad = posed[pair]
