@@ -51,8 +51,8 @@ def grams(maps) -> dict[str, np.ndarray]:
 def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     """Compare Grams, and paint with each shuffled style; give the run folder."""
     folder, rows, shown = common.run_folder(config, runs), [], {}
-    configured = replace(encoder, network=encoder.network.configured(pooling=DEFAULT.pooling, padding=DEFAULT.padding))
-    seen = partial(features, configured, layers=DEFAULT.style_layers)
+    network = encoder.network.configured(pooling=DEFAULT.pooling, padding=DEFAULT.padding, remat=False)
+    seen = partial(features, replace(encoder, network=network), layers=DEFAULT.style_layers)
     recipe, pairs = replace(DEFAULT, steps=config.steps), [pair.split(":") for pair in config.pairs]
     for number, (content, name) in enumerate(pairs):
         style = trials.square(name, config.size)

@@ -77,15 +77,14 @@ def draw(path: Path, rows: list) -> None:
     """Draw the largest differences of each comparison, of both optimizers."""
     made = common.figure(8, 3.6)
     panels = made.subplots(1, 2, sharey=True)
-    labels = {"levels": ("levels of 8 bits", 1), "loss": ("of the loss reached, relatively", 1e-8)}
+    labels = {"levels": ("largest difference in levels of 8 bits", 1), "loss": ("and of the loss, relatively", 1e-8)}
     for panel, (column, (label, least)) in zip(panels, labels.items(), strict=True):
-        for optimizer, mark, colour in zip(OPTIMIZERS, "os", HUES, strict=False):
+        for shift, optimizer, mark, colour in zip((-0.15, 0.15), OPTIMIZERS, "os", HUES, strict=False):
             own = [row for row in rows if row["optimizer"] == optimizer]
-            panel.plot(
-                [row[column] for row in own], range(len(own)), mark, color=colour, ms=5, alpha=0.8, label=optimizer
-            )
+            places, values = np.arange(len(own)) + shift, [row[column] for row in own]
+            panel.plot(values, places, mark, color=colour, ms=5, label=optimizer)
         panel.set_xscale("symlog", linthresh=least)
-        panel.set_title(f"largest difference, {label}", fontsize=9)
+        panel.set_title(label, fontsize=9)
         panel.grid(axis="x", alpha=0.25, lw=0.6)
     panels[0].set_yticks(range(len(COMPARED)), COMPARED)
     panels[0].invert_yaxis()
