@@ -1,4 +1,4 @@
-"""Start jax, or say in one line why it does not start."""
+"""Start jax, or say in one line why it does not start; and leave it where it would wait for ever."""
 
 import os
 import re
@@ -41,6 +41,13 @@ def _try_flags(flags: str) -> None:
     if done.returncode and "flag" in said.lower() and "Traceback" not in said:
         reason = re.sub(r"^\w+ [\d:.]+ +\d+ \S+\] ", "", said.splitlines()[0])
         raise UserError(f"XLA_FLAGS is '{shown(flags)}', which XLA does not take ({shown(reason)}): put it right")
+
+
+def leave() -> None:
+    """End at once: jax would wait on for processes that did not come or are gone, and tell of it at length."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 @cache

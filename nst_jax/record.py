@@ -118,7 +118,7 @@ def device_name() -> str:
     """Name the device jax computes on, such as `cpu: AMD EPYC` or `gpu: NVIDIA H100 80GB HBM3`."""
     import jax
 
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     return f"{device.platform}: {cpu_name() if device.platform == 'cpu' else device.device_kind}"
 
 

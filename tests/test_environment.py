@@ -93,7 +93,7 @@ def test_who_does_not_come_is_not_waited_for_for_ever(endless) -> None:
     with pytest.raises(UserError, match="not all of the processes of the cluster came within 0 s"):
         joining.join(("", None, None), True, say=said.append, stop=lambda: False)
     assert said[0].startswith("waiting for the processes of the cluster")
-    assert endless == [joining._leave]
+    assert endless == [backend.leave]
 
 
 def test_waiting_can_be_stopped(endless) -> None:

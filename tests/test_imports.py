@@ -49,12 +49,12 @@ INSIDE = {
     ],
     "runs": [
         "folder", "spec", "seek", "animate", "inputs", "ready", "finish", "reading", "pictures", "manifest", "tables",
-        "publish", "waiting", "work", "room", "single",
+        "publish", "waiting", "work", "room", "together", "single",
     ],
     "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [
         "axes", "styles", "strokes", "values", "interrupt", "streams", "scripts", "minutes", "progress",
-        "lanes_progress", "preset", "tools", "dialects", "written", "single", "planned", "joining", "running", "helps",
+        "lanes_progress", "preset", "tools", "dialects", "written", "joining", "single", "planned", "running", "helps",
         "style", "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units", "weights",
         "main",
     ],

@@ -1,10 +1,12 @@
 """One compiled program for many lanes: the solver's step under `vmap`, the lane axis split over local devices."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -18,13 +20,26 @@ from nst_jax.problem import Problem, Terms
 
 AXIS = "lanes"
 
+_together = False
+
+
+@contextmanager
+def together(on: bool) -> Iterator[None]:
+    """Let the devices of all processes, if it is `on`, share a picture's tiles: each runs the same programs."""
+    global _together
+    before, _together = _together, on
+    try:
+        yield
+    finally:
+        _together = before
+
 
 def lane_mesh(lanes: int, *, tiled: bool = False) -> Mesh:
-    """Line up devices of this process: as many as can have equally many of the lanes.
+    """Line up devices of this process, or of all that work `together`: as many as can have equally many of the lanes.
 
     Where the lanes' pictures are `tiled`, those that are left share them: a mesh of lanes and rows.
     """
-    devices = jax.local_devices()
+    devices = jax.devices() if _together else jax.local_devices()
     count = max(n for n in range(1, min(len(devices), lanes) + 1) if lanes % n == 0)
     if not tiled:
         return Mesh(np.array(devices[:count]), (AXIS,))
@@ -35,12 +50,30 @@ def lane_mesh(lanes: int, *, tiled: bool = False) -> Mesh:
 def place(mesh: Mesh, problem: Problem, swept: tuple[bool, ...]) -> Problem:
     """Put a collated problem on the devices: swept leaves split by lane, shared ones once on each device."""
     shardings = jax.tree.map(partial(NamedSharding, mesh), _by_leaf(problem, swept, P(AXIS), P()), is_leaf=_is_spec)
-    return jax.device_put(problem, shardings)
+    return jax.tree.map(_put, problem, shardings)
 
 
 def place_lanes(mesh: Mesh, tree: Any) -> Any:
     """Put arrays whose first axis is the lanes on the devices."""
-    return jax.device_put(tree, NamedSharding(mesh, P(AXIS)))
+    return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P(AXIS))), tree)
+
+
+def place_everywhere(mesh: Mesh, tree: Any) -> Any:
+    """Put arrays on every device."""
+    return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P())), tree)
+
+
+def _put(x: Any, sharding: NamedSharding) -> jax.Array:
+    """Put an array on devices; those of another process get theirs there, from the same array."""
+    if sharding.is_fully_addressable:
+        return jax.device_put(x, sharding)
+    x = np.asarray(jnp.asarray(x))
+    return jax.make_array_from_callback(x.shape, sharding, lambda part: x[part])
+
+
+def here(tree: Any) -> Any:
+    """Give arrays that every process has whole as this one has them."""
+    return jax.tree.map(lambda x: x if x.is_fully_addressable else x.addressable_data(0), tree)
 
 
 def _is_spec(x: Any) -> bool:

@@ -67,7 +67,8 @@ class Saved:
 
 def kept_leaves(state: State) -> dict[str, np.ndarray]:
     """Give the leaves of a state by their paths, on the host and as NumPy can write them."""
-    return {name: np.asarray(leaf) for name, leaf in jax.device_get(_named_leaves(_as_numbers(state))).items()}
+    numbers = _named_leaves(_as_numbers(compiled.here(state)))
+    return {name: np.asarray(leaf) for name, leaf in jax.device_get(numbers).items()}
 
 
 def _named_leaves(state: Any) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _setup(encoder: Encoder, sweep: Sweep, chunk: Chunk, scale: int, snapshots: 
     steps = np.array([int(problem.steps) for problem in problems])
     h, w, _ = problems[0].init.shape
     encoder = replace(encoder, network=problems[0].network)
-    encoder = jax.device_put(prepare(encoder, problems[0].precision, (h, w)), NamedSharding(mesh, P()))
+    encoder = compiled.place_everywhere(mesh, prepare(encoder, problems[0].precision, (h, w)))
     # What a record says of a lane is no part of the program.
     platform = mesh.devices.flat[0].platform
     problem = prepared(replace(collate(problems, chunk.swept), origin=None), platform)

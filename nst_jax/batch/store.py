@@ -157,6 +157,13 @@ class Store:
     def _chunks(self) -> Path:
         return self.folder / f"chunks-{self.process}.json"
 
+    def kept(self) -> str:
+        """Hash what there is to go on from."""
+        found = hashlib.sha256()
+        for path in sorted(self.folder.glob("chunk*")):
+            found.update(f"{path.name} {sha256(path)}\n".encode())
+        return found.hexdigest()
+
     def _checkpoint(self, chunk: Chunk) -> Path:
         return self.folder / f"chunk-{chunk.lanes[0]:04d}-of-{chunk.size}.npz"
 
@@ -221,6 +228,24 @@ class Store:
             raise UserError(
                 f"{shown(path)} cannot be read ({one_line(error)}): remove it, and it is made again"
             ) from error
+
+
+class Onlooker(Store):
+    """The folder as another process than the one that writes it sees it: what is kept is read, and nothing written."""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Leave the lock to the one that writes."""
+        yield
+
+    def save_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Leave that to the one that writes."""
+
+    def save_checkpoint(self, chunk: Chunk, saved: Saved) -> None:
+        """Leave that to the one that writes."""
+
+    def drop_checkpoint(self, chunk: Chunk) -> None:
+        """Leave that to the one that writes."""
 
 
 class Told(msgspec.Struct, forbid_unknown_fields=True):

@@ -5,7 +5,6 @@ import contextlib
 import os
 import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -36,14 +35,20 @@ def join(
     *,
     say: Callable[[str], object],
     stop: Callable[[], bool],
+    stay: bool = False,
 ) -> None:
     """Join the processes that are named by hand, or those of a cluster, if it is asked for or seen; else do nothing.
+
+    They let go of one another once each has its number and its devices, for no lane needs another's: connected, one
+    that ends minutes before the others would take them with it, and one that is told to stop could not leave.
 
     Args:
         given: HOST:PORT of process 0, how many there are, and the number of this one.
         asked: join whatever cluster jax recognises.
         say: gets a line on whom is waited for.
         stop: tells whether to stop waiting.
+        stay: do not let go, for they compute one thing; and see no cluster that is not asked for, in which each may
+            have a command of its own.
 
     Raises:
         UserError: no cluster, a wrong address, or others that do not come.
@@ -55,22 +60,19 @@ def join(
             raise UserError("--coordinator, --processes and --process belong together: give all three, or none")
         _check(address, processes, process)
         where = f"{processes} processes at {shown(address)}"
-        _wait(lambda: _met(address, processes, process), where, say, stop)
-    elif asked or in_cluster(os.environ):
-        _wait(_met, "the processes of the cluster", say, stop)
+        _wait(lambda: _met(address, processes, process, stay=stay), where, say, stop)
+    elif asked or (in_cluster(os.environ) and not stay):
+        _wait(lambda: _met(stay=stay), "the processes of the cluster", say, stop)
 
 
-def _met(*whom: Any) -> None:
-    """Give each process its number and its devices, and let go: no lane needs another's.
-
-    Connected, one that ends minutes before the others would take them with it, and one that is told to stop could not
-    leave.
-    """
+def _met(*whom: Any, stay: bool) -> None:
+    """Give each process its number and its devices."""
     import jax
 
     jax.distributed.initialize(*whom, **_PATIENT)
     backend.start()
-    jax.distributed.shutdown()
+    if not stay:
+        jax.distributed.shutdown()
 
 
 _PATIENT: Any = {"initialization_timeout": 10**6}  # jax ends the process when its own time is over; ours speaks first
@@ -104,13 +106,6 @@ def _check_free(address: str, found: tuple[Any, ...]) -> None:
             ) from error
 
 
-def _leave() -> None:
-    """End at once: jax would wait on for those who did not come, and tell of it at length."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(2)
-
-
 def _wait(join: Callable[[], object], whom: str, say: Callable[[str], object], stop: Callable[[], bool]) -> None:
     """Join in a thread of its own, for jax hears nothing while it waits."""
     failed: list[BaseException] = []
@@ -130,7 +125,7 @@ def _wait(join: Callable[[], object], whom: str, say: Callable[[str], object], s
         if stop():
             raise KeyboardInterrupt
         if now - began > WAIT:
-            atexit.register(_leave)
+            atexit.register(backend.leave)
             raise UserError(f"not all of {whom} came within {WAIT:.0f} s: start them all, with one address")
         if thread.is_alive() and now - told > TELL:
             say(f"waiting for {whom}, for {now - began:.0f} s")

@@ -15,6 +15,7 @@ from nst_jax.printing import give, tell
 from nst_jax.recipe import Recipe, check, frame_of, init_file
 from nst_jax.runs.folder import beside, inside
 from nst_jax.runs.spec import NO_MASKS, MaskFiles, Spec, files, lanes
+from nst_jax.runs.together import ALONE, Together
 
 if TYPE_CHECKING:
     from nst_jax.runs.single import Made, Place
@@ -71,22 +72,37 @@ class Single(Written, Scripted):
         how = self.how
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
-            backend.start()
-            if self.cache:
-                from nst_jax.cache import enable
-
-                enable()
+            together = self._begun(asked)
             from nst_jax.batch.run import Watch
             from nst_jax.runs.room import bytes_of
             from nst_jax.runs.single import paint
 
             most = bytes_of(self.memory)
 
-            with Progress(quiet=self.quiet) as bar:
-                watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=asked)
+            def stop() -> bool:
+                asked.signum = together.most(asked.signum)  # one that is asked stops all
+                return asked()
+
+            with Progress(quiet=self.quiet or not together.first) as bar:
+                watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=stop)
                 more = {"opened": opened, "expected": expected, "until": until, "how": how, "most": most}
-                made = paint(spec, output, watch=watch, **more)
+                made = paint(spec, output, watch=watch, together=together, **more)
         return made, asked.code if made.solution.stopped == "interrupted" else 0
+
+    def _begun(self, asked: interrupt.Request) -> Together:
+        """Start jax, and give the processes that make the picture."""
+        backend.imported()
+        if self.cache:
+            from nst_jax.cache import enable
+
+            enable()
+        found = self._joined(asked)
+        backend.start()
+        return found
+
+    def _joined(self, asked: interrupt.Request) -> Together:
+        """Join the processes that make the picture together: this one alone makes it."""
+        return ALONE
 
     def check(
         self, content: Path | None, styles: Sequence[Path], output: Path, recipe: Recipe, masks: MaskFiles = NO_MASKS
@@ -128,7 +144,9 @@ class Single(Written, Scripted):
         return spec, opened
 
     def report(self, made: "Made", code: int) -> int:
-        """Say where the picture is and how the run ended; return the exit code."""
+        """Say where the picture is and how the run ended, if it was written here; return the exit code."""
+        if not made.written:
+            return code
         finished(made)
         ended, (scale, scales) = made.solution.stopped, made.scale
         if ended == "interrupted":

@@ -61,6 +61,17 @@ def steady() -> None:
         sys.stdin = sys.__stdin__ = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115
 
 
+def apart() -> None:
+    """Keep stdout for what is said here: what libraries print on it themselves goes nowhere."""
+    if not isinstance(sys.stdout, Stream):
+        return
+    sys.stdout.flush()
+    own, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    sys.stdout = sys.__stdout__ = Stream(own, sys.stdout.encoding, lines=os.isatty(own))
+
+
 def answer(*lines: str) -> None:
     """Print on stdout what was asked for: here, printing is the work."""
     for line in lines:

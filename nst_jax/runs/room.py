@@ -83,6 +83,11 @@ class Picture:
         compared = objective(self.recipe, {})
         return tuple(dict.fromkeys(n for c in compared.values() for n in c.layers if n != PICTURE.name))
 
+    def tiles(self) -> int:
+        """Count the tiles of a picture that is taken in some."""
+        layers = [self.network.layer(name) for name in self.layers]
+        return sum(len(each.top) for _, each in windows.groups(layers, self.size, self.recipe.tile))
+
     def divisible(self) -> bool:
         """Say whether it can be computed in tiles."""
         if self.recipe.transforms or self.recipe.bucket > 1 or self.recipe.padding == "circular":

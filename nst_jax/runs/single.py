@@ -1,5 +1,6 @@
 """Make a single picture: a run of one lane, whose state lies beside the picture until it is done."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -9,12 +10,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from nst_jax import images
-from nst_jax.batch import memory
+from nst_jax import images, record
+from nst_jax.batch import lanes, memory
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.program import Chunk, Partial
 from nst_jax.batch.run import Interrupted, Run, Watch
-from nst_jax.batch.store import Store, digest
+from nst_jax.batch.store import Onlooker, Store, digest
 from nst_jax.errors import UserError
 from nst_jax.files import shown
 from nst_jax.networks import Encoder
@@ -27,6 +28,7 @@ from nst_jax.runs.inputs import Loaded, Opened
 from nst_jax.runs.ready import Ready, prepare
 from nst_jax.runs.room import SMALL, Picture, fitted, free_for
 from nst_jax.runs.spec import Spec
+from nst_jax.runs.together import ALONE, Together
 from nst_jax.weights import load_encoder
 
 Place = tuple[int, int]
@@ -37,7 +39,8 @@ Place = tuple[int, int]
 class Made:
     """A finished picture: where it is, what the run found at its last scale, and what it was made from (h, w, 3).
 
-    `weights` are what each term of the loss counts there. Of a style there may be targets alone.
+    `weights` are what each term of the loss counts there. Of a style there may be targets alone. Of several processes
+    the first has `written` the picture.
     """
 
     output: Path
@@ -47,6 +50,7 @@ class Made:
     content: np.ndarray
     style: np.ndarray | None
     seconds: float
+    written: bool = True
 
     @property
     def place(self) -> Place:
@@ -65,6 +69,7 @@ def paint(
     until: Place | None = None,
     how: images.Output = images.PLAIN,
     most: int = 0,
+    together: Together = ALONE,
 ) -> Made:
     """Read two pictures, solve, and write the result with its recipe; nothing is written if anything is wrong.
 
@@ -78,19 +83,24 @@ def paint(
         until: where to stop as if interrupted.
         how: the picture is written.
         most: bytes of memory to plan with; 0 for what there is.
+        together: the processes whose devices share the picture's tiles; the first of them writes.
 
     Raises:
         UserError: anything a user can put right.
     """
-    encoder = encoder or load_encoder(spec.recipe.weights)
-    check_weights(encoder, spec.recipe.weights, expected)
-    with memory.within(most):
-        spec = _within(spec, opened or {}, encoder, watch, most)
-        return _made(prepare(spec, opened, encoder), output, watch, until, how)
+    with lanes.together(together.on), together.as_one():
+        encoder = encoder or load_encoder(spec.recipe.weights)
+        check_weights(encoder, spec.recipe.weights, expected)
+        free = together.least(free_for(most))
+        with memory.within(free if together.on else most):
+            spec = _within(spec, opened or {}, encoder, watch, free, most, together)
+            return _made(prepare(spec, opened, encoder), output, watch, until, how, together)
 
 
-def _within(spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, most: int) -> Spec:
-    """Take the picture in tiles where it would not fit in the memory whole."""
+def _within(
+    spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, free: int, most: int, together: Together
+) -> Spec:
+    """Take the picture in tiles where it would not fit in the `free` bytes whole, and say who shares them."""
     recipe = settled(spec.recipe, encoder)
     sizing = images.sizing(recipe)
     if spec.contents:
@@ -99,38 +109,55 @@ def _within(spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, most: in
         size = images.resized(shape, sizing)
     else:
         size = frame_of(recipe)
+    picture = Picture(recipe, encoder.network, size, jax.default_backend())
+    if together.on:
+        watch.say(_shared(picture))
     if not most and size[0] * size[1] <= SMALL:
         return spec
-    found, line = fitted(Picture(recipe, encoder.network, size, jax.default_backend()), free_for(most))
+    found, line = fitted(picture, free)
     if most or found != recipe:
         watch.say(line)
     return replace(spec, recipe=replace(spec.recipe, tile=found.tile, remat=found.remat))
 
 
-def _made(ready: Ready, output: Path, watch: Watch, until: Place | None, how: images.Output) -> Made:
-    store = Store(beside(output), say=watch.say)
+def _shared(picture: Picture) -> str:
+    """Say how a picture's tiles go round."""
+    tiles, devices, processes = picture.tiles(), jax.device_count(), jax.process_count()
+    if tiles == 1:
+        return f"one tile of {picture.recipe.tile} covers the picture: each process computes all of it"
+    idle = f", of which {devices - tiles} have none" if tiles < devices else ""
+    return f"{tiles} tiles for {devices} devices of {processes} processes{idle}"
+
+
+def _made(
+    ready: Ready, output: Path, watch: Watch, until: Place | None, how: images.Output, together: Together
+) -> Made:
+    store = (Store if together.first else Onlooker)(beside(output), say=watch.say)
     with store.locked():
         try:
-            return _paint(ready, output, store, watch, until, how)
+            _settle(store, ready, watch, together)
+            return _paint(ready, output, store, watch, until, how, together.first)
         finally:
-            if not any(store.folder.glob("chunk-*.npz")):
+            if together.first and not any(store.folder.glob("chunk-*.npz")):
                 shutil.rmtree(store.folder, ignore_errors=True)
 
 
-def _paint(ready: Ready, output: Path, store: Store, watch: Watch, until: Place | None, how: images.Output) -> Made:
-    _settle(store, ready, watch)
+def _paint(
+    ready: Ready, output: Path, store: Store, watch: Watch, until: Place | None, how: images.Output, writes: bool
+) -> Made:
     (lane,) = ready.lanes
     scales = len(ready.sweep.scales(0))
     began = time.perf_counter()
 
     def write(solution: Solution, scale: Place, seconds: float) -> Made:
-        save_picture(ready, lane, solution, output, scale, how)
+        if writes:
+            save_picture(ready, lane, solution, output, scale, how)
         content = ready.inputs.contents[0].rgb[images.sizing(lane.recipe)]
         of = ready.inputs.styles[0]
         style = of.rgb[images.style_sizing(lane.recipe)] if isinstance(of, Loaded) else None
         terms = ready.sweep.scales(0)[scale[0]].terms
         weights = {name: float(term.weight * term.share) for name, term in terms.items()}
-        return Made(output, solution, scale, weights, content, style, seconds)
+        return Made(output, solution, scale, weights, content, style, seconds, writes)
 
     found: list[Made] = []
 
@@ -162,13 +189,27 @@ def _stopping(watch: Watch, until: Place | None) -> Watch:
     return replace(watch, show=show, stop=stop)
 
 
-def _settle(store: Store, ready: Ready, watch: Watch) -> None:
-    """Go on where an interrupted run of this very picture stood, or start over."""
+def _settle(store: Store, ready: Ready, watch: Watch, together: Together) -> None:
+    """Go on where an interrupted run of this very picture stood, or start over.
+
+    Raises:
+        UserError: processes that do not make the same picture, or see other files.
+    """
     found = digest(ready.sweep)
-    if store.holds(found) is False:
+    told = f"{found} {record.device_name()} {record.versions()}"
+    together.same(
+        hashlib.sha256(told.encode()).hexdigest(),
+        "has other pictures, settings, weights or versions than process 0, or another kind of processor, whose sums "
+        "round otherwise: give all the same",
+    )
+    if together.first and store.holds(found) is False:
         watch.say("what an interrupted run kept beside the picture is of other settings, or damaged: starting over")
         store.clear()
-    store.settle(found)
+    if together.first:
+        store.settle(found)
+    together.same("", "")  # nobody looks before that is done
+    kept = store.kept() if together.on else ""
+    together.same(kept, f"does not see what process 0 kept in '{shown(store.folder)}': all must see the same files")
     if any(store.folder.glob("chunk-*.npz")):
         watch.say("going on where it was interrupted")
 

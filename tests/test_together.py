@@ -1,0 +1,112 @@
+"""One picture by two processes of the command line, on loopback: whom they are, what they write, and how they end."""
+
+import json
+import signal
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_files import begin, draw, finish
+
+from nst_jax import images
+from nst_jax.cli.main import main
+
+WORDS = ("../c.png", "../s.png", "--tile", "16", "--memory", "4GB")
+CPU = {"JAX_PLATFORMS": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
+    for name, seed, size in (("c.png", 1, (32, 24)), ("s.png", 2, (40, 32)), ("other.png", 3, (32, 24))):
+        draw(folder / name, seed, *size)
+    return folder
+
+
+def both(place: Path, where: str, *words: str, contents: tuple[str, str] = ("../c.png", "../c.png")) -> list:
+    """Start both processes of a picture."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1:{free.getsockname()[1]}"
+    cluster = ("--coordinator", at, "--processes", "2", "--process")
+    told = (*WORDS[1:], *words, *cluster)
+    return [begin(place, where, "stylize", content, *told, str(i), **CPU) for i, content in enumerate(contents)]
+
+
+def picture(place: Path, where: str) -> np.ndarray:
+    return images.read(place / where / "out.png").rgb
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--coordinator", "localhost:1", "--processes", "2", "--process", "0"], "and tile is 0: give --tile 512"),
+        (["--distributed"], "and tile is 0: give --tile 512"),
+        (["--tile", "64", "--process", "1"], "belong together"),
+        (["--tile", "64", "--coordinator", "nowhere", "--processes", "2", "--process", "1"], "expected HOST:PORT"),
+        (["--tile", "64", "--coordinator", "localhost:1", "--processes", "2", "--process", "2"], "is 2 of 2"),
+    ],
+)
+@pytest.mark.parametrize("command", ["stylize", "texture", "invert"])
+def test_what_cannot_be_shared_is_refused_in_a_line(place, capsys, command, words, said):
+    given = [str(place / name) for name in (("c.png", "s.png") if command == "stylize" else ("c.png",))]
+    assert main([command, *given, "-o", str(place / "no.png"), *words]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (place / "no.png").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_picture_of_one(place):
+    steps = ("--steps", "12", "--optimizer", "adam", "--scales", "2")
+    first, second = both(place, "two", *steps, "--json")
+    alone = begin(place, "one", "stylize", *WORDS, *steps, **CPU)
+    out, err = first.communicate(timeout=300)
+    assert first.returncode == 0, err
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["picture"]
+    assert "6 tiles for 2 devices of 2 processes" in err
+    assert finish(second) == ""
+    finish(alone)
+    np.testing.assert_allclose(picture(place, "two"), picture(place, "one"), atol=1.01 / 255)
+    assert {path.name for path in (place / "two").iterdir()} == {"out.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_what_one_of_them_ends_with_ends_both_and_both_go_on(place, signum):
+    steps, where = ("--steps", "700"), f"ended-{signum}"
+    if not (place / "whole").exists():
+        for process in both(place, "whole", *steps):
+            finish(process)
+    first, second = both(place, where, *steps)
+    state = place / where / ".out.png.nst_jax"
+    while not list(state.glob("chunk-*.npz")) and first.poll() is None:
+        time.sleep(0.02)
+    second.send_signal(signum)
+    if signum == signal.SIGTERM:
+        assert "the same command goes on" in finish(first, 128 + signum)
+        assert finish(second, 128 + signum) == ""
+    else:
+        assert "another process ended, or cannot be reached" in finish(first, 2)
+        finish(second, -signum)
+    assert list(state.glob("chunk-*.npz"))
+    again = [finish(process) for process in both(place, where, *steps)]
+    assert "going on where it was interrupted" in again[0]
+    assert (place / where / "out.png").read_bytes() == (place / "whole/out.png").read_bytes()
+    assert not state.exists()
+
+
+@pytest.mark.slow
+def test_who_makes_another_picture_or_cannot_write_ends_all_with_one_line(place):
+    for process in both(place, "other", contents=("../c.png", "../other.png")):
+        assert "nst-jax: process 1 has other pictures, settings, weights or versions" in finish(process, 2)
+    (place / "busy/.out.png.nst_jax").mkdir(parents=True)
+    import filelock
+
+    with filelock.FileLock(place / "busy/.out.png.nst_jax/lock-0"):
+        first, second = (finish(process, 2) for process in both(place, "busy"))
+    assert "nst-jax: another process is writing to" in first
+    assert "nst-jax: process 0 ended: another process is writing to" in second
