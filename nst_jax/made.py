@@ -114,7 +114,8 @@ def _with_descent(recipe: Recipe, problem: Problem, own: dict[str, str]) -> Reci
     if found is None:
         own["descent"] = repr(problem.descent)
         return recipe
-    plain = {"lr": DEFAULT.lr, "ema": DEFAULT.ema, "lr_schedule": DEFAULT.lr_schedule}
+    plain: dict[str, Any] = {"lr": DEFAULT.lr, "ema": DEFAULT.ema, "lr_schedule": DEFAULT.lr_schedule}
+    plain["pair_precision"] = DEFAULT.pair_precision
     numbers = {name: short(getattr(recipe, name), found[name]) for name in ("lr", "ema") if name in found}
     return replace(recipe, **{**plain, **found, **numbers})
 

@@ -17,6 +17,7 @@ Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+PairPrecision = Literal["auto", "float32", "bfloat16"]
 CONTENT_LOSSES = ("half-sum", "sum", "mean", "laplacian", "self-similarity", "matting")
 STYLE_LOSSES = (
     "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
@@ -193,6 +194,9 @@ class Recipe:
     """Network: a name from `nst-jax weights list`, a converted .h5 file, or random:vgg16:SEED for random weights."""
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
+    pair_precision: PairPrecision = "auto"
+    """Numbers that L-BFGS keeps its pairs of vectors in, most of its memory: float32, or bfloat16, half as large; auto is
+    bfloat16 where the convolutions are, and for a picture that else would not fit."""
     tile: Tile = 0
     """Side in pixels of the windows in which the gradient is computed, such as 512: exact, in a memory that does not
     grow with the picture, for 1.5 to 2.5 times the time; 0 takes the picture at once."""
@@ -318,6 +322,7 @@ def unread(recipe: Recipe) -> list[tuple[str, str, str]]:
     noisy = noise(recipe.init) > 0 or recipe.transforms
     rules = (
         (recipe.optimizer != "adam", ("lr", "ema", "lr_schedule"), "optimizer", "it belongs to Adam"),
+        (recipe.optimizer != "lbfgs", ("pair_precision",), "optimizer", "it belongs to lbfgs"),
         (
             one,
             ("coarse_steps", "first_steps", "steps_ratio", "scale_ratio", "style_scaling"),
@@ -505,6 +510,7 @@ PLAIN = Recipe(
     padding="zero",
     weights="vgg16",
     precision="auto",
+    pair_precision="auto",
     tile=0,
     remat=False,
 )

@@ -115,7 +115,7 @@ def _places(axes: Sequence[Axis], index: Sequence[int]) -> tuple[int, ...]:
 PROBES = {
     "lr": 1.0, "ema": 0.5, "lr_schedule": "cosine", "coarse_steps": 1, "first_steps": 1, "scale_ratio": 3.0,
     "steps_ratio": 2.0, "style_scaling": "fixed", "min_scale": 1, "seed": 1, "mmd_c": 2.0, "temperature": 2.0,
-    "projections": 1, "patch": 1,
+    "projections": 1, "patch": 1, "pair_precision": "bfloat16",
 }  # fmt: skip
 """For each setting that some recipes do not read, a value that is not its default."""
 

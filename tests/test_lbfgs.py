@@ -11,6 +11,7 @@ from hlo import moved_in_loop
 from nst_jax.canvases import Pixels, pixels
 from nst_jax.descents import LBFGS, Point, lbfgs
 from nst_jax.descents.pairs import Form
+from nst_jax.errors import UserError
 
 SHAPE = (3, 4, 3)
 CURVATURES = jnp.linspace(1.0, 30.0, 36).reshape(SHAPE)
@@ -93,10 +94,11 @@ def test_the_direction_is_that_of_the_dense_matrix(pairs, form):
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
 
 
-def test_halved_pairs_give_the_matrix_of_the_rounded_pairs():
+@pytest.mark.parametrize(("platform", "kept"), [("gpu", jnp.bfloat16), ("cpu", jnp.uint16)])
+def test_halved_pairs_give_the_matrix_of_the_rounded_pairs(platform, kept):
     # So H stays symmetric and positive, whatever rounding does to a pair.
     points, grads = some_points(9)
-    solver = LBFGS(7).prepared("bfloat16", "gpu")
+    solver = LBFGS(7).prepared("bfloat16", platform)
     state = after_points(solver, points, grads)
     s, y = (np.diff(x.astype(float), axis=0)[-7:] for x in (points, grads))
     scale = 1 / np.sqrt(np.sum(s * y, 1, keepdims=True))
@@ -105,7 +107,7 @@ def test_halved_pairs_give_the_matrix_of_the_rounded_pairs():
     gamma = 1 / (newest @ dense_smoothing() @ newest)
     expected = dense_direction(list(zip(*rounded, strict=True)), grads[-1].astype(float), dense_smoothing(), gamma)
     found = lbfgs._direction(solver.form, state, state.grad, PIXELS).ravel()
-    assert state.s.dtype == jnp.bfloat16
+    assert state.s.dtype == kept
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
 
 
@@ -113,6 +115,12 @@ def test_the_form_is_chosen_by_precision_and_platform():
     assert LBFGS().prepared("float32", "cpu") == LBFGS()
     assert LBFGS().prepared("tf32", "gpu") == LBFGS()
     assert LBFGS(5).prepared("bfloat16", "tpu") == LBFGS(5, Form(halved=True, shaped=True))
+    assert LBFGS(pairs="float32").prepared("bfloat16", "gpu").form == Form()
+    assert LBFGS(pairs="bfloat16").prepared("float32", "gpu").form == Form(halved=True)
+    assert LBFGS(pairs="bfloat16").prepared("float32", "cpu").form == Form(halved=True, bits=True)
+    wrong: Any = "float16"
+    with pytest.raises(UserError, match="pairs is 'float16': expected one of auto, float32, bfloat16"):
+        LBFGS(pairs=wrong)
 
 
 @pytest.mark.parametrize("size", [(6, 6), (7, 9), (8, 5), (1, 3)])
@@ -238,9 +246,9 @@ def test_a_lane_that_falls_leaves_its_neighbour_alone():
 
 
 @pytest.mark.skipif(jax.__version_info__ < (0, 10), reason="XLA of older jax copies the pairs of a single picture")
-@pytest.mark.parametrize("lanes", [0, 2])
-def test_the_pairs_are_neither_copied_nor_selected_from(lanes):
-    solver, shape = LBFGS(), (16, 20, 3)
+@pytest.mark.parametrize(("lanes", "pairs"), [(0, "float32"), (2, "float32"), (0, "bfloat16")])
+def test_the_pairs_are_neither_copied_nor_selected_from(lanes, pairs):
+    solver, shape = LBFGS(pairs=pairs).prepared("float32", "cpu"), (16, 20, 3)
 
     def steps(image, state, moving):
         def step(carry, _):

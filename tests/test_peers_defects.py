@@ -166,9 +166,10 @@ def test_every_number_of_a_recipe_changes_the_problem(tiny):
         "style_layers": ("conv1_1", "conv2_1"), "bucket": 32, "remat": True, "precision": "tf32", "tile": 16,
         "canvas": "pyramid", "units": "paper", "colour": "keep-luminance", "mmd_c": 3.0,
         "transforms": True, "smoothing": "softmax", "temperature": 2.0,
-        "projections": 8, "patch": 2,
+        "projections": 8, "patch": 2, "pair_precision": "bfloat16",
     }  # fmt: skip
     needs = {"mmd_c": {"style_loss": "mmd-poly"}, "temperature": {"smoothing": "softmax"}}
+    needs |= {"pair_precision": {"optimizer": "lbfgs"}}
     needs |= {"projections": {"style_loss": "sliced"}, "patch": {"style_loss": "nearest"}}
     # those of sizes and of several scales, which are for stylize; weights name the encoder
     elsewhere = {"size", "style_size", "scales", "scale_ratio", "min_scale", "style_scaling", "coarse_steps"}

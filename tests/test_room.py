@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+import nst_jax
 from nst_jax.batch import memory
+from nst_jax.batch.program import Chunk, compile_chunk
+from nst_jax.batch.sweep import as_sweep, swept_leaves
 from nst_jax.errors import UserError
 from nst_jax.networks import NETWORKS, VGGS
 from nst_jax.presets import PRESETS
@@ -68,6 +72,24 @@ def test_bfloat16_halves_activations_and_pairs():
     assert replace(auto, platform="gpu").whole() == asked.whole()
 
 
+def test_pairs_are_halved_where_nothing_else_fits_and_as_they_are_asked_for():
+    asked, narrow = picture(2048), picture(2048, pair_precision="bfloat16")
+    recipe, told = fitted(asked, asked.tiled(256) - 1)
+    assert recipe == replace(asked.recipe, tile=512, pair_precision="bfloat16")
+    assert "in tiles of 512 with pairs in bfloat16, about" in told
+    assert fitted(asked, narrow.tiled(512))[0] == replace(narrow.recipe, tile=512)
+    assert asked.own(1) - narrow.own(1) == 12 * PAIRS * 21
+    forced = picture(2048, tile=512)
+    recipe, told = fitted(forced, forced.tiled(512) - 1)
+    assert recipe == replace(forced.recipe, pair_precision="bfloat16")
+    assert "in tiles of 512 would need" in told
+    assert "pairs in bfloat16, about" in told
+    for settings in ({"pair_precision": "float32"}, {"optimizer": "adam"}, {"optimizer": "lbfgs-zoom"}):
+        least = picture(2048, **settings)
+        with pytest.raises(UserError, match="in tiles of 256, and there are"):
+            fitted(least, least.tiled(256) - 1)
+
+
 def test_a_picture_that_fits_in_no_way_is_refused_with_the_largest_that_would():
     asked = picture(16384)
     with pytest.raises(UserError, match=r"268.4 megapixels .* use a --size of at most (\d+)") as caught:
@@ -96,3 +118,23 @@ def test_a_memory_that_is_given_is_not_exceeded():
     with memory.within(10**18):
         assert memory.free_bytes() < 10**18
     assert before > 10**6
+
+
+def test_the_compiled_step_takes_what_the_plan_counts_for_its_pairs_and_makes_the_same_picture(tiny):
+    content, style = (np.random.default_rng(k).random((96, 128, 3), np.float32) for k in range(2))
+    own = {"tile": 64, "steps": 6, "padding": "zero", "pooling": "max"}
+    taken, found = {}, {}
+    for name in ("float32", "bfloat16"):
+        recipe = replace(DEFAULT, **own, pair_precision=name)
+        problem = nst_jax.pose(tiny.encoder, content, style, recipe=recipe)
+        chunk = Chunk((0,), 1, swept_leaves([problem]))
+        stats = compile_chunk(tiny.encoder, as_sweep(problem), chunk).memory_analysis()
+        assert stats is not None
+        taken[name] = np.array([stats.argument_size_in_bytes, stats.temp_size_in_bytes]) / (96 * 128)
+        found[name] = nst_jax.solve(tiny.encoder, problem).image
+    planned = [picture(1, **own, pair_precision=name).own(1) / PAIRS for name in taken]
+    (less, more), expected = taken["float32"] - taken["bfloat16"], planned[0] - planned[1]
+    assert less == pytest.approx(expected, abs=0.1)
+    assert less + more > 0.7 * expected  # nothing makes a float32 copy of them
+    np.testing.assert_allclose(found["bfloat16"], found["float32"], atol=0.02)
+    assert np.any(found["bfloat16"] != found["float32"])

@@ -21,6 +21,7 @@ from nst_jax.runs.spec import Spec
 RECIPE = Recipe(
     content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"), size=20, steps=5, optimizer="adam", ema=0.5
 )
+HALVED = replace(RECIPE, optimizer="lbfgs", pair_precision="bfloat16", ema=0.0)
 TWO = replace(RECIPE, scales=2, optimizer="lbfgs", ema=0.0)
 
 
@@ -45,6 +46,7 @@ def paint(tmp_path, tiny, monkeypatch) -> Callable[..., Made]:
     ("recipe", "pieces_each", "places"),
     [
         (RECIPE, (1, 1), [(0, 1), (0, 3)]),
+        (HALVED, (2,), [(0, 3)]),
         (TWO, (2, 2, 1), [(0, 3), (1, 1), (1, 3)]),
         (TWO, (3, 2), [(0, 5), (1, 1)]),  # what is gone on with is shown first
     ],

@@ -67,7 +67,7 @@ def test_two_processes_make_the_picture_of_one(place):
     out, err = first.communicate(timeout=300)
     assert first.returncode == 0, err
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["picture"]
-    assert "6 tiles for 2 devices of 2 processes" in err
+    assert "4 tiles for 2 devices of 2 processes" in err
     assert finish(second) == ""
     finish(alone)
     np.testing.assert_allclose(picture(place, "two"), picture(place, "one"), atol=1.01 / 255)
@@ -95,7 +95,7 @@ def test_what_one_of_them_ends_with_ends_both_and_both_go_on(place, signum):
     assert list(state.glob("chunk-*.npz"))
     again = [finish(process) for process in both(place, where, *steps)]
     assert "going on where it was interrupted" in again[0]
-    assert (place / where / "out.png").read_bytes() == (place / "whole/out.png").read_bytes()
+    np.testing.assert_array_equal(picture(place, where), picture(place, "whole"))  # the record holds another port
     assert not state.exists()
 
 

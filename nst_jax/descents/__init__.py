@@ -18,4 +18,4 @@ def chosen(recipe: Recipe) -> Descent:
     if recipe.optimizer == "adam":
         ema = np.float32(recipe.ema) if recipe.ema else None
         return Adam(lr=np.float32(recipe.lr), ema=ema, schedule=recipe.lr_schedule)
-    return LBFGS() if recipe.optimizer == "lbfgs" else Zoom()
+    return LBFGS(pairs=recipe.pair_precision) if recipe.optimizer == "lbfgs" else Zoom()

@@ -1,7 +1,7 @@
 """Projected L-BFGS for a bounded x: one evaluation a step, and a bad step costs only the lane that took it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from flax import struct
 from nst_jax.canvases import Canvas
 from nst_jax.descents.descent import NON_FINITE, RUNNING, STALLED, Descent, Point
 from nst_jax.descents.pairs import Form, bordered, times
+from nst_jax.errors import UserError
+from nst_jax.recipe import PairPrecision
 from nst_jax.types import Scalar
 
 MEMORY = 20
@@ -65,15 +67,26 @@ class LBFGS(Descent):
     Attributes:
         memory: pairs that are kept, two pictures each.
         form: how they are kept; `prepared` chooses.
+        pairs: the numbers that they are kept in: float32, bfloat16, or as the network's (auto).
+
+    Raises:
+        UserError: other numbers.
     """
 
     remembers = True
     memory: int = struct.field(pytree_node=False, default=MEMORY)
     form: Form = struct.field(pytree_node=False, default=Form())
+    pairs: PairPrecision = struct.field(pytree_node=False, default="auto")
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that pairs cannot be kept in."""
+        if self.pairs not in get_args(PairPrecision):
+            raise UserError(f"pairs is {self.pairs!r}: expected one of {', '.join(get_args(PairPrecision))}")
 
     def prepared(self, precision: str, platform: str) -> "LBFGS":
-        """Halve the pairs where the gradients have no more digits than that, and shape them as a platform likes it."""
-        return replace(self, form=Form(halved=precision == "bfloat16", shaped=platform == "tpu"))
+        """Keep the pairs in the form that a platform likes, halved where the gradients have no more digits than that."""
+        halved = (precision if self.pairs == "auto" else self.pairs) == "bfloat16"
+        return replace(self, form=Form(halved, shaped=platform == "tpu", bits=halved and platform == "cpu"))
 
     def within(self, steps: int) -> "LBFGS":
         """Keep no more pairs than there are steps."""
@@ -117,7 +130,7 @@ class LBFGS(Descent):
 
     def settings(self) -> dict[str, Any] | None:
         """Give what a recipe calls it."""
-        return {"optimizer": "lbfgs"} if self.memory == MEMORY else None
+        return {"optimizer": "lbfgs", "pair_precision": self.pairs} if self.memory == MEMORY else None
 
 
 def _summed(function: Any, *trees: Any) -> jax.Array:

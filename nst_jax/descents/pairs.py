@@ -14,14 +14,17 @@ class Form(NamedTuple):
         shaped: in the shape of x, with channels that come last first, instead of flat. A TPU lays arrays out in tiles
             of their last two axes: a picture flattened is another layout, which every use of the pairs would make anew.
             Elsewhere flat is a picture's own, and XLA's CPU compiler copies pairs of another shape.
+        bits: halved ones are the bits of bfloat16, and widened one by one. XLA's CPU compiler computes nothing in
+            bfloat16, not even a vector's place among others: it would make a float32 copy of all pairs.
     """
 
     halved: bool = False
     shaped: bool = False
+    bits: bool = False
 
     def empty(self, x: Any, places: int) -> Any:
         """Give so many places for vectors like x, all zero."""
-        kind = jnp.bfloat16 if self.halved else jnp.float32
+        kind = jnp.uint16 if self.bits else jnp.bfloat16 if self.halved else jnp.float32
         return jax.tree.map(lambda leaf: jnp.zeros((places, *leaf.shape), kind), self.stored(x))
 
     def stored(self, x: Any) -> Any:
@@ -46,7 +49,8 @@ class Form(NamedTuple):
         """Put a vector at a place."""
 
         def one(pairs: jax.Array, new: jax.Array) -> jax.Array:
-            return jax.lax.dynamic_update_index_in_dim(pairs, new.astype(pairs.dtype), place, 0)
+            kept = _bits(new) if self.bits else new.astype(pairs.dtype)
+            return jax.lax.dynamic_update_index_in_dim(pairs, kept, place, 0)
 
         return jax.tree.map(one, pairs, self.stored(x))
 
@@ -54,6 +58,8 @@ class Form(NamedTuple):
         """Multiply the vector at every place with x: (places,)."""
 
         def one(pairs: jax.Array, x: jax.Array) -> jax.Array:
+            if self.bits:
+                return jax.lax.map(lambda pair: jnp.tensordot(_widened(pair), x, x.ndim, precision="highest"), pairs)
             return jnp.tensordot(pairs.astype(x.dtype), x, x.ndim, precision="highest")
 
         return sum(jax.tree.leaves(jax.tree.map(one, pairs, self.stored(x))))  # type: ignore[return-value]
@@ -61,7 +67,13 @@ class Form(NamedTuple):
     def combined(self, factors: jax.Array, pairs: Any, like: Any) -> Any:
         """Add up the vectors of all places, each times its factor, in the shape that x has."""
 
+        def add(total: jax.Array, each: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            factor, pair = each
+            return total + factor * _widened(pair), None
+
         def one(pairs: jax.Array) -> jax.Array:
+            if self.bits:
+                return jax.lax.scan(add, jnp.zeros(pairs.shape[1:], factors.dtype), (factors, pairs))[0]
             return jnp.tensordot(factors, pairs.astype(factors.dtype), 1, precision="highest")
 
         return self.restored(jax.tree.map(one, pairs), like)
@@ -70,6 +82,16 @@ class Form(NamedTuple):
 def _last(leaf: jax.Array) -> bool:
     """Say whether a leaf's channels, the shorter of its outer axes, come last."""
     return leaf.ndim > 2 and leaf.shape[-1] < leaf.shape[0]
+
+
+def _bits(x: jax.Array) -> jax.Array:
+    """Round to bfloat16 and give its bits."""
+    return jax.lax.bitcast_convert_type(x.astype(jnp.bfloat16), jnp.uint16)
+
+
+def _widened(bits: jax.Array) -> jax.Array:
+    """Give the float32 of bfloat16's bits: their upper half."""
+    return jax.lax.bitcast_convert_type(bits.astype(jnp.uint32) << 16, jnp.float32)
 
 
 def times(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -28,6 +28,7 @@ SMALL = 10**6
 PICTURES, COPIES, PAIRS = 13, 2, 3
 """Arrays of a picture's size that a run has at once, and of its content's targets; copies of the pairs of L-BFGS, that
 for the checkpoint among them."""
+NARROW = "pairs in bfloat16"
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TB": 10**12}
 
 
@@ -69,8 +70,19 @@ class Picture:
 
     @property
     def halved(self) -> bool:
-        """Say whether activations and the pairs of L-BFGS are bfloat16."""
+        """Say whether activations are bfloat16."""
         return resolve_precision(self.recipe.precision, self.platform, self.network.accelerated) == "bfloat16"
+
+    @property
+    def halved_pairs(self) -> bool:
+        """Say whether the pairs of L-BFGS are bfloat16."""
+        asked = self.recipe.pair_precision
+        return self.recipe.optimizer == "lbfgs" and (asked == "bfloat16" or (asked == "auto" and self.halved))
+
+    def with_halved_pairs(self) -> "Picture":
+        """Give the same with pairs in bfloat16, where there are some and nobody says in what they are."""
+        able = self.recipe.optimizer == "lbfgs" and self.recipe.pair_precision == "auto"
+        return replace(self, recipe=replace(self.recipe, pair_precision="bfloat16")) if able else self
 
     def with_remat(self) -> "Picture":
         """Give the same with its first layer computed twice, where the network can."""
@@ -136,20 +148,27 @@ class Picture:
         for layer in map(self.network.layer, recipe.content_layers):
             each += COPIES * 4 * layer.channels / layer.stride**2
         pairs = 1 + max(1, min(MEMORY, recipe.steps))
-        each += (12 if self.halved else 24) * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
+        each += (12 if self.halved_pairs else 24) * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
         return int(each * pixels)
 
 
 def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
     """Give the recipe, in tiles where the picture does not fit in so many bytes at once, and what to say of it.
 
+    Where it does not fit in tiles either, L-BFGS keeps its pairs in bfloat16.
+
     Raises:
         UserError: a memory below the least, or a picture that fits in no way; with the largest that would.
     """
     recipe, (h, w) = picture.recipe, picture.size
     asked = f"{h * w / 1e6:.1f} megapixels ({w}x{h})"
-    if recipe.tile:
-        return recipe, f"{asked} in tiles of {recipe.tile}: about {_gb(picture.tiled(recipe.tile))} of {_gb(free)}"
+    narrow = picture.with_halved_pairs()
+    if side := recipe.tile:
+        need, less = picture.tiled(side), narrow.tiled(side)
+        if less <= free < need:
+            told = f"{asked} in tiles of {side} would need {_gb(need)} of {_gb(free)}: {NARROW}, about {_gb(less)}"
+            return narrow.recipe, told
+        return recipe, f"{asked} in tiles of {side}: about {_gb(need)} of {_gb(free)}"
     if not picture.divisible():
         return recipe, f"{asked} whole, as its losses need: about {_gb(picture.whole())} of {_gb(free)}"
     least, smallest = picture.tiled(SIDES[-1], pixels=0), SIDES[-1]
@@ -161,14 +180,15 @@ def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
     if (need := again.whole()) <= free:
         told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: with remat, about {_gb(need)}"
         return again.recipe, told
-    for side in SIDES:
-        if (need := picture.tiled(side)) <= free:
-            told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}, about {_gb(need)}"
-            return replace(recipe, tile=side), told
-    most = (free - least) / picture.own(10**6) * 1e6
+    for each, how in ((picture, ""), (narrow, f" with {NARROW}")):
+        for side in SIDES:
+            if (need := each.tiled(side)) <= free:
+                told = f"whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}{how}, about {_gb(need)}"
+                return replace(each.recipe, tile=side), f"{asked} {told}"
+    most = (free - least) / narrow.own(10**6) * 1e6
     size = int(max(h, w) * (most / (h * w)) ** 0.5)
     raise UserError(
-        f"{asked} need {_gb(picture.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
+        f"{asked} need {_gb(narrow.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
         f"of at most {size}, fewer --steps at the finest scale, --precision bfloat16, or --optimizer adam"
     )
 

@@ -117,7 +117,8 @@ def _within(
     found, line = fitted(picture, free)
     if most or found != recipe:
         watch.say(line)
-    return replace(spec, recipe=replace(spec.recipe, tile=found.tile, remat=found.remat))
+    planned = {name: getattr(found, name) for name in ("tile", "remat", "pair_precision")}
+    return replace(spec, recipe=replace(spec.recipe, **planned))
 
 
 def _shared(picture: Picture) -> str:
