@@ -195,8 +195,8 @@ class Recipe:
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
     pair_precision: PairPrecision = "auto"
-    """Numbers that L-BFGS keeps its pairs of vectors in, most of its memory: float32, or bfloat16, half as large; auto is
-    bfloat16 where the convolutions are, and for a picture that else would not fit."""
+    """Numbers that L-BFGS keeps its pairs of vectors in, most of its memory: float32, or bfloat16, half as large; auto
+    is bfloat16 where the convolutions are, and for a picture that would not fit otherwise."""
     tile: Tile = 0
     """Side in pixels of the windows in which the gradient is computed, such as 512: exact, in a memory that does not
     grow with the picture, for 1.5 to 2.5 times the time; 0 takes the picture at once."""

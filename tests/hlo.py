@@ -5,7 +5,7 @@ import re
 import jax
 
 
-def moved_in_loop(compiled: jax.stages.Compiled, shape: str) -> set[str]:
-    """Name the operations in loops that make a float32 array of a shape such as "21,960", with or without lanes."""
+def moved_in_loop(compiled: jax.stages.Compiled, shape: str, kind: str = "f32") -> set[str]:
+    """Name the operations in loops that make an array of a shape such as "21,960", with or without lanes."""
     text = (compiled.as_text() or "").split("ENTRY")[0]  # what comes before is done in the loop
-    return {match[2] for match in re.finditer(rf"= f32\[(\d+,)?{shape}\]\S* (\S+?)\(", text)}
+    return {match[2] for match in re.finditer(rf"= {kind}\[(\d+,)?{shape}\]\S* (\S+?)\(", text)}

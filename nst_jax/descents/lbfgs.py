@@ -84,7 +84,7 @@ class LBFGS(Descent):
             raise UserError(f"pairs is {self.pairs!r}: expected one of {', '.join(get_args(PairPrecision))}")
 
     def prepared(self, precision: str, platform: str) -> "LBFGS":
-        """Keep the pairs in the form that a platform likes, halved where the gradients have no more digits than that."""
+        """Keep the pairs as a platform likes them, halved where that is asked for or gradients have no more digits."""
         halved = (precision if self.pairs == "auto" else self.pairs) == "bfloat16"
         return replace(self, form=Form(halved, shaped=platform == "tpu", bits=halved and platform == "cpu"))
 

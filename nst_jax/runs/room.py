@@ -147,8 +147,10 @@ class Picture:
         each = 12.0 * PICTURES
         for layer in map(self.network.layer, recipe.content_layers):
             each += COPIES * 4 * layer.channels / layer.stride**2
-        pairs = 1 + max(1, min(MEMORY, recipe.steps))
-        each += (12 if self.halved_pairs else 24) * PAIRS * pairs if recipe.optimizer != "adam" else 36 if recipe.ema else 24
+        if recipe.optimizer == "adam":
+            each += 36 if recipe.ema else 24
+        else:
+            each += (12 if self.halved_pairs else 24) * PAIRS * (1 + max(1, min(MEMORY, recipe.steps)))
         return int(each * pixels)
 
 
