@@ -59,7 +59,6 @@ def test_what_cannot_be_shared_is_refused_in_a_line(place, capsys, command, word
     assert not (place / "no.png").exists()
 
 
-@pytest.mark.slow
 def test_two_processes_make_the_picture_of_one(place):
     steps = ("--steps", "12", "--optimizer", "adam", "--scales", "2")
     first, second = both(place, "two", *steps, "--json")
@@ -74,7 +73,6 @@ def test_two_processes_make_the_picture_of_one(place):
     assert {path.name for path in (place / "two").iterdir()} == {"out.png"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_what_one_of_them_ends_with_ends_both_and_both_go_on(place, signum):
     steps, where = ("--steps", "700"), f"ended-{signum}"
@@ -99,7 +97,6 @@ def test_what_one_of_them_ends_with_ends_both_and_both_go_on(place, signum):
     assert not state.exists()
 
 
-@pytest.mark.slow
 def test_who_makes_another_picture_or_cannot_write_ends_all_with_one_line(place):
     for process in both(place, "other", contents=("../c.png", "../other.png")):
         assert "nst-jax: process 1 has other pictures, settings, weights or versions" in finish(process, 2)

@@ -72,12 +72,13 @@ class Single(Written, Scripted):
         how = self.how
         # From here on a signal is a request: one that comes while jax loads or compiles waits for the first picture.
         with interrupt.requested() as asked:
-            together = self._begun(asked)
+            backend.imported()
             from nst_jax.batch.run import Watch
             from nst_jax.runs.room import bytes_of
             from nst_jax.runs.single import paint
 
-            most = bytes_of(self.memory)
+            most = bytes_of(self.memory)  # refused before others wait for this process
+            together = self._begun(asked)
 
             def stop() -> bool:
                 asked.signum = together.most(asked.signum)  # one that is asked stops all
