@@ -1,8 +1,10 @@
 """One picture by two processes of the command line, on loopback: whom they are, what they write, and how they end."""
 
+import atexit
 import json
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import numpy as np
 import pytest
 from run_files import begin, draw, finish
 
-from nst_jax import images
+from nst_jax import backend, images
 from nst_jax.cli.main import main
+from nst_jax.errors import UserError
+from nst_jax.runs import together
+from nst_jax.runs.together import ALONE, Together
 
 WORDS = ("../c.png", "../s.png", "--tile", "16", "--memory", "4GB")
 CPU = {"JAX_PLATFORMS": "cpu"}
@@ -57,6 +62,56 @@ def test_what_cannot_be_shared_is_refused_in_a_line(place, capsys, command, word
     assert len(lines) == 1
     assert said in lines[0]
     assert not (place / "no.png").exists()
+
+
+@pytest.fixture
+def left(monkeypatch) -> list[object]:
+    """Give what would be done at the end of the process."""
+    found: list[object] = []
+    monkeypatch.setattr(atexit, "register", found.append)
+    return found
+
+
+def others_tell(monkeypatch, *lines: str) -> list[str]:
+    """Let other processes tell these lines; give what this one tells."""
+    told: list[str] = []
+    monkeypatch.setattr(together, "_gathered", lambda line: [told.append(line) or line, *lines])
+    return told
+
+
+def test_what_one_process_has_all_hear(monkeypatch):
+    assert (ALONE.first, ALONE.least(5), ALONE.most(5)) == (True, 5, 5)
+    others_tell(monkeypatch, "+3", "+7")
+    assert (Together(True).least(5), Together(True).most(5)) == (3, 7)
+    with pytest.raises(UserError, match="process 1 has another picture"):
+        Together(True).same("5", "has another picture")
+    others_tell(monkeypatch, "+5", "+5")
+    Together(True).same("5", "has another picture")
+
+
+def test_a_failure_of_one_ends_all_with_its_line(monkeypatch, left):
+    told = others_tell(monkeypatch, "-no room")
+    with pytest.raises(UserError, match="process 1 ended: no room"), Together(True).as_one():
+        pass
+    with pytest.raises(UserError, match="process 1 ended: no room"), Together(True).as_one():
+        Together(True).least(3)
+    assert told == ["+", "+3"]  # what another told of is not told again
+    told = others_tell(monkeypatch, "+")
+    with pytest.raises(OSError, match="a full disk"), Together(True).as_one():
+        raise OSError("a full disk")
+    assert told == ["-a full disk"]
+    assert left == []
+
+
+def test_nobody_waits_for_those_who_are_gone(monkeypatch, left):
+    others_tell(monkeypatch, "+")
+    with pytest.raises(UserError, match="another process ended, or cannot be reached"), Together(True).as_one():
+        raise ValueError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer")
+    monkeypatch.setattr(together, "_gathered", lambda _: threading.Event().wait())
+    monkeypatch.setattr(together, "PATIENCE", 0.05)
+    with pytest.raises(UserError, match="my own"), Together(True).as_one():
+        raise UserError("my own")
+    assert left == [backend.leave] * 2
 
 
 def test_two_processes_make_the_picture_of_one(place):
