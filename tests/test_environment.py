@@ -12,6 +12,7 @@ import jax
 import pytest
 from run_files import SMALL, draw, narrow_weights
 
+from nst_jax import backend
 from nst_jax.cli import joining
 from nst_jax.cli.main import main
 from nst_jax.errors import UserError

@@ -8,9 +8,9 @@ from typing import Annotated, Any, cast
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from nst_jax.cli.planned import Planned
 from nst_jax.cli.running import Running
 from nst_jax.cli.values import PRESET, Settings, words_of
-from nst_jax.cli.written import Written
 from nst_jax.recipe import DEFAULT, INVERSION, TEXTURE, Recipe
 
 FIRST = ("preset", "size", "steps", "alpha", "beta", "tv", "init", "scales", "style_size", "weights")
@@ -33,11 +33,12 @@ IDLE = {
     ),
 }
 """Settings that say nothing of a texture or of an inversion."""
-SELDOM = (
-    *("distributed", "coordinator", "processes", "process", "device", "memory"),
-    *("depth", "quality", "dpi", "max_pixels", "format", "animate"),
-)
-"""Options of a run that few need."""
+SEVERAL = ("distributed", "coordinator", "processes", "process")
+SELDOM = {
+    Running: (*SEVERAL, "device", "memory", "depth", "quality", "dpi", "max_pixels", "format", "animate"),
+    Planned: SEVERAL,
+}
+"""Options of a run, and of a single picture, that few need."""
 _HELP = ("-h", "--help", ALL)
 
 
@@ -61,20 +62,19 @@ def described(*, whole: bool) -> Iterator[None]:
 
     @registry.struct_rule
     def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
-        if info.type not in (Recipe, Settings, Running):
+        if info.type not in (Recipe, Settings, *SELDOM):
             return None
         kind: type[Any] = info.type  # type: ignore[assignment]
         listed = {field.name: field for field in fields(kind)}
-        words = {"preset": PRESET, **(words_of(Written) | words_of(Running) if kind is Running else words_of(Recipe))}
+        words = {"preset": PRESET, **words_of(kind if kind in SELDOM else Recipe)}
         idle = IDLE.get(info.default, ()) if kind is Recipe else ()
         if kind is Recipe and info.default == TEXTURE:
             words["size"] = "WIDTHxHEIGHT of the picture in pixels, such as 1024x512, or one number for a square."
         specs = []
-        for name in (
-            dict.fromkeys((*words_of(Running), *listed)) if kind is Running else dict.fromkeys((*FIRST, *listed))
-        ):
+        for name in dict.fromkeys((*(words_of(kind) if kind in SELDOM else FIRST), *listed)):
             hint = listed[name].type if name in listed else str
-            if name in idle or (not whole and (name in SELDOM or (kind is not Running and name not in FIRST))):
+            hidden = name in SELDOM[kind] if kind in SELDOM else name not in FIRST
+            if name in idle or (hidden and not whole):
                 hint = Annotated[hint, tyro.conf.Suppress]
             default = getattr(info.default, name, listed[name].default if name in listed else "default")
             default = tyro.MISSING if default is MISSING else default
