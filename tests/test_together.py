@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import signal
 import socket
 import threading
@@ -31,13 +32,17 @@ def place(tmp_path_factory) -> Path:
 
 
 def both(place: Path, where: str, *words: str, contents: tuple[str, str] = ("../c.png", "../c.png")) -> list:
-    """Start both processes of a picture."""
+    """Start both processes of a picture, with a device and with two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         at = f"127.0.0.1:{free.getsockname()[1]}"
     cluster = ("--coordinator", at, "--processes", "2", "--process")
     told = (*WORDS[1:], *words, *cluster)
-    return [begin(place, where, "stylize", content, *told, str(i), **CPU) for i, content in enumerate(contents)]
+    devices = [f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={i}" for i in (1, 2)]
+    return [
+        begin(place, where, "stylize", content, *told, str(i), XLA_FLAGS=devices[i], **CPU)
+        for i, content in enumerate(contents)
+    ]
 
 
 def picture(place: Path, where: str) -> np.ndarray:
@@ -121,7 +126,7 @@ def test_two_processes_make_the_picture_of_one(place):
     out, err = first.communicate(timeout=300)
     assert first.returncode == 0, err
     assert [json.loads(line)["event"] for line in out.splitlines()] == ["picture"]
-    assert "4 tiles for 2 devices of 2 processes" in err
+    assert "4 tiles for 3 devices of 2 processes" in err
     assert finish(second) == ""
     finish(alone)
     np.testing.assert_allclose(picture(place, "two"), picture(place, "one"), atol=1.01 / 255)

@@ -3,8 +3,10 @@
 import atexit
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from nst_jax import backend
 from nst_jax.errors import UserError
@@ -101,12 +103,26 @@ class Together:
 
 
 def _gathered(text: str) -> list[str]:
+    """Give the text of every process: a line of bytes on the first device of each, then all lines on all of them."""
+    import jax
     import numpy as np
-    from jax.experimental import multihost_utils
 
-    line = text.encode()[:LENGTH].ljust(LENGTH, b"\0")
-    found = multihost_utils.process_allgather(np.frombuffer(line, np.uint8))
+    split, copied = _exchange()
+    line = np.frombuffer(text.encode()[:LENGTH].ljust(LENGTH, b"\0"), np.uint8)[None]
+    found = copied(jax.make_array_from_process_local_data(split, line))
     return [bytes(each).rstrip(b"\0").decode(errors="replace") for each in np.asarray(found)]
+
+
+@cache
+def _exchange() -> tuple[Any, Callable[[Any], Any]]:
+    """Give how lines lie on the first devices of the processes, which may have more, and what copies all to each."""
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    firsts = {device.process_index: device for device in reversed(jax.devices())}
+    mesh = Mesh([firsts[process] for process in sorted(firsts)], ("processes",))
+    split, whole = (NamedSharding(mesh, PartitionSpec(axis)) for axis in ("processes", None))
+    return split, jax.jit(lambda lines: lines, out_shardings=whole)
 
 
 def _tell(error: Exception) -> None:
