@@ -46,7 +46,8 @@ STATISTICS = ("gram", "covariance")
 BALANCES = (0.3, 1.0, 3.0, 10.0)
 SEEDS = (0, 1, 2)
 
-SHEET = None
+BY = ("network", "statistic", "canvas", "smoothing", "init")
+"""The columns of an arm."""
 VGG, INCEPTION = ({"network": name, "statistic": "gram"} for name in TRAINED)
 CENTRED, FOURIER = {"statistic": "covariance"}, {"canvas": "fourier"}
 COMPARED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -104,13 +105,14 @@ def trials(size: int = 256, steps: int = 200, pairs: Any = PAIRS) -> Iterator[Tr
 
 JUDGES = ("style_bures", "inception_v3.style_bures", "filters_distance")
 """Both networks' held-out layers, and what knows no network; of each the nearer is the lower."""
+MEASURES = (*JUDGES, "checkerboard")
 
 
 def of(rows: Any, pair: tuple[str, str], arm: dict[str, str]) -> list[dict[str, Any]]:
     """Keep the rows of a pair and an arm, which the columns that it has say."""
     usual = {"canvas": "pixels", "smoothing": "none", "init": "content", **arm}
     own = [row for row in rows if (row["content"], row["style"]) == pair]
-    return [row for row in own if all(row[key] == value for key, value in usual.items())]
+    return [row for row in own if all(row[key] == usual[key] for key in BY)]
 
 
 def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[str, Any]]:
@@ -124,7 +126,7 @@ def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[s
         if not all(arms):
             continue
         distance = figures.level(arms)
-        first, second = ({m: figures.at(arm, m, distance) for m in (*JUDGES, "checkerboard")} for arm in arms)
+        first, second = ({m: figures.at(arm, m, distance) for m in MEASURES} for arm in arms)
         ratios = {measure: first[measure] / second[measure] for measure in first}
         found.append({"content": pair[0], "style": pair[1], "content_distance": distance, **ratios})
     return found
@@ -147,8 +149,8 @@ def figure(path: Path, rows: list[dict[str, Any]]) -> None:
     found = {name: beside(rows, *arms) for name, arms in COMPARED.items()}
     found = {name: known for name, pairs in found.items() if (known := _overlapping(pairs))}
     made = common.figure(9, 0.3 * len(found) + 1.2)
-    panels = made.subplots(1, len(JUDGES) + 1, sharey=True, squeeze=False)[0]
-    for panel, judge in zip(panels, (*JUDGES, "checkerboard"), strict=True):
+    panels = made.subplots(1, len(MEASURES), sharey=True, squeeze=False)[0]
+    for panel, judge in zip(panels, MEASURES, strict=True):
         for place, pairs in enumerate(found.values()):
             values = [row[judge] for row in pairs]
             panel.plot(values, [place] * len(values), "o", ms=3.5, alpha=0.6, color=HUES[place % len(HUES)])
