@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def stopped(solved: partial[Results], watch: Watch) -> Results:
     raise RuntimeError("nothing was stopped")
 
 
-def elsewhere(*what: object) -> dict[str, np.ndarray]:
+def elsewhere(*what: Any) -> dict[str, np.ndarray]:
     """Paint in a process of its own, which compiles for itself; on eight devices if so many are asked for."""
     before = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{before} {EIGHT}" if str(what[-1]).endswith("devices") else before

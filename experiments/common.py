@@ -150,7 +150,9 @@ def kept(path: Path, make: Callable[[], Mapping[str, Any]]) -> tuple[dict[str, n
         began, content = time.perf_counter(), io.BytesIO()
         arrays = make()
         told = [[name, str(value)] for name, value in about(round(time.perf_counter() - began, 1)).items()]
-        np.savez(content, told=np.array(told), **{name: np.asarray(x) for name, x in arrays.items()})
+        np.savez(
+            content, allow_pickle=False, told=np.array(told), **{name: np.asarray(x) for name, x in arrays.items()}
+        )
         write(path, content.getvalue())
     with np.load(path) as found:
         return {name: found[name] for name in found.files if name != "told"}, dict(found["told"].tolist())

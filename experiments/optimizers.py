@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from experiments import common, descents, trials
-from experiments.descents import OURS, Rows, over, ranges
+from experiments.descents import OURS, Drawn, Rows, Way, over, ranges
 from nst_jax import Encoder, Problem, networks, pose, total
 from nst_jax.pages.plots import HUES
 
@@ -36,7 +36,7 @@ def gradient(encoder: Encoder, problem: Problem, image: jax.Array) -> tuple[jax.
     return jax.value_and_grad(lambda image: total(encoder, problem, image)[0])(image)
 
 
-def followed(made: tuple, value_grad: Callable, steps: int) -> dict[str, np.ndarray]:
+def followed(made: tuple[Way, Drawn], value_grad: Callable, steps: int) -> dict[str, np.ndarray]:
     """Give the lowest loss at each evaluation, and the picture."""
     return dict(zip(("lowest", "image"), descents.follow(*made, value_grad, steps), strict=True))
 

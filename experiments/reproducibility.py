@@ -57,7 +57,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     return folder
 
 
-def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float]:
+def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float | str]:
     """Compare what two ways painted, lane by lane, and give the largest differences."""
     apart = [common.apart(x, y) for x, y in zip(a["images"], b["images"], strict=True)]
     equal = np.array([x["equal_bits"] for x in apart]) * (a["losses"] == b["losses"]).all(1)

@@ -58,7 +58,7 @@ def main(config: Config, encoder: Encoder, runs: Path) -> Path:
     folder, rows, recipe = common.run_folder(config, runs), [], replace(DEFAULT, optimizer="adam", steps=MOST_STEPS)
     problem = pose(encoder, *(trials.square(name, config.size) for name in ("temple", "great_wave")), recipe=recipe)
     one_device = Mesh(np.array(jax.devices()[:1]), (program.AXIS,))
-    encoder = networks.prepare(replace(encoder, network=problem.network), "auto", problem.init.shape[:2])
+    encoder = networks.prepare(replace(encoder, network=problem.network), "auto", (config.size, config.size))
     single, alone = build(encoder, grid(problem, beta=10.0), config.steps, one_device)
     for lanes in config.lanes:
         sweep, mesh = grid(problem, beta=np.geomspace(1, 100, lanes)), program.lane_mesh(lanes)
