@@ -46,7 +46,7 @@ def trials(size: int = 128, steps: int = 150, seeds: Sequence[int] = SEEDS, styl
         for style in styles:
             for seed in seeds:
                 recipe = plain(
-                    **USUAL, beta=3.0, alpha=0.0, content_layers=(), frame=f"{size}x{size}", init="noise", seed=seed,
+                    **{**USUAL, "tv": 0.0}, beta=3.0, alpha=0.0, content_layers=(), frame=f"{size}x{size}", init="noise", seed=seed,
                     style_loss=loss, size=size, steps=steps,
                 )  # fmt: skip
                 yield Trial({"style_loss": loss, "seed": seed}, "", style, recipe, measured_by="texture")

@@ -158,7 +158,7 @@ def figure(path: Path, rows: list[dict[str, Any]]) -> None:
                        transform=panel.get_yaxis_transform())  # fmt: skip
         panel.axvline(1, color="0.7", lw=0.8, zorder=0)
         panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_locator(LogLocator(subs=(1,) if judge == "checkerboard" else (1, 2, 5)))
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.tick_params(labelsize=7)
