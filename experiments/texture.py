@@ -41,13 +41,13 @@ MEASURES = ("style_bures", "style_sliced", "filters_distance")
 
 
 def trials(size: int = 128, steps: int = 150, seeds: Sequence[int] = SEEDS, styles: Any = STYLES) -> Iterator[Trial]:
-    """List what is painted: all seeds of a loss share a batch."""
+    """List what is painted: all seeds of a loss share a batch; no variation, whose unit is a content's roughness."""
     for loss in LOSSES:
         for style in styles:
             for seed in seeds:
                 recipe = plain(
-                    **{**USUAL, "tv": 0.0}, beta=3.0, alpha=0.0, content_layers=(), frame=f"{size}x{size}", init="noise", seed=seed,
-                    style_loss=loss, size=size, steps=steps,
+                    **{**USUAL, "tv": 0.0}, beta=3.0, alpha=0.0, content_layers=(), frame=f"{size}x{size}",
+                    init="noise", seed=seed, style_loss=loss, size=size, steps=steps,
                 )  # fmt: skip
                 yield Trial({"style_loss": loss, "seed": seed}, "", style, recipe, measured_by="texture")
 
