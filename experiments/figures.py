@@ -69,6 +69,14 @@ def sheet(path: Path, trials: Sequence[Trial], pictures: Path, rows: Sequence[st
     common.save(path, made, said, device=False)
 
 
+def logarithmic(panel: Any, marks: Sequence[int] = (1, 2, 5)) -> None:
+    """Make the x axis of a panel logarithmic, with plain numbers at so many times the powers of ten."""
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=marks))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
 def fronts(
     path: Path,
     rows: Sequence[Mapping[str, Any]],
@@ -98,10 +106,7 @@ def fronts(
         for panel in row:
             low, high = panel.get_xlim()
             if high > 10 * max(low, 1e-6):
-                panel.set_xscale("log")
-                panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                panel.xaxis.set_major_formatter("{x:g}")
-                panel.xaxis.set_minor_formatter(NullFormatter())
+                logarithmic(panel)
     for panel, (content, style) in zip(panels[0], pairs, strict=True):
         panel.set_title(f"{content} + {style}".replace("+", "+\n", style.count("+")), fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()

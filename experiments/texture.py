@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import figures
+from experiments import common, figures
 from experiments import trials as runs
 from experiments.trials import USUAL, Trial
 from nst_jax import images
@@ -73,19 +73,16 @@ def measured(image: np.ndarray, trial: Trial, pictures: Path) -> dict[str, float
         "repeat_style": repeat(luma(style), shift),
     }
     if others:
-        found["diversity"] = float(np.mean([apart(image, other) for other in others])) / fine
-        found["diversity_coarse"] = float(np.mean([apart(small(image), small(other)) for other in others])) / coarse
+        found["diversity"] = float(np.mean([common.rmse(image, other) for other in others])) / fine
+        found["diversity_coarse"] = (
+            float(np.mean([common.rmse(small(image), small(other)) for other in others])) / coarse
+        )
     return found
 
 
 def sibling(trial: Trial, seed: int) -> Trial:
     """Give the trial of another seed."""
     return replace(trial, columns={**trial.columns, "seed": seed}, recipe=replace(trial.recipe, seed=seed))
-
-
-def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Give the root of the mean squared difference of two pictures."""
-    return float(np.sqrt(np.mean((a - b) ** 2)))
 
 
 def small(image: np.ndarray) -> np.ndarray:
@@ -99,7 +96,7 @@ def among(style: str, size: int, count: int = 16) -> tuple[float, float]:
     rng, picture = np.random.default_rng(0), runs.square(style, size)
     moved = [np.roll(picture, rng.integers(0, size, 2), (0, 1)) for _ in range(count)]
     pairs = [(a, b) for i, a in enumerate(moved) for b in moved[:i]]
-    return tuple(float(np.mean([apart(f(a), f(b)) for a, b in pairs])) for f in (np.asarray, small))  # type: ignore[return-value]
+    return tuple(float(np.mean([common.rmse(f(a), f(b)) for a, b in pairs])) for f in (np.asarray, small))  # type: ignore[return-value]
 
 
 def autocorrelation(plane: np.ndarray) -> np.ndarray:

@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments import common, figures
 from experiments.trials import PAIRS, Trial, square
@@ -134,7 +133,7 @@ def beside(rows: Any, one: dict[str, str], other: dict[str, str]) -> list[dict[s
 
 def verdict(pairs: list[dict[str, Any]]) -> str:
     """Apply the rule to the rows of `beside`: HOLDS, FAILS, MIXED, or that pairs are missing."""
-    known = [row for row in pairs if row["content_distance"] == row["content_distance"]]
+    known = _overlapping(pairs)
     if len(known) < 6:
         return f"OPEN: {len(known)} of 6 pairs compare"
     won = {judge: sum(row[judge] < 1 for row in known) for judge in JUDGES}
@@ -157,10 +156,7 @@ def figure(path: Path, rows: list[dict[str, Any]]) -> None:
             panel.text(1.02, place, f"{sum(v < 1 for v in values)}/{len(values)}", fontsize=6, va="center",
                        transform=panel.get_yaxis_transform())  # fmt: skip
         panel.axvline(1, color="0.7", lw=0.8, zorder=0)
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1,) if judge == "checkerboard" else (1, 2, 5)))
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_formatter(NullFormatter())
+        figures.logarithmic(panel, (1,) if judge == "checkerboard" else (1, 2, 5))
         panel.tick_params(labelsize=7)
         panel.set_title(judge.replace(".", "\n"), fontsize=8)
     panels[0].set_yticks(range(len(found)), list(found))

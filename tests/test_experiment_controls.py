@@ -115,7 +115,7 @@ def test_textures_as_different_as_parts_of_their_style_have_a_diversity_of_one()
     moved = [np.roll(style, RNG.integers(0, 64, 2), (0, 1)) for _ in range(12)]
     fine, coarse = texture.among("bricks", 64)
     for f, reference in ((np.asarray, fine), (texture.small, coarse)):
-        away = [texture.apart(f(a), f(b)) for i, a in enumerate(moved) for b in moved[:i]]
+        away = [common.rmse(f(a), f(b)) for i, a in enumerate(moved) for b in moved[:i]]
         assert np.mean(away) == pytest.approx(reference, rel=0.15)
 
 
