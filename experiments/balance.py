@@ -19,7 +19,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance")
 
 
-def trials(size: int = 128, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for units, balances in BALANCES.items():
         for weighing in WEIGHINGS:

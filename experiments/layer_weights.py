@@ -28,7 +28,7 @@ def weights(count: int = SETTINGS) -> list[tuple[float, ...]]:
     return [(0.2,) * 5, *(tuple(round(float(w), 4) for w in row) for row in drawn)]
 
 
-def trials(size: int = 96, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 128, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     for content, style in pairs:
         for number, given in enumerate(weights()):

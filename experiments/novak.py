@@ -36,7 +36,7 @@ SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "filters_distance", "local_patterns")
 
 
-def trials(size: int = 128, steps: int = 150, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
+def trials(size: int = 256, steps: int = 300, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
     """List what is painted."""
     assert len(STYLE_LAYERS) == 5
     for name, settings in ARMS.items():
