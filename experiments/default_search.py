@@ -29,6 +29,8 @@ VARIED: dict[str, tuple[Any, ...]] = {
 SIZES = (160, 120, (3.0, 10.0)), (256, 200, (1.0, 3.0, 10.0))
 """Side in pixels, steps and balances: the whole search at the first size, what a GPU had time for at the second."""
 
+PEERS = ("default of 0.1", "crowson", "jcjohnson")
+
 BY = ("size", "style_loss", "pooling", "padding", "scales", "tv")
 SHEET = BY, ("balance",)
 MEASURES = ("style_bures", "chroma_speckle_ratio", "ssim")
@@ -68,10 +70,16 @@ def of(setting: dict[str, Any], size: int, steps: int, balances: Any, pairs: Any
 def peers(size: int, steps: int, pairs: Any) -> Iterator[Trial]:
     """List what the default of 0.1 and two presets paint, to compare with: no preset of a peer takes fewer steps."""
     before = plain(beta=2e3, steps=steps)
-    for name, own in (("default of 0.1", before), ("crowson", find("crowson")), ("jcjohnson", find("jcjohnson"))):
+    for name, own in zip(PEERS, (before, find("crowson"), find("jcjohnson")), strict=True):
         for content, style in pairs:
             for factor in (0.1, 1.0):
                 made = replace(own, beta=own.beta * factor, size=size, precision="tf32")
                 made = made if name == "crowson" else replace(made, steps=steps)
                 columns = {"size": size, "steps_given": steps, "style_loss": name, "balance": factor, "tv": own.tv}
                 yield Trial(columns, content, style, made)
+
+
+def shown(trial: Trial) -> bool:
+    """Say whether the sheet has a trial: the larger size, at the balance that was chosen and the one below."""
+    least = 0.1 if trial.columns["style_loss"] in PEERS else 1.0
+    return trial.recipe.size == SIZES[1][0] and trial.columns["balance"] > least

@@ -80,7 +80,7 @@ def draw(path: Path, rows: Rows, at: Sequence[int]) -> None:
             panel.plot(values, range(len(ways)), mark, color=HUES[number], ms=5, label=told)
         panel.set_title(f"after {k} evaluations", fontsize=9)
         panel.set_xscale("log")
-        panel.set_xticks((0.8, 1, 1.5, 2, 3, 5, 10), ("0.8", "1", "1.5", "2", "3", "5", "10"))
+        panel.set_xticks((1, 1.2, 1.5, 2, 3), ("1", "1.2", "1.5", "2", "3"))
         panel.set_xticks([], minor=True)
         panel.tick_params(labelsize=8)
         panel.grid(axis="x", alpha=0.25, lw=0.6)

@@ -8,8 +8,21 @@ import pytest
 from run_files import narrow_weights
 
 from experiments import all as every
-from experiments import blends, colours, common, drawn, regions, spreads, strokes, texture, trials
-from nst_jax import colour, load_encoder
+from experiments import (
+    blends,
+    colours,
+    common,
+    drawn,
+    layer_weights,
+    precision,
+    regions,
+    spreads,
+    strokes,
+    texture,
+    trials,
+    units,
+)
+from nst_jax import colour, images, load_encoder
 from nst_jax.metrics import MEANINGS
 from nst_jax.metrics.filters import responses
 from nst_jax.metrics.planes import luma
@@ -187,7 +200,11 @@ def test_the_border_of_a_picture_made_of_both_styles_is_their_own() -> None:
         assert own[name] == pytest.approx(1 - other[name], abs=1e-5)
 
 
-@pytest.mark.parametrize("module", [blends, regions, colours, texture, strokes])
+@pytest.mark.parametrize(
+    "module",
+    [blends, regions, colours, texture, strokes, units, precision, layer_weights],
+    ids=lambda m: m.__name__[12:],
+)
 def test_every_figure_is_drawn_from_rows(module, tmp_path) -> None:
     name = module.__name__.rpartition(".")[2]
     first = next(module.trials())
@@ -197,7 +214,9 @@ def test_every_figure_is_drawn_from_rows(module, tmp_path) -> None:
         "colours": ["chroma_distance", "content_colour_w2", "grey_bures"],
         "texture": ["siblings", "repeat", "diversity", "diversity_coarse"],
         "strokes": ["width", "width_style", "strokes_as"],
-    }[name]
+        "units": ["own_content_distance", "own_style_bures"],
+        "precision": ["loss"],
+    }.get(name, [])
     same = [trial for trial in module.trials() if trial.content == first.content][:40]
     rows = [
         {**trials._said(trial), **{measure: RNG.uniform(0.1, 0.9) for measure in (*MEANINGS, *own)}, **common.about(1)}
@@ -207,3 +226,30 @@ def test_every_figure_is_drawn_from_rows(module, tmp_path) -> None:
     assert (tmp_path / f"{name}.jpg").read_bytes()[:2] == b"\xff\xd8"
     tables = {"blends": ["blends_paths.csv"], "strokes": ["strokes_growth.csv"]}
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == tables.get(name, [])
+
+
+def test_what_no_other_beats_in_both_is_the_front() -> None:
+    points = [(1.0, 5.0), (2.0, 2.0), (3.0, 3.0), (4.0, 1.0), (2.0, 6.0)]
+    assert layer_weights.front(points) == [(1.0, 5.0), (2.0, 2.0), (4.0, 1.0)]
+
+
+def test_a_precision_is_compared_with_float32_from_the_same_start() -> None:
+    rows = [
+        {**trials._said(trial), **dict.fromkeys(precision.MEASURES, {"float32": 2.0, "tf32": 2.1}[name])}
+        for trial in precision.trials()
+        if (name := trial.columns["precision"]) != "bfloat16"
+    ]
+    found = precision.ratios(rows)
+    assert {row["compared"] for row in found} == {
+        "tf32, from the content", "tf32, from noise", "float32, another seed of noise",
+    }  # fmt: skip
+    assert all(row["ssim"] == (1.05 if "tf32" in row["compared"] else 1) for row in found)
+
+
+def test_what_is_asked_at_a_pictures_own_size_is_measured_there(narrow, tmp_path, monkeypatch) -> None:
+    trial = next(units.trials(sizes=(64,)))
+    monkeypatch.setattr(trials, "other_of", lambda network, content, style, size: lambda image: {
+        "content_distance": image.shape[0], "style_bures": size,
+    })  # fmt: skip
+    images.save(tmp_path / f"{trial.name}.png", np.zeros((48, 48, 3), np.float32))
+    assert units.measured(np.zeros((1, 1, 3)), trial, tmp_path) == {"own_content_distance": 48, "own_style_bures": 48}
