@@ -3,7 +3,7 @@
 Command: python -m experiments.all --only units
 Cost: the column `seconds` of its rows, for each picture.
 Every picture is judged at 128 pixels, the smallest size, by what VGG16 holds out: as it is seen from one place. Columns
-    that begin with `own_` are measured at the picture's own size: what is asked of it there.
+    that begin with `own.` are measured at the picture's own size: what is asked of it there.
 Expected: at a fixed beta, SSIM with the content and the distance from the style stay within the spread of pairs from
     128 to 1024 px in relative units with scales, and drift in the paper's, most of all between networks.
 """
@@ -27,7 +27,7 @@ BALANCES: dict[Units, tuple[float, ...]] = {"relative": (1.0, 10.0), "paper": (2
 
 BY = ("network", "units", "size")
 SHEET = BY, ("balance",)
-MEASURES = ("ssim", "style_bures", "own_content_distance", "own_style_bures")
+MEASURES = ("ssim", "style_bures", "own.content_distance", "own.style_bures")
 
 
 def trials(sizes: tuple[int, ...] = SIZES, steps: int = 200, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
@@ -50,7 +50,7 @@ def measured(_: np.ndarray, trial: Trial, pictures: Path) -> dict[str, float]:
     """Measure what VGG16 holds out at the picture's own size."""
     image = np.asarray(images.read(pictures / f"{trial.name}.png").rgb, np.float32)
     found = runs.other_of("vgg16", trial.content, trial.style, image.shape[0])(image)
-    return {f"own_{key}": float(found[key]) for key in ("content_distance", "style_bures")}
+    return {f"own.{key}": float(found[key]) for key in ("content_distance", "style_bures")}
 
 
 def figure(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -214,7 +214,7 @@ def test_every_figure_is_drawn_from_rows(module, tmp_path) -> None:
         "colours": ["chroma_distance", "content_colour_w2", "grey_bures"],
         "texture": ["siblings", "repeat", "diversity", "diversity_coarse"],
         "strokes": ["width", "width_style", "strokes_as"],
-        "units": ["own_content_distance", "own_style_bures"],
+        "units": ["own.content_distance", "own.style_bures"],
         "precision": ["loss"],
     }.get(name, [])
     same = [trial for trial in module.trials() if trial.content == first.content][:40]
@@ -235,7 +235,7 @@ def test_what_no_other_beats_in_both_is_the_front() -> None:
 
 def test_a_precision_is_compared_with_float32_from_the_same_start() -> None:
     rows = [
-        {**trials._said(trial), **dict.fromkeys(precision.MEASURES, {"float32": 2.0, "tf32": 2.1}[name])}
+        {**trials._said(trial), **dict.fromkeys(("loss", *precision.MEASURES), {"float32": 2.0, "tf32": 2.1}[name])}
         for trial in precision.trials()
         if (name := trial.columns["precision"]) != "bfloat16"
     ]
@@ -252,4 +252,4 @@ def test_what_is_asked_at_a_pictures_own_size_is_measured_there(narrow, tmp_path
         "content_distance": image.shape[0], "style_bures": size,
     })  # fmt: skip
     images.save(tmp_path / f"{trial.name}.png", np.zeros((48, 48, 3), np.float32))
-    assert units.measured(np.zeros((1, 1, 3)), trial, tmp_path) == {"own_content_distance": 48, "own_style_bures": 48}
+    assert units.measured(np.zeros((1, 1, 3)), trial, tmp_path) == {"own.content_distance": 48, "own.style_bures": 48}
