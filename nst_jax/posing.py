@@ -274,17 +274,21 @@ def _views(recipe: Recipe, content: Image, compared: Mapping[str, Compare]) -> V
 
 
 def objective(recipe: Recipe, values: Values) -> dict[str, Compare]:
-    """Give the terms that a checked recipe, and what is handed in beside it, compares."""
+    """Give the terms that a checked recipe, and what is handed in beside it, compares.
+
+    Where nothing is compared with a content, as for a texture, the variation's unit is the style's.
+    """
     (content, of_content), (style, of_style) = losses.content_of(recipe), losses.style_of(recipe)
     smoothed = partial(losses.smooth, kind=recipe.smoothing, temperature=recipe.temperature)
     content = (smoothed(values["content_loss"]), {}) if "content_loss" in values else (content, of_content)
     style = (smoothed(values["style_loss"]), {}) if "style_loss" in values else (style, of_style)
     each = 1.0 if recipe.units == "paper" else 1 / max(1, len(recipe.content_layers))
     w = tuple(each for _ in recipe.content_layers)
+    rough = "content" if recipe.content_layers or not recipe.style_layers else "style"
     compared: dict[str, Compare | None] = {
         "content": Compare(content[0], recipe.content_layers, "content", recipe.alpha, w, content[1]),
         "style": Compare(style[0], recipe.style_layers, "style", recipe.beta, recipe.layer_weights, style[1]),
-        "variation": Compare(losses.variation_of(recipe), (PICTURE.name,), "content", recipe.tv),
+        "variation": Compare(losses.variation_of(recipe), (PICTURE.name,), rough, recipe.tv),
         **values.get("terms", {}),
     }
     found = {name: compare for name, compare in compared.items() if compare is not None}
@@ -316,9 +320,14 @@ def _check_views(recipe: Recipe, compared: Mapping[str, Compare]) -> None:
 
 
 def mixed(compared: Mapping[str, Compare], styles: int, regions: Masks | None = None) -> dict[str, Compare]:
-    """Let what is compared with the style be compared with several, or region by region, where there are several."""
+    """Let what is compared with the style be compared with several, or region by region, where there are several.
+
+    Regions are those of a content, so there variation has the content's unit.
+    """
 
     def one(name: str, compare: Compare) -> Compare:
+        if regions is not None and losses.variation_within(compare.loss):
+            return replace(compare, picture="content")
         if compare.picture != "style" or (styles < 2 and regions is None):
             return compare
         return replace(compare, loss=by_regions(compare.loss, name) if regions else Mixture(compare.loss))

@@ -1,7 +1,8 @@
 """Targets of a style in a file of their own, to paint with where the pictures are not: one .h5 file that says what of.
 
 Layout: `/SCALE/LAYER/target/I` and `/SCALE/LAYER/given/I`, the arrays of a layer at a scale (0 is the finest) in the
-order in which the loss has them; root attributes `format`, `format_version`, `about` (JSON: see `About`), and `sha256`
+order in which the loss has them; `/SCALE/image/KIND/I`, by every formula of the total variation how rough each picture
+is, the unit of a texture; root attributes `format`, `format_version`, `about` (JSON: see `About`), and `sha256`
 of all that. The same targets always give the same bytes. No array is taken before its shape is known to be that of the
 loss at this layer of this network.
 """
@@ -9,7 +10,7 @@ loss at this layer of this network.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +22,12 @@ import numpy as np
 
 from nst_jax.errors import UserError
 from nst_jax.files import is_hdf5, said, shown, write_whole
-from nst_jax.losses import Blend, Loss, Mixture, Relative
-from nst_jax.networks import Encoder, fingerprint
+from nst_jax.losses import VARIATION, Blend, Loss, Mixture, Relative, variation_within
+from nst_jax.networks import PICTURE, Encoder, fingerprint
 from nst_jax.plain import Digest, parsed, validated
 from nst_jax.recipe import DEFAULT, LONGEST_SIDE, Recipe, Shares
 from nst_jax.targets import Asked, Made, whole
+from nst_jax.types import Image
 from nst_jax.weights.foreign import opening
 from nst_jax.weights.hdf5 import attribute, datasets, opened_h5, read_array
 
@@ -158,12 +160,13 @@ class SavedStyle:
         Raises:
             UserError: targets of another network, other layers or another loss, or arrays that are not the loss's.
         """
-        self._check(encoder, asked)
+        self._check(encoder, tuple(one for one in asked if not variation_within(one[1])))
         pictures = tuple(jax.ShapeDtypeStruct((*shape, 3), jnp.float32) for shape in self.shapes)
         like: Made = jax.eval_shape(lambda encoder, pictures: whole(encoder, pictures, asked), encoder, pictures)
+        rough = {name: found.kind for name, loss, _ in asked if (found := variation_within(loss))}
         return {
             name: tuple(  # type: ignore[misc]
-                {layer: self._filled(f"{self.scale}/{layer}/{kind}", x) for layer, x in each.items()}
+                {layer: self._filled(f"{self.scale}/{layer}/{rough.get(name, kind)}", x) for layer, x in each.items()}
                 for kind, each in zip(KINDS, both, strict=True)
             )
             for name, both in like.items()
@@ -244,6 +247,15 @@ def arrays_of(made: Made, scale: int) -> dict[str, np.ndarray]:
             leaves = enumerate(jax.tree.leaves(held))
             found |= {f"{scale}/{layer}/{kind}/{i}": np.asarray(x) for i, x in leaves}
     return found
+
+
+def roughness_of(pictures: Sequence[Image], scale: int) -> dict[str, np.ndarray]:
+    """List by every formula how rough pictures (h, w, 3) are at a scale, by their places in a file."""
+    return {
+        f"{scale}/{PICTURE.name}/{kind}/{i}": np.asarray(loss.target(picture, None, ()), np.float32)
+        for kind, loss in VARIATION.items()
+        for i, picture in enumerate(pictures)
+    }
 
 
 def write(path: str | Path, about: About, arrays: Mapping[str, np.ndarray]) -> None:

@@ -85,7 +85,7 @@ def write(
             if recipe.tile
             else targets.whole(encoder, seen, asked)
         )
-        arrays |= saved.arrays_of(made, k)
+        arrays |= saved.arrays_of(made, k) | saved.roughness_of(seen, k)
     about = saved.About(
         network=network.name,
         weights=fingerprint(encoder),

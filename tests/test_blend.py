@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +15,10 @@ from nst_jax.cli.main import main
 from nst_jax.errors import UserError
 from nst_jax.losses import Blend, Relative
 from nst_jax.presets import adapted
-from nst_jax.problem import total
-from nst_jax.recipe import DEFAULT, STYLE_LOSSES, Recipe, check
+from nst_jax.problem import at_place, total
+from nst_jax.recipe import DEFAULT, STYLE_LOSSES, Recipe, TvLoss, check
 
+SMOOTH = np.stack(3 * [np.outer(np.hanning(18), np.hanning(16))], -1).astype(np.float32)
 CONTENT, STYLE = (np.random.default_rng(k).random((18, 16, 3), np.float32) for k in (0, 1))
 RECIPE = Recipe(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"), beta=10.0, steps=2)
 
@@ -123,6 +125,32 @@ def test_relative_units_are_the_formulas_over_those_of_a_blank_picture(tiny, sty
     recipe, own = made.recipe_of(tiny.encoder, problem)
     assert (recipe.units, recipe.style_loss, recipe.layer_weights) == ("relative", style_loss, (3.0, 1.0))
     assert not {key for key in own if key.startswith("terms")}
+
+
+@pytest.mark.parametrize("tv_loss", get_args(TvLoss))
+def test_the_variation_of_what_has_no_content_is_1_at_the_style(tiny, tv_loss):
+    """Of any size, of several styles by their shares, of a texture that goes on at its other side."""
+    alone = replace(RECIPE, alpha=0.0, tv=0.1, content_layers=(), units="relative", tv_loss=tv_loss)
+
+    def variation(image, style, grey=STYLE, **settings):
+        recipe = replace(alone, **settings)
+        problem = nst_jax.pose(tiny.encoder, np.full_like(grey, 0.5), style, recipe=recipe)
+        term = problem.terms["variation"]
+        at = at_place(problem, term, "image", problem.init)
+        return float(term.loss.distance(jnp.asarray(image), term.targets["image"], at)), problem
+
+    found, problem = variation(STYLE, STYLE)
+    assert found == pytest.approx(1, rel=1e-5)
+    assert made.recipe_of(tiny.encoder, problem)[0].tv_loss == tv_loss
+    rough = losses.Variation(tv_loss)
+    own, other = (float(rough.roughness(jnp.asarray(one))) for one in (STYLE, SMOOTH))
+    found, _ = variation(STYLE, (STYLE, SMOOTH), style_shares=(3.0, 1.0))
+    assert found == pytest.approx(0.75 + 0.25 * own / other, rel=1e-5)
+    large = np.tile(SMOOTH, (2, 2, 1))
+    assert variation(large, SMOOTH, grey=large)[0] == pytest.approx(1, rel=0.05)
+    around = losses.Variation(tv_loss, around=True).roughness(jnp.asarray(large))
+    whole = variation(large, SMOOTH, grey=large, padding="circular")[0]
+    assert whole == pytest.approx(float(around) / float(rough.roughness(jnp.asarray(large))), rel=0.05)
 
 
 def test_relative_units_do_not_depend_on_the_formula_or_on_the_scale_of_the_network(tiny):

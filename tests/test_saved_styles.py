@@ -68,6 +68,16 @@ def test_saved_targets_are_the_pictures_own_by_every_setting(tiny, tmp_path, mor
     assert_equal(found, nst_jax.pose(tiny.encoder, content, ONE, recipe=recipe))
 
 
+def test_a_texture_has_the_roughness_of_a_saved_style(tiny, tmp_path):
+    recipe = replace(RECIPE, alpha=0.0, tv=0.1, content_layers=(), tv_loss="keras")
+    held = kept(tmp_path, tiny, [ONE, TWO], replace(RECIPE, tv_loss="squares"))
+    grey = np.full_like(CONTENT, 0.5)
+    found, expected = (nst_jax.pose(tiny.encoder, grey, style, recipe=recipe) for style in (held, [ONE, TWO]))
+    ours, theirs = (one.terms["variation"].targets["image"] for one in (found, expected))
+    assert min(ours) > 0
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
 def test_a_file_holds_its_style_at_every_scale_and_all_that_does_not_change_it_is_free(tiny, tmp_path):
     recipe = replace(RECIPE, size=20, style_size=24, scales=2)
     held = kept(tmp_path, tiny, [ONE, TWO], recipe)

@@ -1,7 +1,17 @@
 """Losses as values, one file each: a statistic of a layer, its target, and the distance between the two."""
 
 from nst_jax.losses.blend import Blend
-from nst_jax.losses.chosen import CONTENT, STYLE, VARIATION, Chosen, content_of, named, style_of, variation_of
+from nst_jax.losses.chosen import (
+    CONTENT,
+    STYLE,
+    VARIATION,
+    Chosen,
+    content_of,
+    named,
+    style_of,
+    variation_of,
+    variation_within,
+)
 from nst_jax.losses.content import Content
 from nst_jax.losses.contextual import Contextual
 from nst_jax.losses.covariance import Covariance
@@ -33,5 +43,5 @@ __all__ = [
     "CrossLayer", "GramMatrix", "GramMeanStd", "Guided", "Histogram", "Laplacian", "Lists", "LongRange", "Loss",
     "MMDGauss", "MMDPoly", "Matting", "MeanStd", "Mixture", "Nearest", "Place", "Regions", "Relative", "SelfSimilarity",
     "Shifted", "Sliced", "Smoothed", "Variation", "by_regions", "content_of", "named", "patches", "smooth", "style_of",
-    "unregioned", "variation_of",
+    "unregioned", "variation_of", "variation_within",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from nst_jax import blend
+from nst_jax.losses.around import Around
 from nst_jax.losses.blend import Blend
 from nst_jax.losses.content import Content, Kind
 from nst_jax.losses.contextual import Contextual
@@ -79,6 +80,13 @@ def style_of(recipe: Recipe) -> Chosen:
 def variation_of(recipe: Recipe) -> Loss:
     """Give the total variation of a recipe."""
     return _in_units(Variation(recipe.tv_loss, around=recipe.padding == "circular"), recipe)
+
+
+def variation_within(loss: Loss) -> Variation | None:
+    """Give the total variation that a loss is, in whatever units and for however many pictures; none of another."""
+    while isinstance(loss, Around):
+        loss = loss.loss
+    return loss if isinstance(loss, Variation) else None
 
 
 def _blended(

@@ -1,6 +1,6 @@
 """Total variation: how rough a picture is, a loss of the layer `image` without a target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -23,6 +23,10 @@ class Variation(Loss):
     nine-point   2/3 (mean dx^2 + mean dy^2) + 1/6 (mean of both diagonals' squares): style-transfer-pytorch
     keras        sum (dx^2 + dy^2)^1.25 on 0-255, last row and column as neighbours only: keras.io
 
+    Every picture is compared with a flat one. The unit of relative units is the roughness of the picture that the term
+    names, for as many pixels as the result has: the content, or the style where there is no content. It is measured
+    within its borders, as pictures do not go on at their other side.
+
     Attributes:
         kind: of these.
         around: the last row and column are neighbours of the first.
@@ -34,16 +38,20 @@ class Variation(Loss):
     statistic = FEATURES
 
     def target(self, features: Features, mask: Mask | None, given: Any) -> Scalar:
-        """Give the roughness of the content, the unit of relative units: every picture is compared with a flat one."""
-        return self.roughness(features)
+        """Give the roughness of a picture (h, w, 3), for each of its pixels where it is a sum over them."""
+        inside = replace(self, around=False)
+        return inside.roughness(features) / self._pixels(features.shape[0] * features.shape[1])
 
     def distance(self, found: Image, target: Scalar, at: Place) -> Scalar:
         """Measure the roughness of a picture (h, w, 3)."""
         return self.roughness(found)
 
     def unit(self, target: Scalar, at: Place) -> Scalar:
-        """Give the roughness of the content."""
-        return target
+        """Give the roughness of so many pixels as the result has, each as rough as those of the target."""
+        return target * self._pixels(at.pixels)
+
+    def _pixels(self, count: int) -> int:
+        return 1 if self.kind in ("mean-squares", "nine-point") else count
 
     def roughness(self, found: Image) -> Scalar:
         """Measure the roughness of a picture (h, w, 3)."""
