@@ -26,7 +26,7 @@ def _case(shape, seed=0):
 
 def _plain(x, kernel, bias, relu=True, padding="zero"):
     """Convolve in NumPy, one kernel tap at a time, in the precision of the input."""
-    mode: Any = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}[padding]
+    mode: Any = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}[padding]
     h, w, _ = x.shape
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
     taps = [padded[i : i + h, j : j + w] @ kernel[i, j] for i in range(3) for j in range(3)]
@@ -52,12 +52,48 @@ def test_value_is_the_plain_formula(shape, method, relu):
     assert _relative(y, _plain(x, kernel, bias, relu)) < 5e-6
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("padding", ["reflect", "replicate"])
-def test_padding(method, padding):
-    x, kernel, bias, _ = _case((7, 5, 3, 4))
-    y = ops.conv(jnp.asarray(x, jnp.float32), _plan(kernel, bias, method), padding=padding)
-    assert _relative(y, _plain(x, kernel, bias, padding=padding)) < 5e-6
+BORDERS = ("reflect", "replicate", "circular")
+
+
+@pytest.mark.parametrize("method", [*METHODS, "narrow"])
+@pytest.mark.parametrize("padding", BORDERS)
+def test_borders_and_their_derivative(monkeypatch, method, padding):
+    """The derivative is the transpose, and of a picture a border reaches: in strips as at once, pooled or not."""
+    monkeypatch.setattr(winograd, "STRIP_BYTES", 1)
+    x, kernel, bias, g = _case((9, 6, 3, 4))
+    plan = _plan(kernel, bias, method)
+    y, back = jax.vjp(jax.jit(partial(ops.conv, plan=plan, padding=padding)), jnp.asarray(x, jnp.float32))
+    expected = _plain(x, kernel, bias, padding=padding)
+    assert _relative(y, expected) < 5e-6
+    other = np.random.default_rng(1).normal(size=x.shape)
+    masked = np.where(expected > 0, g, 0)
+    forward = np.vdot(_plain(other, kernel, 0 * bias, relu=False, padding=padding), masked)
+    assert np.vdot(back(jnp.asarray(g, jnp.float32))[0], other) == pytest.approx(forward, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+@pytest.mark.parametrize("padding", BORDERS)
+@pytest.mark.parametrize(("kind", "shape"), [("max", (12, 9, 4, 4)), ("avg", (9, 8, 4, 4))])
+def test_pooling_in_the_convolution_at_borders(monkeypatch, method, padding, kind, shape):
+    monkeypatch.setattr(winograd, "STRIP_BYTES", 1)
+    x, kernel, bias, _ = _case(shape)
+    g = jnp.asarray(np.random.default_rng(4).normal(size=(shape[0] // 2, shape[1] // 2, shape[3])), jnp.float32)
+
+    def step(method):
+        plan = _plan(kernel, bias - 0.5, method)
+        return _pooled_step(partial(ops.conv_pool, padding=padding, kind=kind), plan, g)(jnp.asarray(x, jnp.float32))
+
+    for found, expected in zip(step(method), step("reference"), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_border_keeps_nothing_but_the_output(method):
+    x, kernel, bias, _ = _case((32, 32, 8, 8))
+    plan = _plan(kernel, bias, method)
+    network = sum(leaf.nbytes for leaf in jax.tree.leaves(plan))
+    y, back = jax.vjp(lambda x: ops.conv(x, plan, padding="replicate"), jnp.asarray(x, jnp.float32))
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(back)) <= y.nbytes + network
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
@@ -159,15 +195,16 @@ def _pooled_step(convolve, plan, g):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [*SHAPES[2:], (9, 8, 4, 4)])
-@pytest.mark.parametrize("strip_bytes", [1, 2**20])
-def test_pooling_in_the_convolution_is_pooling_after_it(monkeypatch, shape, method, strip_bytes):
+@pytest.mark.parametrize(("kind", "strip_bytes"), [("max", 1), ("max", 2**20), ("avg", 1)])
+def test_pooling_in_the_convolution_is_pooling_after_it(monkeypatch, shape, method, kind, strip_bytes):
     monkeypatch.setattr(winograd, "STRIP_BYTES", strip_bytes)
     x, kernel, bias, _ = _case(shape)
     lanes = jnp.stack([jnp.asarray(x * scale, jnp.float32) for scale in (1, -2, 3)])
     plan = _plan(kernel, bias - 0.5, method)  # some windows are dead
     g = jnp.asarray(np.random.default_rng(4).normal(size=(shape[0] // 2, shape[1] // 2, shape[3])), jnp.float32)
-    plain = _pooled_step(lambda x, plan: ops.max_pool(ops.conv(x, plan)), _plan(kernel, bias - 0.5, "reference"), g)
-    step = _pooled_step(ops.conv_pool, plan, g)
+    pool = {"max": ops.max_pool, "avg": ops.avg_pool}[kind]
+    plain = _pooled_step(lambda x, plan: pool(ops.conv(x, plan)), _plan(kernel, bias - 0.5, "reference"), g)
+    step = _pooled_step(partial(ops.conv_pool, kind=kind), plan, g)
     for expected, *found in zip(jax.vmap(plain)(lanes), jax.lax.map(step, lanes), jax.vmap(step)(lanes), strict=True):
         for each in found:
             np.testing.assert_allclose(each, expected, rtol=1e-4, atol=2e-5)
@@ -183,10 +220,11 @@ def test_gradients_of_one_pooled_image_may_be_many(method):
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
-def test_pooling_in_the_convolution_keeps_a_byte_a_window(method):
+@pytest.mark.parametrize("how", [{}, {"kind": "avg", "padding": "replicate"}])
+def test_pooling_in_the_convolution_keeps_a_byte_a_window(method, how):
     plan = _plan(*_case((32, 32, 8, 8))[1:3], method)
     network = sum(leaf.nbytes for leaf in jax.tree.leaves(plan))
-    _, back = jax.vjp(lambda x: ops.conv_pool(x, plan), jnp.zeros((32, 32, 8)))
+    _, back = jax.vjp(lambda x: ops.conv_pool(x, plan, **how), jnp.zeros((32, 32, 8)))
     assert sum(leaf.nbytes for leaf in jax.tree.leaves(back)) <= 16 * 16 * 8 + network
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from nst_jax import ops
-from nst_jax.losses.loss import Loss, Place, squares
+from nst_jax.losses.loss import Loss, Place
 from nst_jax.losses.mean_std import EPS, spread_distance
 from nst_jax.types import Scalar
 
@@ -26,15 +26,27 @@ class GramMeanStd(Loss):
     where rounding makes that negative.
     """
 
-    statistic = ops.GRAM_AND_SPREAD
+    statistic = ops.ABOUT
     basis = ops.MEAN  # the centre that both pictures' sums are taken about
 
-    def aimed(self, found: Any, given: Any) -> tuple[Any, Any]:
+    def aimed(self, found: Any, given: Any) -> tuple[Any, Any, Scalar]:
         """Take what is added to a variance along."""
-        gram, mean, variance = found
-        return gram, (mean, variance, EPS * jnp.mean(jnp.square(mean + given) + variance))
+        mean, second = found
+        return mean, second, EPS * jnp.mean(jnp.square(mean + given) + _variance(mean, second))
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
-        """Sum up the squared differences of Gram matrices, means and deviations."""
-        n, (gram, *spread) = at.channels, found
-        return squares(gram, target[0]) / n**2 + SPREAD * spread_distance(spread, target[1]) / n
+        """Sum up the squared differences of Gram matrices, means and deviations.
+
+        With x = F - c about a centre c, G = mean x x^T + c m^T + m c^T + c c^T, m being the mean of x.
+        """
+        n, centre, (mean, second), (goal, goal_second, least) = at.channels, at.given, found, target
+        crossed = centre[:, None] * (mean - goal)[None]
+        apart = second - goal_second + crossed + crossed.T
+        spread = spread_distance((mean, _variance(mean, second)), (goal, _variance(goal, goal_second), least))
+        return jnp.sum(jnp.square(apart)) / n**2 + SPREAD * spread / n
+
+
+def _variance(mean: Any, second: Any) -> Any:
+    variance = jnp.diagonal(second) - jnp.square(mean)
+    # By choice: the derivative of a maximum asks what is equal to it, and a compiler may round anew.
+    return jnp.where(variance > 0, variance, 0)

@@ -148,9 +148,9 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Features, *, relu: bool, pool: bool, summaries: ops.Summaries, remat: bool
+        self, x: Features, *, relu: bool, pool: Pooling | None, summaries: ops.Summaries, remat: bool
     ) -> tuple[Features, tuple[Any, ...]]:
-        """Give the activation and its summaries; `pool` asks for the pooled one instead."""
+        """Give the activation and its summaries; `pool` asks for the one pooled in this way instead."""
         if self.has_variable("plans", "plan"):
             plan = self.get_variable("plans", "plan")
         else:
@@ -159,7 +159,7 @@ class Conv(nn.Module):
             plan = ops.plan_conv(kernel, self.param("bias", nn.initializers.zeros_init(), shape[-1:]))
 
         if pool:
-            return ops.conv_pool(x, plan, padding=self.padding), ()
+            return ops.conv_pool(x, plan, padding=self.padding, kind=pool), ()
         if relu and not remat and ops.can_join(plan, summaries):
             return ops.conv_joined(x, plan, summaries, padding=self.padding)
         in_bands = remat or plan.method == "banded"
@@ -200,12 +200,13 @@ class Body(nn.Module):
                 conv, relu = f"conv{number}", f"relu{number}"
                 shown = conv if conv in names else relu
                 # A layer that nobody asked for is pooled as it is made.
-                pooled = index == count and table.pooling == "max" and shown not in names
+                pooled = index == count and shown not in names
                 module = Conv(table.channels[block - 1], table.padding, name=conv)
                 x = self._blank(x, conv, sides)
                 again = table.remat and number == "1_1"  # the layer that is largest and cheapest to compute again
                 summaries = wanted.get(shown, ())
-                seen[shown] = module(x, relu=shown == relu, pool=pooled, summaries=summaries, remat=again)
+                how = table.pooling if pooled else None
+                seen[shown] = module(x, relu=shown == relu, pool=how, summaries=summaries, remat=again)
                 x, _ = seen[shown]
                 if shown == conv:
                     seen[relu] = ops.late(wanted.get(relu, ()), jnp.maximum(x, 0))

@@ -1,7 +1,7 @@
 """The performance kernels, each with its own derivative. Every function takes one image; batch with `vmap`."""
 
 from nst_jax.ops.conv import Method, Plan, Precision, choose, conv, conv_pool, plan_conv
-from nst_jax.ops.gram import GRAM, GRAM_AND_MEAN, GRAM_AND_SPREAD, MEAN, MOMENTS, SHIFTED_GRAM, SPREAD, gram, total
+from nst_jax.ops.gram import ABOUT, GRAM, GRAM_AND_MEAN, MEAN, MOMENTS, SHIFTED_GRAM, SPREAD, gram, total
 from nst_jax.ops.margin import inside
 from nst_jax.ops.pool import avg_pool, max_pool
 from nst_jax.ops.remat import Summaries, can_join, conv_in_bands, conv_joined, late
@@ -10,7 +10,7 @@ from nst_jax.ops.statistic import FEATURES, NOTHING, Statistic, Summary, count, 
 from nst_jax.ops.windows import max_windows, mean_windows
 
 __all__ = [
-    "FEATURES", "GRAM", "GRAM_AND_MEAN", "GRAM_AND_SPREAD", "MEAN", "MOMENTS", "NOTHING", "SHIFTED_GRAM", "SPREAD",
+    "ABOUT", "FEATURES", "GRAM", "GRAM_AND_MEAN", "MEAN", "MOMENTS", "NOTHING", "SHIFTED_GRAM", "SPREAD",
     "Method", "Plan", "Precision", "Shape", "Statistic", "Summaries", "Summary", "avg_pool", "can_join", "choose",
     "choose_shaped", "conv", "conv_in_bands", "conv_joined", "conv_pool", "conv_shaped", "count", "gram", "inside",
     "late", "max_pool", "max_windows", "mean_windows", "plan_conv", "total", "weighed",

@@ -1,7 +1,7 @@
 """3x3 convolution with bias and ReLU whose only derivative is the one towards its input."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import jax
@@ -83,10 +83,7 @@ def conv(x: Features, plan: Plan, *, relu: bool = True, padding: str = "zero") -
     design (except for `reference`), because the network is a constant of the problem. At 0 the ReLU's is 0.
     """
     x = x.astype(plan.forward.dtype)
-    if padding != "zero":
-        x = pad(x, padding)
-    y: jax.Array = _reference(x, plan, relu) if plan.method == "reference" else _conv(x, plan, relu)
-    return y if padding == "zero" else y[1:-1, 1:-1]
+    return _reference(x, plan, relu, padding) if plan.method == "reference" else _conv(x, plan, relu, padding)
 
 
 def pad(x: Features, padding: str) -> Features:
@@ -95,29 +92,30 @@ def pad(x: Features, padding: str) -> Features:
     return jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
 
 
-def conv_pool(x: Features, plan: Plan, *, padding: str = "zero") -> Features:
-    """Compute `max_pool(conv(x))`: (h, w, c_in) -> (h // 2, w // 2, c_out).
+def conv_pool(x: Features, plan: Plan, *, padding: str = "zero", kind: str = "max") -> Features:
+    """Compute `max_pool(conv(x))`, or `avg_pool`: (h, w, c_in) -> (h // 2, w // 2, c_out).
 
-    Where each maximum stood, one byte a window, is all that the derivative needs: the convolution's output, the
-    largest array of a block, is not kept.
+    Where each maximum stood, or which of a window are above 0, one byte a window, is all that the derivative needs: the
+    convolution's output, the largest array of a block, is not kept.
     """
-    if plan.method == "reference" or padding != "zero":
-        return pool.max_pool(conv(x, plan, padding=padding))
-    return _conv_pool(x.astype(plan.forward.dtype), plan, x.shape[:2])
+    if plan.method == "reference":
+        return {"max": pool.max_pool, "avg": pool.avg_pool}[kind](conv(x, plan, padding=padding))
+    return _conv_pool(x.astype(plan.forward.dtype), plan, (x.shape[0], x.shape[1]), padding, kind)
 
 
-def _reference(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
-    y = _direct(x[None], plan.forward, plan.precision)[0] + plan.bias[None, None]
+def _reference(x: jax.Array, plan: Plan, relu: bool, padding: str) -> jax.Array:
+    y = _direct(*_seen(x, padding), plan.forward, plan.precision) + plan.bias[None, None]
     return jax.nn.relu(y) if relu else y
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _conv(x: jax.Array, plan: Plan, relu: bool, padding: str) -> jax.Array:
     if plan.method == "winograd":  # bias and ReLU inside, while a strip is in the cache
-        return _winograd(x[None], plan.forward, plan.bias, jnp.asarray(0 if relu else -jnp.inf, x.dtype))[0]
+        floor = jnp.asarray(0 if relu else -jnp.inf, x.dtype)
+        return _lanes(winograd.convolve, padding=padding)(x[None], plan.forward, plan.bias, floor)[0]
     if plan.method == "banded":
-        return _banded(x, plan, relu)
-    y = _forward(x, plan) + plan.bias[None, None]
+        return _banded(x, plan, relu, padding)
+    y = _forward(x, plan, padding) + plan.bias[None, None]
     if not relu:
         return y
     # XLA would turn the mask `max(z, 0) > 0` of the backward pass into `z > 0` and keep z as well as y: on a GPU the
@@ -130,88 +128,107 @@ def _as_it_is(x: jax.Array) -> jax.Array:
     return x
 
 
-def _conv_forward(x: jax.Array, plan: Plan, relu: bool):
+def _conv_forward(x: jax.Array, plan: Plan, relu: bool, padding: str):
     # The output is all that is kept: it is the next layer's input anyway, and its sign is the ReLU's derivative.
-    y = _conv(x, plan, relu)
+    y = _conv(x, plan, relu, padding)
     return y, (y if relu else None, plan)
 
 
-def _conv_backward(relu: bool, saved, g: jax.Array):
+def _conv_backward(relu: bool, padding: str, saved, g: jax.Array):
     y, plan = saved
-    return conv_back(g, plan, y), None
+    return conv_back(g, plan, y, padding=padding), None
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv_pool(x: jax.Array, plan: Plan, size: tuple[int, int]) -> jax.Array:
-    return _conv_pool_forward(x, plan, size)[0]
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _conv_pool(x: jax.Array, plan: Plan, size: tuple[int, int], padding: str, kind: str) -> jax.Array:
+    return _conv_pool_forward(x, plan, size, padding, kind)[0]
 
 
-def _conv_pool_forward(x: jax.Array, plan: Plan, size: tuple[int, int]):
+def _conv_pool_forward(x: jax.Array, plan: Plan, size: tuple[int, int], padding: str, kind: str):
     if plan.method == "winograd":
-        y, taken = (lane[0] for lane in _winograd_pool(x[None], plan.forward, plan.bias))
+        run = _lanes(winograd.convolve_pool, padding=padding, kind=kind)
+        y, taken = (lane[0] for lane in run(x[None], plan.forward, plan.bias))
     else:
-        y, taken = pool.max_pool_taken(_conv(x, plan, True))
+        y, taken = pool.TAKEN[kind](_conv(x, plan, True, padding))
     return y, (taken, plan)
 
 
-def _conv_pool_backward(size: tuple[int, int], saved, g: jax.Array):
+def _conv_pool_backward(size: tuple[int, int], padding: str, kind: str, saved, g: jax.Array):
     taken, plan = saved
     if plan.method == "winograd":
-        back = _images_as_lanes(partial(winograd.convolve_unpool, size=size))
+        back = _lanes(winograd.convolve_unpool, size=size, padding=padding, kind=kind)
         return back((g[None], taken[None]), plan.forward)[0], None
-    return conv_back(pool.max_unpool(taken, g, size), plan), None
+    return conv_back(pool.UNPOOL[kind](taken, g, size), plan, padding=padding), None
 
 
 _conv_pool.defvjp(_conv_pool_forward, _conv_pool_backward)
 
 
-def _banded(x: jax.Array, plan: Plan, relu: bool) -> jax.Array:
+def _banded(x: jax.Array, plan: Plan, relu: bool, padding: str) -> jax.Array:
     """Convolve band by band, adding bias and ReLU to each while it is in the cache."""
     h, w, _ = x.shape
-    padded = pad(x, "zero")
+    padded = pad(x, padding)
 
     def band(whole: jax.Array, start: jax.Array, height: int, new: jax.Array) -> jax.Array:
-        y = _direct(jax.lax.dynamic_slice_in_dim(padded, start, height + 2)[None], plan.forward, plan.precision)[0]
-        y = y[1:-1, 1:-1] + plan.bias[None, None]
+        seen = jax.lax.dynamic_slice_in_dim(padded, start, height + 2)
+        y = _direct(seen, "VALID", plan.forward, plan.precision) + plan.bias[None, None]
         return jax.lax.dynamic_update_slice_in_dim(whole, jnp.maximum(y, 0) if relu else y, start, 0)
 
     blank = jnp.full((h, w, *plan.bias.shape), x[0, 0, 0])  # not a constant: see winograd.py
     return for_bands(h, w * plan.bias.nbytes, band, blank)
 
 
-def _forward(x: jax.Array, plan: Plan) -> jax.Array:
-    """Convolve (h, w, c_in), zero padded -> (h, w, c_out)."""
+def _seen(x: jax.Array, padding: str) -> tuple[jax.Array, str]:
+    """Give what a convolution looks at, with a border of its own, and the padding that is left to it."""
+    return (x, "SAME") if padding == "zero" else (pad(x, padding), "VALID")
+
+
+def _forward(x: jax.Array, plan: Plan, padding: str) -> jax.Array:
+    """Convolve (h, w, c_in), padded -> (h, w, c_out)."""
     if plan.method == "narrow":
-        return narrow.forward(x, plan.forward, products(plan.precision))
-    return _direct(x[None], plan.forward, plan.precision)[0]
+        return narrow.forward(pad(x, padding), plan.forward, products(plan.precision))
+    return _direct(*_seen(x, padding), plan.forward, plan.precision)
 
 
-def conv_back(g: jax.Array, plan: Plan, y: jax.Array | None = None) -> jax.Array:
+def conv_back(g: jax.Array, plan: Plan, y: jax.Array | None = None, *, padding: str = "zero") -> jax.Array:
     """Carry the gradient (h, w, c_out) to the input (h, w, c_in), masked first by the ReLU whose output is `y`."""
     if plan.method == "winograd":
-        return _winograd_back((g[None], None if y is None else y[None]), plan.forward)[0]
+        back = _lanes(winograd.convolve_back, padding=padding)
+        return back((g[None], None if y is None else y[None]), plan.forward)[0]
     if y is not None:
         g = jnp.where(y > 0, g, 0)
+    return _back(g, plan) if padding == "zero" else unpad(_back(g, plan, 1), padding)
+
+
+def _back(g: jax.Array, plan: Plan, border: int = 0) -> jax.Array:
+    """Carry the gradient (h, w, c_out) to the input, and to the pixels of a border around it."""
     assert plan.backward is not None
-    if plan.method == "narrow":
-        return narrow.backward(g, plan.backward, products(plan.precision))
-    if plan.method == "banded":
-        return narrow.backward(g, plan.backward, products(plan.precision), plan.forward.shape[2])
-    return _direct(g[None], plan.backward, plan.precision)[0]
+    if plan.method in ("narrow", "banded"):
+        colours = narrow.COLOURS if plan.method == "narrow" else plan.forward.shape[2]
+        return narrow.backward(g, plan.backward, products(plan.precision), colours, border)
+    around = (1 + border, 1 + border)
+    return _direct(g, (around, around), plan.backward, plan.precision)
 
 
-def conv_back_joined(g: jax.Array, plan: Plan, y: jax.Array, s: jax.Array) -> jax.Array:
+def unpad(g: Features, padding: str) -> Features:
+    """Carry the gradient (h + 2, w + 2, c) of `pad(x)` to x (h, w, c): a border's to the pixels that it is made of."""
+    h, w, c = g.shape
+    return jax.linear_transpose(partial(pad, padding=padding), jax.ShapeDtypeStruct((h - 2, w - 2, c), g.dtype))(g)[0]
+
+
+def conv_back_joined(g: jax.Array, plan: Plan, y: jax.Array, s: jax.Array, *, padding: str = "zero") -> jax.Array:
     """Carry `where(y > 0, g + y s, 0)` to the input: the gradient behind a ReLU whose output `y` has a Gram matrix.
 
     `s` (c_out, c_out) is the Gram's gradient with its transpose; see joined.py.
     """
     if plan.method == "narrow":
         assert plan.backward is not None
-        return narrow.gathered(joined.masked_sum_times(y, g, s, plan.backward))
-    return conv_back(joined.masked_sum(y, g, s), plan)
+        z = joined.masked_sum_times(y, g, s, plan.backward)
+        return narrow.gathered(z) if padding == "zero" else unpad(narrow.gathered(z, border=1), padding)
+    return conv_back(joined.masked_sum(y, g, s), plan, padding=padding)
 
 
 def joins(plan: Plan) -> bool:
@@ -225,15 +242,15 @@ def products(precision: Precision) -> jax.lax.Precision:
     return jax.lax.Precision.HIGHEST if precision == "float32" else jax.lax.Precision.DEFAULT
 
 
-def _direct(x: jax.Array, kernel: jax.Array, precision: Precision) -> jax.Array:
+def _direct(x: jax.Array, padding: Any, kernel: jax.Array, precision: Precision) -> jax.Array:
     return jax.lax.conv_general_dilated(
-        x,
+        x[None],
         kernel,
         (1, 1),
-        "SAME",
+        padding,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         precision=products(precision),
-    )
+    )[0]
 
 
 def _images_as_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -261,6 +278,7 @@ def _images_as_lanes(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-_winograd = _images_as_lanes(jax.jit(winograd.convolve))
-_winograd_pool = _images_as_lanes(jax.jit(winograd.convolve_pool))
-_winograd_back = _images_as_lanes(jax.jit(winograd.convolve_back))
+@cache
+def _lanes(function: Callable[..., Any], **how: Any) -> Callable[..., Any]:
+    """Give `_images_as_lanes` of a function with these settings, the same each time."""
+    return _images_as_lanes(jax.jit(partial(function, **how)))

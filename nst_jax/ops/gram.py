@@ -134,35 +134,31 @@ SPREAD = Statistic(_spread_sums, _spread_finish)
 
 
 @jax.custom_vjp
-def _products_and_spread(features: Features, mask: Mask | None, centre: jax.Array) -> tuple[Gram, jax.Array, jax.Array]:
-    x = _centred(features, centre)
-    return products(features, mask), total(x, mask), total(jnp.square(x), mask)
+def _first_and_products(features: Features, mask: Mask | None, centre: jax.Array) -> tuple[jax.Array, Gram]:
+    x = _centred(features, centre).astype(features.dtype)
+    return total(x, mask), products(x, mask)
 
 
 def _both_forward(features: Features, mask: Mask | None, centre: jax.Array):
-    return _products_and_spread(features, mask, centre), (features, mask, centre)
+    return _first_and_products(features, mask, centre), (features, mask, centre)
 
 
 def _both_backward(saved, gs):
-    # of all three m (F S + b), S = g + g^T + 2 diag(h), b = f - 2 h c: one product, and no other look at F
-    (features, mask, centre), (g, f, h) = saved, gs
-    rows = features.reshape(-1, features.shape[-1])
-    s = (g + g.T + 2 * jnp.diag(h)).astype(rows.dtype)
-    slope = jnp.dot(rows, s, precision=_precision(rows)) + (f - 2 * h * centre).astype(rows.dtype)[None]
+    # m ((F - c) S + f), S = g + g^T, as m (F S + b), b = f - c S: nothing is kept but F
+    (features, mask, centre), (f, g) = saved, gs
+    rows, s = features.reshape(-1, features.shape[-1]), g + g.T
+    b = f - jnp.dot(centre, s, precision=jax.lax.Precision.HIGHEST)
+    slope = jnp.dot(rows, s.astype(rows.dtype), precision=_precision(rows)) + b.astype(rows.dtype)[None]
     return weighed(slope.reshape(features.shape), mask), None, None
 
 
-_products_and_spread.defvjp(_both_forward, _both_backward)
+_first_and_products.defvjp(_both_forward, _both_backward)
 
 
-def _all_sums(features: Features, mask: Mask | None, given: Any):
-    return count(features, mask), *_products_and_spread(features, mask, given)
+def _about_sums(features: Features, mask: Mask | None, given: Any):
+    return count(features, mask), *_first_and_products(features, mask, given)
 
 
-def _all_finish(sums) -> tuple[Gram, jax.Array, jax.Array]:
-    m, second, *spread = sums
-    return second / m, *_spread_finish((m, *spread))
-
-
-GRAM_AND_SPREAD = Statistic(_all_sums, _all_finish)
-"""Gram matrix (c, c), mean (c,) less a fixed centre, which is given, and variance (c,)."""
+ABOUT = Statistic(_about_sums, _raw_finish)
+"""Mean (c,) less a fixed centre, which is given, and (F - centre)^T (F - centre) / M (c, c), one product of all: the
+Gram matrix, and a variance without the loss of digits of one about 0, are made of these."""

@@ -30,34 +30,38 @@ def backward_kernel(kernel: jax.Array) -> jax.Array:
 
 
 def forward(x: jax.Array, kernel: jax.Array, precision: jax.lax.Precision) -> jax.Array:
-    """Convolve (h, w, 3), zero padded, with a kernel from `forward_kernel` -> (h, w, c_out)."""
-    h, w, _ = x.shape
-    wide = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+    """Convolve (h + 2, w + 2, 3), padded, with a kernel from `forward_kernel` -> (h, w, c_out)."""
+    h, w = x.shape[0], x.shape[1] - 2
     blank = jnp.zeros((h, w, CHANNELS - TAPS * COLOURS), x.dtype)
-    taps = jnp.concatenate([*(wide[:, j : j + w] for j in range(TAPS)), blank], -1)
+    taps = jnp.concatenate([*(x[:, j : j + w] for j in range(TAPS)), blank], -1)
     # Behind the barrier the taps are written once; otherwise XLA tries to gather them inside the convolution.
     taps = jax.lax.optimization_barrier(taps)
     return jax.lax.conv_general_dilated(
         taps[None],
         kernel,
         (1, 1),
-        ((1, 1), (0, 0)),
+        "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         precision=precision,
     )[0]
 
 
-def backward(g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision, colours: int = COLOURS) -> jax.Array:
-    """Carry the gradient (h, w, c_out) to the input (h, w, colours): `dx_u = sum_q W_q g_(u-q)`, in float32 sums."""
+def backward(
+    g: jax.Array, kernel: jax.Array, precision: jax.lax.Precision, colours: int = COLOURS, border: int = 0
+) -> jax.Array:
+    """Carry the gradient (h, w, c_out) to the input (h, w, colours): `dx_u = sum_q W_q g_(u-q)`, in float32 sums.
+
+    And to a border of so many pixels around it, where there is one.
+    """
     z = jnp.einsum("hwd,dk->hwk", g, kernel, precision=precision)
     # Behind the barrier XLA fuses the ReLU's mask into the matmul's input, and the nine shifts into one sum.
-    return gathered(jax.lax.optimization_barrier(z), colours)
+    return gathered(jax.lax.optimization_barrier(z), colours, border)
 
 
-def gathered(z: jax.Array, colours: int = COLOURS) -> jax.Array:
-    """Shift and add the products with every tap (h, w, 32): (h, w, colours)."""
-    h, w, _ = z.shape
-    z = jnp.pad(z, ((1, 1), (1, 1), (0, 0)))
+def gathered(z: jax.Array, colours: int = COLOURS, border: int = 0) -> jax.Array:
+    """Shift and add the products with every tap (h, w, 32): (h, w, colours), with so wide a border around."""
+    h, w = z.shape[0] + 2 * border, z.shape[1] + 2 * border
+    z = jnp.pad(z, ((1 + border, 1 + border), (1 + border, 1 + border), (0, 0)))
     taps = [(i, j) for i in range(TAPS) for j in range(TAPS)]
     shifted = [
         jax.lax.slice(z, (2 - i, 2 - j, k * colours), (2 - i + h, 2 - j + w, (k + 1) * colours)).astype(jnp.float32)

@@ -72,3 +72,30 @@ def avg_pool(x: Features) -> Features:
     """Take the mean of each 2x2 window: (h, w, c) -> (h // 2, w // 2, c)."""
     a, b, c, d = _corners(x)
     return (a + b + c + d) / 4
+
+
+def avg_pool_taken(x: Features) -> tuple[Features, jax.Array]:
+    """Take the mean of each 2x2 window and say which of its positions are above 0, behind a ReLU those that count.
+
+    -> two arrays (h // 2, w // 2, c), the second in bytes: a bit for each position, along the rows.
+    """
+    corners = _corners(x)
+    bits = sum((corner > 0).astype(jnp.uint8) << place for place, corner in enumerate(corners))
+    return sum(corners[1:], corners[0]) / 4, jnp.asarray(bits, jnp.uint8)
+
+
+def avg_unpool(taken: jax.Array, g: Features, size: tuple[int, int]) -> Features:
+    """Share out the gradient (h // 2, w // 2, c) of each mean among its positions above 0: (h, w, c) for `size` (h, w).
+
+    Written as `max_unpool` is.
+    """
+    (h, w), c = size, g.shape[-1]
+    wide = (slice(None), None, slice(None), None)
+    bits = (1 << jnp.arange(4, dtype=jnp.uint8)).reshape(1, 2, 1, 2, 1)
+    even = jnp.where(taken[wide] & bits, (g / 4)[wide], 0).reshape(h // 2 * 2, w // 2 * 2, c)
+    return jnp.pad(even, ((0, h % 2), (0, w % 2), (0, 0)))
+
+
+TAKEN = {"max": max_pool_taken, "avg": avg_pool_taken}
+UNPOOL = {"max": max_unpool, "avg": avg_unpool}
+"""By the kind of pooling: pool what is behind a ReLU and say in bytes what counted; and the derivative from these."""

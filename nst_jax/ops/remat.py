@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nst_jax.ops import joined
 from nst_jax.ops.bands import for_bands
 from nst_jax.ops.conv import Plan, conv, conv_back, conv_back_joined, joins, pad
 from nst_jax.ops.gram import GRAM
@@ -68,17 +67,14 @@ def conv_joined(
     def forward(x: Features, plan: Plan, summaries: Summaries):
         y = conv(x, plan, padding=padding)
         made, pulls = _finished(y, summaries)
-        return (y, made), (x, plan, y, pulls)
+        return (y, made), (plan, y, pulls)
 
     def backward(saved, gs):
-        x, plan, y, pulls = saved
+        plan, y, pulls = saved
         g, s = gs
         found = [pull(one)[0][1] for pull, one in zip(pulls, s, strict=True)]
         total: Any = sum(d + d.T for d in found)
-        if padding == "zero":
-            return conv_back_joined(g, plan, y, total), None, None
-        _, unpad = jax.vjp(partial(pad, padding=padding), x)
-        return unpad(conv_back(pad(joined.masked_sum(y, g, total), "zero"), plan))[0], None, None
+        return conv_back_joined(g, plan, y, total, padding=padding), None, None
 
     run.defvjp(forward, backward)
     return run(x.astype(plan.forward.dtype), plan, summaries)

@@ -46,8 +46,8 @@ def transform_kernel(kernel: jax.Array) -> jax.Array:
     return u.reshape(-1, *kernel.shape[2:])
 
 
-def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> jax.Array:
-    """Compute `max(x * k + bias, floor)` of (n, h, w, c_in), zero padded, and `u` from `transform_kernel`.
+def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array, padding: str = "zero") -> jax.Array:
+    """Compute `max(x * k + bias, floor)` of (n, h, w, c_in), padded, and `u` from `transform_kernel`.
 
     The rows of tiles are taken in strips small enough for the cache, each strip of all images in one batched matmul;
     bias (c_out,) and floor (0 for a ReLU, -inf for none) are applied while the strip is there. -> (n, h, w, c_out).
@@ -57,24 +57,26 @@ def convolve(x: jax.Array, u: jax.Array, bias: jax.Array, floor: jax.Array) -> j
     def strip(x: jax.Array) -> jax.Array:
         return jnp.maximum(_tiles(x, u, False) + bias[None, None, None], floor)
 
-    return _in_strips(x, u, (h, w), strip)[:, :h, :w]
+    return _in_strips(x, u, (h, w), strip, padding=padding)[:, :h, :w]
 
 
-def convolve_pool(x: jax.Array, u: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Compute `max_pool_taken(max(x * k + bias, 0))` strip by strip: what is pooled is never written out.
+def convolve_pool(
+    x: jax.Array, u: jax.Array, bias: jax.Array, padding: str = "zero", kind: str = "max"
+) -> tuple[jax.Array, jax.Array]:
+    """Compute `TAKEN[kind](max(x * k + bias, 0))` strip by strip: what is pooled is never written out.
 
-    -> maxima and places, (n, h // 2, w // 2, c_out) each.
+    -> what is pooled and what counted, (n, h // 2, w // 2, c_out) each.
     """
 
     def strip(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.vmap(pool.max_pool_taken)(jnp.maximum(_tiles(x, u, False) + bias[None, None, None], 0))
+        return jax.vmap(pool.TAKEN[kind])(jnp.maximum(_tiles(x, u, False) + bias[None, None, None], 0))
 
     _, h, w, _ = x.shape
-    y, taken = _in_strips(x, u, (h, w), strip)
+    y, taken = _in_strips(x, u, (h, w), strip, padding=padding)
     return y[:, : h // 2, : w // 2], taken[:, : h // 2, : w // 2]
 
 
-def convolve_back(masked: tuple[jax.Array, jax.Array | None], u: jax.Array) -> jax.Array:
+def convolve_back(masked: tuple[jax.Array, jax.Array | None], u: jax.Array, padding: str = "zero") -> jax.Array:
     """Convolve (n, h, w, c_out) with the flipped, transposed kernel of which `u` is the forward transform.
 
     `masked` is the gradient and the output of the ReLU behind the convolution, None without one: the gradient is masked
@@ -88,28 +90,102 @@ def convolve_back(masked: tuple[jax.Array, jax.Array | None], u: jax.Array) -> j
         g, y = masked
         return _tiles(g if y is None else jnp.where(y > 0, g, 0), u, True)
 
-    return _in_strips(masked, u, (h, w), strip)[:, :h, :w]
+    inner = _in_strips(masked, u, (h, w), strip)[:, :h, :w]
+    if padding == "zero":
+        return inner
+    g, y = masked
+
+    def side(cut: tuple[slice, ...]) -> jax.Array:
+        return g[cut] if y is None else jnp.where(y[cut] > 0, g[cut], 0)
+
+    return _with_border(inner, u, [side(cut) for cut in _SIDES], padding)
 
 
-def convolve_unpool(pooled: tuple[jax.Array, jax.Array], u: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Compute `convolve_back(max_unpool(taken, g))` strip by strip: what is unpooled is never written out.
+def convolve_unpool(
+    pooled: tuple[jax.Array, jax.Array], u: jax.Array, size: tuple[int, int], padding: str = "zero", kind: str = "max"
+) -> jax.Array:
+    """Compute `convolve_back(UNPOOL[kind](taken, g))` strip by strip: what is unpooled is never written out.
 
-    `pooled` is the gradient and the places, (n, h // 2, w // 2, c_out) each, of a layer of `size` (h, w).
+    `pooled` is the gradient and what counted, (n, h // 2, w // 2, c_out) each, of a layer of `size` (h, w).
     -> (n, h, w, c_in).
     """
 
+    def wide(g: jax.Array, taken: jax.Array, size: tuple[int, int]) -> jax.Array:
+        return jax.vmap(lambda taken, g: pool.UNPOOL[kind](taken, g, size))(taken, g)
+
     def strip(pooled: tuple[jax.Array, jax.Array]) -> jax.Array:
         g, taken = pooled
-        wide = (2 * g.shape[1], 2 * g.shape[2])
-        g = jax.vmap(lambda taken, g: pool.max_unpool(taken, g, wide))(taken, g)
-        return _tiles(g[:, 1:-1, 1:-1], u, True)
+        return _tiles(wide(g, taken, (2 * g.shape[1], 2 * g.shape[2]))[:, 1:-1, 1:-1], u, True)
 
     h, w = size
-    return _in_strips(pooled, u, size, strip, TILE // 2)[:, :h, :w]
+    inner = _in_strips(pooled, u, size, strip, TILE // 2)[:, :h, :w]
+    if padding == "zero":
+        return inner
+    top, bottom, left, right = ([x[cut] for x in pooled] for cut in _THIN)
+    rows, columns = (2 + h % 2, w), (h, 2 + w % 2)
+    sides = [wide(*top, (2, w))[:, 0], wide(*bottom, rows)[:, -1], wide(*left, (h, 2))[:, :, 0]]
+    return _with_border(inner, u, [*sides, wide(*right, columns)[:, :, -1]], padding)
 
 
-def _in_strips(x: Any, u: jax.Array, size: tuple[int, int], function: Callable[[Any], Any], tile: int = TILE) -> Any:
-    """Apply a function of padded strips to arrays (n, rows, columns, c), zero padded to whole tiles and strips.
+_ALL, _FIRST, _LAST = slice(None), slice(1), slice(-1, None)
+_SIDES = ((_ALL, 0), (_ALL, -1), (_ALL, _ALL, 0), (_ALL, _ALL, -1))
+_THIN = ((_ALL, _FIRST), (_ALL, _LAST), (_ALL, _ALL, _FIRST), (_ALL, _ALL, _LAST))
+"""Top, bottom, left and right of (n, h, w, c), without and with their axis."""
+
+
+def _with_border(inner: jax.Array, u: jax.Array, sides: Sequence[jax.Array], padding: str) -> jax.Array:
+    """Add what a border one pixel wide around the input was read for to the pixels that it is made of.
+
+    `inner` (n, h, w, c_in) is the gradient of what lies within, `sides` the masked gradient of the output's first and
+    last row (n, w, c_out) and column (n, h, c_out), all that sees the border. A border costs as many products as it has
+    pixels, and a wider convolution another row and column of tiles.
+    """
+    (top, bottom, left, right), (h, w) = sides, inner.shape[1:3]
+    (up, down), (west, east) = _border_of(h, padding), _border_of(w, padding)
+    transforms = u.reshape(6, 6, *u.shape[1:])
+    first, last = 4 * transforms[0], transforms[5]
+    for place, side, row in ((up, top, first), (down, bottom, last)):
+        found = _along(side, row)  # (n, w + 2, c_in), corners too
+        inside = _added_at(found[:, 1:-1], found[:, :1], west, 1)
+        inner = _added_at(inner, _added_at(inside, found[:, -1:], east, 1)[:, None], place, 1)
+    first, last = 4 * transforms[:, 0], transforms[:, 5]
+    for place, side, column in ((west, left, first), (east, right, last)):
+        inner = _added_at(inner, _along(side, column)[:, 1:-1, None], place, 2)
+    return inner
+
+
+def _border_of(count: int, padding: str) -> tuple[int, int]:
+    """Say which of `count` pixels in a row stand before the first and behind the last."""
+    last = count - 1
+    return {"replicate": (0, last), "reflect": (min(1, last), max(last - 1, 0)), "circular": (last, 0)}[padding]
+
+
+def _along(side: jax.Array, row: jax.Array) -> jax.Array:
+    """Carry the gradient (n, w, c_out) of a row to the row (n, w + 2, c_in) that three taps see, from their transform.
+
+    `row` (6, c_in, c_out) is `G` times the taps; these are its first, -3 times the difference of the next two, its last.
+    """
+    taps = jnp.stack([4 * row[0], 3 * (row[2] - row[1]), row[5]])
+    z = jnp.einsum("nwd,kcd->nkwc", side, taps, precision=jax.lax.Precision.HIGHEST)
+    shifted = [jnp.pad(z[:, k], ((0, 0), (k, 2 - k), (0, 0))) for k in range(3)]
+    return shifted[0] + shifted[1] + shifted[2]
+
+
+def _added_at(x: jax.Array, part: jax.Array, place: int, axis: int) -> jax.Array:
+    """Add a slice that is one wide, in place where x is read no more."""
+    here = jax.lax.slice_in_dim(x, place, place + 1, axis=axis)
+    return jax.lax.dynamic_update_slice_in_dim(x, here + part, place, axis)
+
+
+def _in_strips(
+    x: Any,
+    u: jax.Array,
+    size: tuple[int, int],
+    function: Callable[[Any], Any],
+    tile: int = TILE,
+    padding: str = "zero",
+) -> Any:
+    """Apply a function of padded strips to arrays (n, rows, columns, c), padded to whole tiles and strips.
 
     The tiles cover `size` (h, w) outputs; `tile` is the side of one in `x`, half of TILE where `x` is pooled. What the
     function returns, arrays (n, rows, ...), is put below one another and is all that is kept: the inputs are padded
@@ -117,13 +193,16 @@ def _in_strips(x: Any, u: jax.Array, size: tuple[int, int], function: Callable[[
     """
     first = jax.tree.leaves(x)[0]
     n = first.shape[0]
+    if padding == "circular":  # a strip does not see the other side
+        x = jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap"), x)
     rows, columns = -(-size[0] // TILE), -(-size[1] // TILE)  # tiles, the last one perhaps hanging over the edge
     step = _strip_height(rows, 4 * 36 * n * columns * max(u.shape[1:]))
     count = -(-rows // step)
 
     def strip(i: jax.Array | int) -> Any:
         height = step * tile
-        return function(jax.tree.map(lambda x: _take(x, i * height - 1, height + 2, height * count, columns * tile), x))
+        whole = height * count, columns * tile
+        return function(jax.tree.map(lambda x: _take(x, i * height - 1, height + 2, whole, padding), x))
 
     if count == 1:
         return strip(0)
@@ -140,12 +219,18 @@ def _in_strips(x: Any, u: jax.Array, size: tuple[int, int], function: Callable[[
     return jax.lax.fori_loop(0, count, body, jax.tree.map(blank, jax.eval_shape(strip, 0)))
 
 
-def _take(x: jax.Array, start: jax.Array | int, height: int, rows: int, columns: int) -> jax.Array:
-    """Take `height` rows from `start` on of (n, h, w, c), zero padded to so many rows and columns and a border."""
+def _take(x: jax.Array, start: jax.Array | int, height: int, size: tuple[int, int], padding: str) -> jax.Array:
+    """Take `height` rows from `start` on of (n, h, w, c), padded to `size` (rows, columns) and a border.
+
+    The border is already there where it is the other side; what is beyond it does not matter.
+    """
+    own = padding == "circular"
+    mode: Any = {"replicate": "edge", "reflect": "reflect"}.get(padding, "constant")
     whole = min(height, x.shape[1])
-    inside = jnp.clip(start, 0, x.shape[1] - whole)
+    inside = jnp.clip(start + own, 0, x.shape[1] - whole)
     found = jax.lax.dynamic_slice_in_dim(x, inside, whole, 1)
-    found = jnp.pad(found, ((0, 0), (1, rows + 1 - x.shape[1]), (1, columns + 1 - x.shape[2]), (0, 0)))
+    widths = [(1 - own, total + 1 + own - side) for total, side in zip(size, x.shape[1:3], strict=True)]
+    found = jnp.pad(found, ((0, 0), *widths, (0, 0)), mode=mode)
     return jax.lax.dynamic_slice_in_dim(found, start - inside + 1, height, 1)
 
 
