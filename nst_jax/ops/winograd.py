@@ -95,7 +95,7 @@ def convolve_back(masked: tuple[jax.Array, jax.Array | None], u: jax.Array, padd
         return inner
     g, y = masked
 
-    def side(cut: tuple[slice, ...]) -> jax.Array:
+    def side(cut: Any) -> jax.Array:
         return g[cut] if y is None else jnp.where(y[cut] > 0, g[cut], 0)
 
     return _with_border(inner, u, [side(cut) for cut in _SIDES], padding)
@@ -110,12 +110,12 @@ def convolve_unpool(
     -> (n, h, w, c_in).
     """
 
-    def wide(g: jax.Array, taken: jax.Array, size: tuple[int, int]) -> jax.Array:
-        return jax.vmap(lambda taken, g: pool.UNPOOL[kind](taken, g, size))(taken, g)
+    def wide(pooled: Any, size: tuple[int, int]) -> jax.Array:
+        return jax.vmap(lambda g, taken: pool.UNPOOL[kind](taken, g, size))(*pooled)
 
     def strip(pooled: tuple[jax.Array, jax.Array]) -> jax.Array:
-        g, taken = pooled
-        return _tiles(wide(g, taken, (2 * g.shape[1], 2 * g.shape[2]))[:, 1:-1, 1:-1], u, True)
+        _, rows, columns, _ = pooled[0].shape
+        return _tiles(wide(pooled, (2 * rows, 2 * columns))[:, 1:-1, 1:-1], u, True)
 
     h, w = size
     inner = _in_strips(pooled, u, size, strip, TILE // 2)[:, :h, :w]
@@ -123,8 +123,8 @@ def convolve_unpool(
         return inner
     top, bottom, left, right = ([x[cut] for x in pooled] for cut in _THIN)
     rows, columns = (2 + h % 2, w), (h, 2 + w % 2)
-    sides = [wide(*top, (2, w))[:, 0], wide(*bottom, rows)[:, -1], wide(*left, (h, 2))[:, :, 0]]
-    return _with_border(inner, u, [*sides, wide(*right, columns)[:, :, -1]], padding)
+    sides = [wide(top, (2, w))[:, 0], wide(bottom, rows)[:, -1], wide(left, (h, 2))[:, :, 0]]
+    return _with_border(inner, u, [*sides, wide(right, columns)[:, :, -1]], padding)
 
 
 _ALL, _FIRST, _LAST = slice(None), slice(1), slice(-1, None)
@@ -138,19 +138,16 @@ def _with_border(inner: jax.Array, u: jax.Array, sides: Sequence[jax.Array], pad
 
     `inner` (n, h, w, c_in) is the gradient of what lies within, `sides` the masked gradient of the output's first and
     last row (n, w, c_out) and column (n, h, c_out), all that sees the border. A border costs as many products as it has
-    pixels, and a wider convolution another row and column of tiles.
+    pixels, where a wider convolution has another row and another column of tiles.
     """
-    (top, bottom, left, right), (h, w) = sides, inner.shape[1:3]
+    h, w = inner.shape[1:3]
     (up, down), (west, east) = _border_of(h, padding), _border_of(w, padding)
-    transforms = u.reshape(6, 6, *u.shape[1:])
-    first, last = 4 * transforms[0], transforms[5]
-    for place, side, row in ((up, top, first), (down, bottom, last)):
-        found = _along(side, row)  # (n, w + 2, c_in), corners too
+    top, bottom, left, right = _along(sides, u)
+    for place, found in ((up, top), (down, bottom)):  # (n, w + 2, c_in), corners too
         inside = _added_at(found[:, 1:-1], found[:, :1], west, 1)
         inner = _added_at(inner, _added_at(inside, found[:, -1:], east, 1)[:, None], place, 1)
-    first, last = 4 * transforms[:, 0], transforms[:, 5]
-    for place, side, column in ((west, left, first), (east, right, last)):
-        inner = _added_at(inner, _along(side, column)[:, 1:-1, None], place, 2)
+    for place, found in ((west, left), (east, right)):
+        inner = _added_at(inner, found[:, 1:-1, None], place, 2)
     return inner
 
 
@@ -160,15 +157,32 @@ def _border_of(count: int, padding: str) -> tuple[int, int]:
     return {"replicate": (0, last), "reflect": (min(1, last), max(last - 1, 0)), "circular": (last, 0)}[padding]
 
 
-def _along(side: jax.Array, row: jax.Array) -> jax.Array:
-    """Carry the gradient (n, w, c_out) of a row to the row (n, w + 2, c_in) that three taps see, from their transform.
+_RING = ((0, 1, 2, 5), (30, 31, 32, 35), (0, 6, 12, 30), (5, 11, 17, 35))
+"""Where G k G^T, of 36 matrices, has the transforms of the kernel's first and last row and column, less their third and
+fourth numbers. Those of first and last are 1/4 and 1 of the taps; the second less the third is -1/3 of the middle."""
 
-    `row` (6, c_in, c_out) is `G` times the taps; these are its first, -3 times the difference of the next two, its last.
-    """
-    taps = jnp.stack([4 * row[0], 3 * (row[2] - row[1]), row[5]])
-    z = jnp.einsum("nwd,kcd->nkwc", side, taps, precision=jax.lax.Precision.HIGHEST)
-    shifted = [jnp.pad(z[:, k], ((0, 0), (k, 2 - k), (0, 0))) for k in range(3)]
-    return shifted[0] + shifted[1] + shifted[2]
+
+def _along(sides: Sequence[jax.Array], u: jax.Array) -> list[jax.Array]:
+    """Carry the gradients (n, length, c_out) of four sides to the rows (n, length + 2, c_in) that three taps see."""
+    longest = max(side.shape[1] for side in sides)
+    stacked = jnp.stack([jnp.pad(side, ((0, 0), (0, longest - side.shape[1]), (0, 0))) for side in sides])
+
+    def product(at: tuple[jax.Array, jax.Array]) -> jax.Array:
+        side, matrix = at
+        rows = stacked[side].reshape(-1, stacked.shape[-1])
+        # (c_in, n length): the other way round the matrix, which is the larger, would be transposed
+        return jax.lax.dot_general(u[matrix], rows, (((1,), (1,)), ((), ())), precision=jax.lax.Precision.HIGHEST)
+
+    # One by one: of all at once XLA would take the matrices out of the solver's loop, memory as much as the weights.
+    z = jax.lax.map(product, (jnp.repeat(jnp.arange(4), 4), jnp.asarray(_RING).ravel()))
+    z = jax.lax.optimization_barrier(z).swapaxes(1, 2).reshape(16, -1, longest, u.shape[1])
+    found = []
+    for side, (one, two, three, four), scale in zip(sides, z.reshape(4, 4, *z.shape[1:]), (4, 1, 4, 1), strict=True):
+        taps = (4 * one, 3 * (three - two), four)
+        length = side.shape[1]
+        shifted = [jnp.pad(scale * tap[:, :length], ((0, 0), (k, 2 - k), (0, 0))) for k, tap in enumerate(taps)]
+        found.append(shifted[0] + shifted[1] + shifted[2])
+    return found
 
 
 def _added_at(x: jax.Array, part: jax.Array, place: int, axis: int) -> jax.Array:
