@@ -143,12 +143,19 @@ def _with_border(inner: jax.Array, u: jax.Array, sides: Sequence[jax.Array], pad
     h, w = inner.shape[1:3]
     (up, down), (west, east) = _border_of(h, padding), _border_of(w, padding)
     top, bottom, left, right = _along(sides, u)
-    for place, found in ((up, top), (down, bottom)):  # (n, w + 2, c_in), corners too
+
+    def cornered(found: jax.Array) -> jax.Array:  # (n, w + 2, c_in) -> (n, w, c_in)
         inside = _added_at(found[:, 1:-1], found[:, :1], west, 1)
-        inner = _added_at(inner, _added_at(inside, found[:, -1:], east, 1)[:, None], place, 1)
-    for place, found in ((west, left), (east, right)):
-        inner = _added_at(inner, found[:, 1:-1, None], place, 2)
-    return inner
+        return _added_at(inside, found[:, -1:], east, 1)
+
+    inner = _added_in_turn(inner, [cornered(top)[:, None], cornered(bottom)[:, None]], (up, down), 1)
+    return _added_in_turn(inner, [left[:, 1:-1, None], right[:, 1:-1, None]], (west, east), 2)
+
+
+def _added_in_turn(x: jax.Array, parts: Sequence[jax.Array], places: tuple[int, int], axis: int) -> jax.Array:
+    """Add two slices that are one wide. In a loop, or XLA lets the second read through the first and copies x."""
+    stacked, at = jnp.stack(list(parts)), jnp.asarray(places)
+    return jax.lax.fori_loop(0, 2, lambda i, x: _added_at(x, stacked[i], at[i], axis), x)
 
 
 def _border_of(count: int, padding: str) -> tuple[int, int]:
@@ -185,9 +192,9 @@ def _along(sides: Sequence[jax.Array], u: jax.Array) -> list[jax.Array]:
     return found
 
 
-def _added_at(x: jax.Array, part: jax.Array, place: int, axis: int) -> jax.Array:
+def _added_at(x: jax.Array, part: jax.Array, place: jax.Array | int, axis: int) -> jax.Array:
     """Add a slice that is one wide, in place where x is read no more."""
-    here = jax.lax.slice_in_dim(x, place, place + 1, axis=axis)
+    here = jax.lax.dynamic_slice_in_dim(x, place, 1, axis)
     return jax.lax.dynamic_update_slice_in_dim(x, here + part, place, axis)
 
 
