@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import run_folders
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nst_jax import pages
@@ -184,6 +185,19 @@ def test_colours_of_plots_stand_out_on_white() -> None:
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 3
     assert len({dash for _, dash in words[:4]}) == 4
+    assert len(set(plots._styles(tuple("abcdefghijklmnop")))) == 16
+
+
+def test_a_plot_names_a_few_of_many_values_and_writes_plain_numbers() -> None:
+    assert plots._named(12) == list(range(12))
+    assert plots._named(25) == [0, 4, 8, 12, 16, 20, 24]
+    for low, high, most in ((2.0, 2.01, 8), (0.3, 1.7, 6), (0.04, 3.0, 9), (1e4, 1.5e4, 8)):
+        panel = Figure().subplots()
+        panel.set(yscale="log", ylim=(low, high))
+        plots._mark(panel, high / low)
+        words = [panel.yaxis.get_major_formatter()(y, 0) for y in panel.yaxis.get_majorticklocs() if low <= y <= high]
+        assert 2 <= len(set(words)) == len(words) <= most
+        assert all(re.fullmatch(r"[0-9.]+", word) for word in words)
 
 
 def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:
