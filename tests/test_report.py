@@ -172,6 +172,19 @@ def test_the_sheet_shows_every_value_of_the_other_axes_and_what_lanes_were_made_
     assert len(sheet._grids(replace(run, lanes=run.lanes * 9))) == 1
 
 
+def test_long_words_of_a_sheet_end_before_the_pictures(tmp_path) -> None:
+    names = [f"{word}_of_the_artist_as_a_young_man.jpg" for word in ("portrait", "village")]
+    axes = {"style_image": [f"{i}_{name}" for i in range(3) for name in names], "the_content_image": names}
+    run = folders.read(run_folders.make(tmp_path / "run", axes, steps=1, size=(96, 64)))
+    pictures = {lane: Image.new("RGB", (96, 64), (255, 0, 0)) for lane in range(12)}
+    with Image.open(sheet.write_sheet(run, pictures)) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    red = (np.abs(pixels - (255, 0, 0)) < 90).all(-1)
+    ys, xs = np.nonzero(red)
+    assert pixels[ys.min() : ys.max(), xs.min() - 5 : xs.min() - 2].min() > 200  # nothing runs into them from the left
+    assert pixels[ys.min() : ys.max(), : xs.min() - 5].min() < 90
+
+
 def test_the_rounding_that_a_content_begins_with_is_no_part_of_the_range() -> None:
     assert plots._range([np.array([1e-9, np.nan, 0.5, 2.0]), np.array([3.0, 1.0])]) == (0.5, 3.0)
     assert plots._range([np.array([1e9, 1e3, 1.0])]) == (1.0, 1e9)  # a fall is one
