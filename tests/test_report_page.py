@@ -343,6 +343,12 @@ def test_curves_take_the_colours_of_an_axis_and_compare(visit, sweep) -> None:
     colours = "nodes => new Set(nodes.map(n => getComputedStyle(n).stroke)).size"
     assert page.locator("#chart .curve").evaluate_all(colours) == 5
     assert page.locator("#loss .legend .key").all_inner_texts() == ["0.1", "1", "10", "100", "1000"]
+    stroke = "node => getComputedStyle(node).stroke"  # that of the chosen curve is its value's, not another's
+    for place in (0, 3):
+        page.get_by_role("slider", name="alpha").fill(str(place))
+        chosen = page.locator("#chart .chosen:not(.under)").evaluate(stroke)
+        assert chosen == page.locator("#chart .curve").nth(place).evaluate(stroke)
+    page.get_by_role("slider", name="alpha").fill("0")
     page.locator("#chart").hover(position={"x": 67, "y": 100})
     assert page.locator("#readout").inner_text().startswith("1 at step 0")
     page.get_by_label("Scale of the loss").select_option("relative to its first")

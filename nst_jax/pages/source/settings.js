@@ -18,7 +18,7 @@ function startSliders() {
 
 // Where there is one column, the sliders stand at the picture that they move.
 function placeSliders(narrow) {
-  if (narrow) $("comparing").before($("sliders")); else $("axes").prepend($("sliders"));
+  if (narrow) $("steps").before($("sliders")); else $("axes").prepend($("sliders"));
 }
 function startPlaces() {
   const narrow = matchMedia("(max-width: 1000px)");
