@@ -129,8 +129,19 @@ def write_json(path: Path, facts: Mapping[str, Any], curves: Sequence[Curve]) ->
     os.replace(beside, path)
 
 
+def read_json(path: Path) -> tuple[dict[str, Any], list[Curve]]:
+    """Read what `write_json` wrote: the facts and the curves."""
+    facts = json.loads(path.read_text())
+    found = facts.pop("curves")
+    del facts["columns"]
+    for curve in found:
+        points = [Point(*(math.nan if x is None else x for x in point)) for point in curve["points"]]
+        curve.update(shape=tuple(curve["shape"]), points=points)
+    return facts, [Curve(**curve) for curve in found]
+
+
 def draw(path: Path, curves: Sequence[Curve], caption: str) -> None:
-    """Draw the loss against seconds and evaluations, a row for each pair, ours over the others.
+    """Draw the loss against seconds and evaluations, a row for each pair, ours over the others, the shortest on top.
 
     Dotted lines are of the unclipped picture.
     """
@@ -143,7 +154,7 @@ def draw(path: Path, curves: Sequence[Curve], caption: str) -> None:
     names = list(dict.fromkeys(c.name for c in curves))
     made = common.figure(1.2 + 3.2 * 2 * len(inits), 0.8 + 2.1 * len(pairs))
     axes = made.subplots(len(pairs), 2 * len(inits), squeeze=False)
-    for curve in sorted(curves, key=lambda c: c.name not in (LBFGS, ADAM)):
+    for curve in sorted(curves, key=lambda c: (c.name not in (LBFGS, ADAM), -c.points[-1].evaluations)):
         ours = {"lw": 2.2, "path_effects": [Stroke(linewidth=4.5, foreground="white"), Normal()]}
         how: dict[str, Any] = {"lw": 1.2} if curve.name in (LBFGS, ADAM) else ours
         line, place = axes[pairs.index(curve.pair)], 2 * inits.index(curve.init)
@@ -156,10 +167,14 @@ def draw(path: Path, curves: Sequence[Curve], caption: str) -> None:
             panel.set(xscale="log", yscale="log", xlabel=unit)
             panel.xaxis.set_minor_formatter("")
             panel.set_title(f"{curve.pair.replace(':', ' + ')}, from {curve.init}", fontsize=8)
+    for line in axes:
+        line[0].set_ylabel("loss")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(Line2D([], [], ls=":", color="0.3"))
-    made.legend(handles, [*labels, "unclipped"], loc="outside upper center", ncols=4, frameon=False, fontsize=7)
-    common.save(path, made, caption)
+    made.legend(
+        handles, [*labels, "unclipped"], loc="outside upper center", ncols=len(labels) + 1, frameon=False, fontsize=7
+    )
+    common.save(path, made, caption, device=False)
 
 
 def sheet(path: Path, rows: Mapping[str, Mapping[str, Any]], caption: str) -> None:
@@ -169,4 +184,4 @@ def sheet(path: Path, rows: Mapping[str, Mapping[str, Any]], caption: str) -> No
     columns = list(next(iter(rows.values())))
     made = common.figure(2.4 * len(columns), 0.5 + 1.9 * len(rows))
     common.gallery(made, {name: list(row.values()) for name, row in rows.items()}, columns)
-    common.save(path, made, caption)
+    common.save(path, made, caption, device=False)

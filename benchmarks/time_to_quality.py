@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.quality import ADAM, LBFGS, Curve, Point, draw, markdown, sheet, write_json
+from benchmarks.quality import ADAM, LBFGS, Curve, Point, draw, markdown, read_json, sheet, write_json
 from benchmarks.racers import Moment, in_the_way_of, objective, ours, theirs
 
 PAIRS = (
@@ -41,6 +42,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--torch-compile", action="store_true", help="compile the reference; eager by default")
     parser.add_argument("--out", type=Path, help="JSON file for every point of every curve")
     parser.add_argument("--figure", type=Path, help="JPEG of the curves; pictures beside it as NAME_CONTENT_STYLE.jpg")
+    parser.add_argument("--redraw", type=Path, metavar="JSON", help="race nobody: print and draw what --out wrote")
     return parser.parse_args(arguments)
 
 
@@ -118,13 +120,17 @@ def torch_is_there() -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run every race; after each, write the JSON and the figures anew; print the table."""
     args = options(arguments)
+    if args.redraw:
+        facts, curves = read_json(args.redraw)
+        show(facts, curves, args.figure)
+        return
     os.environ["JAX_PLATFORMS"] = args.device  # before jax is imported: one GPU serves two frameworks
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     from benchmarks import device
     from benchmarks.speed import limit_threads
 
     limit_threads(device.threads())
-    settings = {k: str(v) for k, v in vars(args).items() if k not in ("out", "figure", "device")}
+    settings = {k: str(v) for k, v in vars(args).items() if k not in ("out", "figure", "device", "redraw")}
     facts = {**device.describe(args.device), **settings}
     curves: list[Curve] = []
     for pair in args.pairs:
@@ -136,10 +142,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if args.out:
                 write_json(args.out, facts, curves)
             if args.figure:
-                words = f"{args.size} px, torch {args.torch_precision}"
-                draw(args.figure, curves, words)
-                sheet(args.figure.with_stem(f"{args.figure.stem}_{pair.replace(':', '_')}"), rows, words)
+                draw(args.figure, curves, caption(facts))
+                sheet(args.figure.with_stem(f"{args.figure.stem}_{pair.replace(':', '_')}"), rows, caption(facts))
+    show(facts, curves)
+
+
+def caption(facts: Mapping[str, Any]) -> str:
+    """Say under a figure how large the pictures were, in which precision PyTorch, and on what."""
+    return f"{facts['size']} px, torch {facts['torch_precision']}; {facts['device']}"
+
+
+def show(facts: Mapping[str, Any], curves: Sequence[Curve], figure: Path | None = None) -> None:
+    """Print facts and table, and draw the curves if asked for."""
     print(", ".join(f"{key} {value}" for key, value in facts.items()), markdown(curves), sep="\n\n")
+    if figure:
+        draw(figure, curves, caption(facts))
 
 
 if __name__ == "__main__":

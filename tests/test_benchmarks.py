@@ -148,6 +148,16 @@ def test_every_point_is_written_and_drawn(tmp_path):
     assert all((tmp_path / name).read_bytes()[:2] == b"\xff\xd8" for name in ("out.jpg", "sheet.jpg"))
 
 
+def test_what_is_kept_of_a_race_is_drawn_again_without_one(tmp_path, capsys):
+    facts = {"device": "a chip", "size": "512", "torch_precision": "float32"}
+    quality.write_json(tmp_path / "out.json", facts, curves())
+    time_to_quality.main(["--redraw", str(tmp_path / "out.json"), "--figure", str(tmp_path / "out.jpg")])
+    shown = capsys.readouterr().out
+    assert shown.startswith("device a chip, size 512")
+    assert quality.markdown(curves()) in shown
+    assert (tmp_path / "out.jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
 def test_the_one_behind_goes_next_and_judging_is_off_the_clock(monkeypatch):
     now, order = [0.0], []
     monkeypatch.setattr(time_to_quality.time, "perf_counter", lambda: now[0])

@@ -1,6 +1,7 @@
 """Every page: its links lead somewhere, its pictures are small, and the index of the experiments is whole."""
 
 import re
+import tomllib
 from operator import attrgetter
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
         if target.suffix == ".jpg":
             assert target.stat().st_size < LARGEST, link
+
+
+def test_the_citation_is_of_the_last_release_which_the_package_is_or_follows():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    released = re.findall(
+        r"^## (\d+\.\d+\.\d+), (\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert (citation["version"], str(citation["date-released"])) == released[0]
+    here = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["license"] == here["license"]
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in here["authors"]]
+    number, begun = (tuple(map(int, text.split(".")[:3])) for text in (citation["version"], here["version"]))
+    assert here["version"] == citation["version"] or (begun > number and ".dev" in here["version"])
 
 
 def test_every_page_of_docs_is_linked_from_another():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import run_folders
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nst_jax import pages
@@ -171,6 +172,19 @@ def test_the_sheet_shows_every_value_of_the_other_axes_and_what_lanes_were_made_
     assert len(sheet._grids(replace(run, lanes=run.lanes * 9))) == 1
 
 
+def test_long_words_of_a_sheet_end_before_the_pictures(tmp_path) -> None:
+    names = [f"{word}_of_the_artist_as_a_young_man.jpg" for word in ("portrait", "village")]
+    axes = {"style_image": [f"{i}_{name}" for i in range(3) for name in names], "the_content_image": names}
+    run = folders.read(run_folders.make(tmp_path / "run", axes, steps=1, size=(96, 64)))
+    pictures = {lane: Image.new("RGB", (96, 64), (255, 0, 0)) for lane in range(12)}
+    with Image.open(sheet.write_sheet(run, pictures)) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    red = (np.abs(pixels - (255, 0, 0)) < 90).all(-1)
+    ys, xs = np.nonzero(red)
+    assert pixels[ys.min() : ys.max(), xs.min() - 5 : xs.min() - 2].min() > 200  # nothing runs into them from the left
+    assert pixels[ys.min() : ys.max(), : xs.min() - 5].min() < 90
+
+
 def test_the_rounding_that_a_content_begins_with_is_no_part_of_the_range() -> None:
     assert plots._range([np.array([1e-9, np.nan, 0.5, 2.0]), np.array([3.0, 1.0])]) == (0.5, 3.0)
     assert plots._range([np.array([1e9, 1e3, 1.0])]) == (1.0, 1e9)  # a fall is one
@@ -184,6 +198,19 @@ def test_colours_of_plots_stand_out_on_white() -> None:
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 3
     assert len({dash for _, dash in words[:4]}) == 4
+    assert len(set(plots._styles(tuple("abcdefghijklmnop")))) == 16
+
+
+def test_a_plot_names_a_few_of_many_values_and_writes_plain_numbers() -> None:
+    assert plots._named(12) == list(range(12))
+    assert plots._named(25) == [0, 4, 8, 12, 16, 20, 24]
+    for low, high, most in ((2.0, 2.01, 8), (0.3, 1.7, 6), (0.04, 3.0, 9), (1e4, 1.5e4, 8)):
+        panel = Figure().subplots()
+        panel.set(yscale="log", ylim=(low, high))
+        plots._mark(panel, high / low)
+        words = [panel.yaxis.get_major_formatter()(y, 0) for y in panel.yaxis.get_majorticklocs() if low <= y <= high]
+        assert 2 <= len(set(words)) == len(words) <= most
+        assert all(re.fullmatch(r"[0-9.]+", word) for word in words)
 
 
 def test_a_sheet_stays_small_even_of_noise(tmp_path) -> None:

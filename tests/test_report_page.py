@@ -132,6 +132,30 @@ def test_every_setting_is_a_thumbnail_and_any_two_axes_span_the_panels(visit, sw
     assert page.locator(".thumb small").all_text_contents()[:3] == ["100", "99", "98"]
 
 
+POWERS = [10 ** (k / 4) for k in range(24)]
+WORDS = [f"{word}_of_the_artist_{year}.jpg" for word in ("portrait", "village", "winter") for year in range(1880, 1888)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "down"), [(1400, [1, 2]), (390, WORDS[:2])], ids=["desk", "phone"])
+@pytest.mark.parametrize("across", [WORDS, POWERS, WORDS[:3]], ids=["words", "numbers", "few"])
+def test_labels_are_whole_and_never_over_each_other(visit, tmp_path, width: int, down: list, across: list) -> None:
+    axes = {"style_image": across, "content_image": down}
+    page = visit(pages.write(run_folders.make(tmp_path / "run", axes, steps=2)), width)
+    found = page.locator("#grid .label").evaluate_all("""nodes => nodes.map(node => {
+      const range = document.createRange(); range.selectNodeContents(node);
+      const {left, top, right, bottom} = range.getBoundingClientRect();
+      return [left, top, right, bottom, node.textContent, range.getClientRects().length]; })""")
+    boxes = [box for *box, _, _ in found]
+    for i, a in enumerate(boxes):
+        for b in boxes[:i]:
+            assert a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
+    assert all(lines == 1 for *_, words, lines in found if words.replace(".", "").isdigit())
+    labelled = {words for *_, words, _ in found}
+    assert set(map(str, down)) <= labelled
+    assert across[0] == 1 or set(across) <= labelled
+
+
 def test_the_picture_stays_in_view_and_covers_nothing(visit, sweep) -> None:
     page = visit(sweep)
     page.locator("#loss").evaluate("n => n.scrollIntoView()")
@@ -192,6 +216,9 @@ def test_two_pictures_divide_swap_differ_and_blink(visit, sweep) -> None:
     assert _seen(page) == pytest.approx(run_folders.colour(0), abs=1)
     page.keyboard.press("Escape")
     assert page.locator("#divider").is_hidden()
+    page.get_by_role("button", name="1:1").click()  # keys work on the picture's buttons, too
+    page.keyboard.press("c")
+    assert page.locator("#divider").is_visible()
 
 
 def test_what_a_lane_was_made_from_is_compared_with_it(visit, sweep) -> None:
@@ -316,6 +343,12 @@ def test_curves_take_the_colours_of_an_axis_and_compare(visit, sweep) -> None:
     colours = "nodes => new Set(nodes.map(n => getComputedStyle(n).stroke)).size"
     assert page.locator("#chart .curve").evaluate_all(colours) == 5
     assert page.locator("#loss .legend .key").all_inner_texts() == ["0.1", "1", "10", "100", "1000"]
+    stroke = "node => getComputedStyle(node).stroke"  # that of the chosen curve is its value's, not another's
+    for place in (0, 3):
+        page.get_by_role("slider", name="alpha").fill(str(place))
+        chosen = page.locator("#chart .chosen:not(.under)").evaluate(stroke)
+        assert chosen == page.locator("#chart .curve").nth(place).evaluate(stroke)
+    page.get_by_role("slider", name="alpha").fill("0")
     page.locator("#chart").hover(position={"x": 67, "y": 100})
     assert page.locator("#readout").inner_text().startswith("1 at step 0")
     page.get_by_label("Scale of the loss").select_option("relative to its first")
@@ -394,6 +427,10 @@ def test_a_phone_needs_no_sideways_scroll(visit, sweep, scheme: str) -> None:
     assert dark == (scheme == "dark")
     small = "nodes => Math.min(...nodes.filter(n => n.clientWidth).map(n => parseFloat(getComputedStyle(n).fontSize)))"
     assert page.locator(".label, .slider, .chart text, select, button").evaluate_all(small) >= 12
+    page.locator("#losses").tap()  # the losses fold out to where one looks
+    loss, lane = (page.locator(f"#tablepart th{name}").bounding_box() for name in (".loss", ":first-child"))
+    assert lane["x"] + lane["width"] <= loss["x"]
+    assert loss["x"] + loss["width"] <= 390
     page.locator(".thumb").nth(1).tap()
     page.locator("#compare").tap()
     assert page.locator("#divider").bounding_box()["width"] >= 44
@@ -404,6 +441,9 @@ def test_a_phone_needs_no_sideways_scroll(visit, sweep, scheme: str) -> None:
         points = [] if x is None else [{"x": x, "y": y}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     assert _clip(page) == pytest.approx(80, abs=1)
+    sliders = page.locator("#sliders").bounding_box()  # on the screen together with the picture that they move
+    assert stage["y"] + stage["height"] < sliders["y"] < grid["y"]
+    assert sliders["y"] + sliders["height"] - stage["y"] < 844
     for width in range(300, 390, 30):  # no line of the command ends within an option
         page.set_viewport_size({"width": width, "height": 800})
         lines = page.locator("#command .option").evaluate_all("nodes => nodes.map(n => n.getClientRects().length)")

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from nst_jax.files import write_whole
 from nst_jax.pages.folder import Run, main_axes
@@ -21,14 +22,15 @@ MAIN = ("total", "content", "style", "variation")
 """Terms that get a panel; those of single layers are on the page."""
 
 LEGEND = 12
-"""Most entries of a legend."""
+"""Most entries of a legend; of more values a few, evenly, with the first and the last."""
+FEW = 7
 
 RAMP = 0.6
 """Where plasma ends that is told from white: 3 to 1."""
 
 HUES = ("#0072b2", "#c14d00", "#00845f", "#aa3377", "#7a6a00", "#4b2a8c", "#3f3f3f", "#1f8aa5")
 DASHES = ((0, ()), (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)))
-"""Words on an axis: told apart by the colour-blind, each 3 to 1 on white, and by their dashes."""
+"""Words on an axis: told apart by the colour-blind, each 3 to 1 on white, and by their dashes; 16 by both."""
 
 Style = tuple[Any, Any]
 """A colour and a dash, as matplotlib takes them."""
@@ -54,11 +56,12 @@ def write_plots(run: Run) -> Path | None:
     styles = _styles(values)
     for panel, term in zip(panels, terms, strict=True):
         _draw(panel, run, term, across, styles)
-    if across is not None and len(values) <= LEGEND:
-        lines = [Line2D([], [], color=colour, ls=dash) for colour, dash in styles]
-        names, title = [_plain(value) for value in values], _plain(run.axes[across].name)
+    if across is not None:
+        shown = _named(len(values))
+        lines = [Line2D([], [], color=styles[i][0], ls=styles[i][1]) for i in shown]
+        names, title = [_plain(values[i]) for i in shown], _plain(run.axes[across].name)
         # Beside the panels, so that it covers no curve.
-        figure.legend(lines, names, title=title, loc="outside right upper", fontsize=8, frameon=False)
+        figure.legend(lines, names, title=title, loc="outside right upper", fontsize=8, frameon=False, handlelength=3.5)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a file name may have letters that the font lacks
@@ -68,12 +71,20 @@ def write_plots(run: Run) -> Path | None:
     return path
 
 
+def _named(count: int) -> list[int]:
+    """Choose which of `count` values a legend names."""
+    if count <= LEGEND:
+        return list(range(count))
+    return [round(i * (count - 1) / (FEW - 1)) for i in range(FEW)]
+
+
 def _styles(values: tuple[str, ...]) -> list[Style]:
     """Choose a colour and a dash for each value of an axis: a ramp for numbers, hues for words."""
-    if (len(values) > 2 and all(map(_is_number, values))) or len(values) > len(HUES):
+    if (len(values) > 2 and all(map(_is_number, values))) or len(values) > 2 * len(HUES):
         ramp = matplotlib.colormaps["plasma"](np.linspace(0.0, RAMP, len(values)))
         return [(colour, DASHES[0]) for colour in ramp]
-    return [(HUES[i], DASHES[i % len(DASHES)]) for i in range(len(values))]
+    count = len(HUES)
+    return [(HUES[i % count], DASHES[(i + i // count) % len(DASHES)]) for i in range(len(values))]
 
 
 def _is_number(words: str) -> bool:
@@ -101,8 +112,17 @@ def _draw(panel: Axes, run: Run, term: str, across: int | None, styles: list[Sty
     low, high = _range(line[:, 1] for found in lines for line in found)
     room = max((high / low) ** 0.05, 1.01)
     panel.set_ylim(low / room, high * room)
+    _mark(panel, high / low * room**2)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25, lw=0.6)
+
+
+def _mark(panel: Axes, ratio: float) -> None:
+    """Write plain numbers on a logarithmic axis that spans less than two powers of ten, and no fine ones."""
+    if ratio < 100:
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if ratio > 5 else MaxNLocator(5))
+        panel.yaxis.set_major_formatter(lambda y, _: f"{y:.6g}")
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _range(curves: Iterable[np.ndarray]) -> tuple[float, float]:

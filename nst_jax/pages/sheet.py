@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +133,12 @@ def _grid(run: Run, rest: Mapping[int, int]) -> Grid:
 
 @dataclass(frozen=True)
 class Layout:
-    """Pixels of a sheet: picture box, height of a line of text, origin of the first box, and the sheet's size."""
+    """Pixels of a sheet: picture box, height of a line, width of rows' words, origin of the first box, and all."""
 
     font: ImageFont.FreeTypeFont
     box: tuple[int, int]
     line: int
+    words: int
     origin: tuple[int, int]
     step: tuple[int, int]
     size: tuple[int, int]
@@ -155,13 +157,13 @@ def _layout(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Layou
     side = min(side, max((SMALLEST, *(max(p.size) for p in shown))))
     width, height = (side, round(side * ratio)) if ratio <= 1 else (round(side / ratio), side)
     line = round(font.size * 1.7)
-    words = max(round(font.getlength(_cut(font, text, side))) for text in (*grid.rows, grid.down))
+    words = max(math.ceil(font.getlength(_cut(font, text, side))) for text in (*grid.rows, grid.down))
     left = GAP * 2 + (words + GAP if words else 0)
     top = GAP + line * (bool(grid.across) + any(grid.columns) + bool(grid.captions))
     step = width + GAP, height + GAP + line * bool(grid.captions)
     bottom = GAP + line * bool(grid.fixed) - line * bool(grid.captions)
     size = left + step[0] * len(grid.columns) + GAP, top + step[1] * len(grid.rows) + bottom
-    return Layout(font, (width, height), line, (left, top), step, size)
+    return Layout(font, (width, height), line, words, (left, top), step, size)
 
 
 def _draw(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Image.Image:
@@ -169,7 +171,7 @@ def _draw(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Image.I
     layout = _layout(grid, pictures, side)
     sheet = Image.new("RGB", layout.size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    _write_axes(draw, grid, layout, side)
+    _write_axes(draw, grid, layout)
     width, height = layout.box
     for place, key in grid.pictures.items():
         x, y = layout.corner(*place)
@@ -185,18 +187,18 @@ def _draw(grid: Grid, pictures: Mapping[int, Image.Image], side: int) -> Image.I
     return sheet
 
 
-def _write_axes(draw: ImageDraw.ImageDraw, grid: Grid, layout: Layout, side: int) -> None:
+def _write_axes(draw: ImageDraw.ImageDraw, grid: Grid, layout: Layout) -> None:
     """Write the axes' names in grey, their values, and below what all pictures share."""
     (left, top), (width, height), line = layout.origin, layout.box, layout.line
     middle = left + layout.step[0] * len(grid.columns) / 2
     _write(draw, layout, (middle, (line + GAP) / 2), grid.across, "mm", layout.size[0], GREY)
-    _write(draw, layout, (GAP * 2, top - line / 2), grid.down, "lm", side, GREY)
+    _write(draw, layout, (GAP * 2, top - line / 2), grid.down, "lm", layout.words, GREY)
     for column, words in enumerate(grid.columns):
         x, _ = layout.corner(0, column)
         _write(draw, layout, (x + width / 2, top - line / 2), words, "mm", width)
     for row, words in enumerate(grid.rows):
         _, y = layout.corner(row, 0)
-        _write(draw, layout, (GAP * 2, y + height / 2), words, "lm", side)
+        _write(draw, layout, (GAP * 2, y + height / 2), words, "lm", layout.words)
     bottom = layout.size[1] - (line + GAP) / 2
     _write(draw, layout, (GAP * 2, bottom), grid.fixed, "lm", layout.size[0] - GAP * 4, GREY)
 

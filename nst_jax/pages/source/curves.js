@@ -54,8 +54,10 @@ function renderChart() {
   chart.root.querySelectorAll(".chosen, .now").forEach(n => n.remove());
   chart.chosen = [[view.other, "var(--b)"], [current(), "var(--a)"]].filter(([i]) => chart.all[i]?.length);
   for (const [i, colour] of chart.chosen) {
-    const line = { d: chart.path(chart.all[i]), "clip-path": "url(#plot)" };
-    chart.root.append(draw("path", { ...line, class: "chosen under" }), draw("path", { ...line, class: "chosen", stroke: colour }));
+    const k = view.colour, place = lanes[i].index[k], line = { d: chart.path(chart.all[i]), "clip-path": "url(#plot)" };
+    const over = draw("path", { ...line, class: "chosen", "stroke-dasharray": dash(k, place) });
+    if (k === null) over.style.setProperty("--k", colour); else paint(over, k, place); // the axis' colour is the lane's, the point's says which
+    chart.root.append(draw("path", { ...line, class: "chosen under" }), over);
   }
   const step = lanes[current()] ? nearest(lanes[current()]) : null;
   if (step !== null) chart.root.append(draw("line", { x1: chart.X(step), x2: chart.X(step), y1: chart.top, y2: chart.bottom, class: "now" }));
@@ -68,7 +70,7 @@ function readChart(x) { // the values at the step nearest to x, or at the end
   for (const [i, colour] of [...chosen].reverse()) {
     const [s, v] = at(all[i], x);
     if (x != null) root.append(draw("line", { x1: X(s), x2: X(s), y1: chart.top, y2: chart.bottom, stroke: "var(--soft)", "stroke-dasharray": "2 3", class: "read" }));
-    if (Y(v) <= chart.bottom) root.append(draw("circle", { cx: X(s), cy: Y(v), r: 4, fill: colour, class: "read" }));
+    if (Y(v) <= chart.bottom) root.append(draw("circle", { cx: X(s), cy: Y(v), r: 5.5, fill: colour, class: "read" }));
     words.push([`${number(v)} at step ${s}${chosen.length > 1 ? " · " + say(i) : ""}`, colour]);
   }
   $("readout").replaceChildren(...words.map(([text, colour]) => {

@@ -29,8 +29,8 @@ const seeds = swept.filter(k => axes[k].name.split(", ").includes("seed"));
 // Pictures are called by their names alone.
 const called = (k, place) => (/^(content|style)_image/.test(axes[k].name) ? axes[k].labels[place] : `${axes[k].name} ${axes[k].labels[place]}`);
 const say = i => (lanes[i] ? swept.map(k => called(k, lanes[i].index[k])).join(" · ") || lanes[i].name : "no such setting");
-// Long names break where their words end.
-const breakable = words => words.split(/(?<=[_\-.,])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+// Long names break where their words end and before a file's ending, numbers and layers nowhere.
+const breakable = words => words.split(/(?<=[,\s]|[_+](?!\d)|[-.](?=\p{L})(?!\p{L}{1,4}$))|(?=\.\p{L}{1,4}$)/u).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
 const numbered = lane => String(lane.number).padStart(4, "0");
 
 // Columns of the table, by name.

@@ -1,6 +1,6 @@
 // Keys, on the picture and on the grid.
 function keys(e) {
-  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || e.target.type === "range" && e.key.startsWith("Arrow")) return; // a slider's own
   const way = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, -1], ArrowDown: [1, 1] }[e.key];
   const act = {
     c: toggle, x: swap, p: play,
@@ -16,6 +16,6 @@ function keys(e) {
   e.preventDefault();
 }
 function startKeys() {
-  $("stage").addEventListener("keydown", keys);
+  $("picture").addEventListener("keydown", keys); // with its buttons
   $("grid").addEventListener("keydown", keys);
 }

@@ -35,7 +35,7 @@ function start() {
     typeof data.about.device === "string" ? data.about.device : "",
   ].filter(Boolean).join("  ·  ");
   $("files").append(...data.files.map(name => make("a", { href: name, textContent: name })));
-  for (const begin of [startStage, startStrip, startSliders, startGrid, startScatter, startColours, startChart, startRecipe, startTable, startKeys]) begin();
+  for (const begin of [startStage, startStrip, startSliders, startPlaces, startGrid, startScatter, startColours, startChart, startRecipe, startTable, startKeys]) begin();
   renderScatter(); render();
   if (history.state?.title === data.title && history.state.scroll) scrollTo(0, history.state.scroll);
   startLive(done);

@@ -51,6 +51,14 @@ function labelOf(axis, place, kind) {
   words.dataset.axis = axis; words.dataset.place = place;
   return words;
 }
+const phone = () => innerWidth <= 700;
+const longest = k => Math.max(...axes[k].labels.map(l => l.length));
+const lined = down => phone() && longest(down) > 6; // on a phone a long label has a line of its own, above its pictures
+function headsOf(k, side) { // long words stand upright; of numbers that would touch some are left out
+  const room = side + gapOf(side), most = longest(k), upright = !axes[k].labels.every(l => Number.isFinite(+l)) && most * 6.8 > 3 * side;
+  const every = upright ? 1 : side < 60 ? Math.ceil((7 * Math.min(16, most)) / room) : 1;
+  return axes[k].labels.map((l, place) => (place % every ? make("span") : labelOf(k, place, upright ? "upright" : every > 1 ? "over" : "")));
+}
 function panelOf(rest, across, down, side) {
   const cells = [], lane = (c, r) => {
     const place = [...view.at];
@@ -65,26 +73,29 @@ function panelOf(rest, across, down, side) {
     grid.style.gridTemplateColumns = `repeat(auto-fill, ${side}px)`;
     cells.push(...across_.map(c => make("div", { className: "cell" }, cell(c, 0), ...(across == null ? [] : [labelOf(across, c, "")]))));
   } else {
-    grid.style.gridTemplateColumns = `max-content repeat(${across_.length}, ${side}px)`;
-    const every = Math.ceil((7 * Math.min(16, Math.max(...axes[across].labels.map(l => l.length)))) / side), narrow = side < 60 ? every : 1;
-    const above = c => (c % narrow ? make("span") : labelOf(across, c, narrow > 1 ? "over" : ""));
-    cells.push(make("span", { className: "corner", textContent: `${axes[across].name} →\n${axes[down].name} ↓` }), ...across_.map(above));
-    axes[down].labels.forEach((l, r) => cells.push(labelOf(down, r, "row"), ...across_.map(c => cell(c, r))));
+    const over = lined(down), corner = make("span", { className: "corner", textContent: `${axes[across].name} →\n${axes[down].name} ↓` });
+    grid.style.gridTemplateColumns = `${over ? "" : "max-content "}repeat(${across_.length}, ${side}px)`;
+    cells.push(...(over ? [] : [corner]), ...headsOf(across, side));
+    axes[down].labels.forEach((l, r) => cells.push(labelOf(down, r, over ? "line" : "row"), ...across_.map(c => cell(c, r))));
   }
   grid.append(...cells);
   const title = rest.map(([k, place]) => called(k, place)).join(" · ");
-  const panel = make("div", { className: "panel" }, ...(title ? [make("h3", { textContent: title })] : []), grid);
+  const panel = make("div", { className: "panel" }, ...(title ? [make("h3", {}, ...breakable(title))] : []), grid);
   panel.dataset.place = JSON.stringify(rest);
   return panel;
 }
 function sideOf(room, across, down, panels) { // the lanes fill the width and about as much height, within reason
-  const phone = innerWidth <= 700, least = phone ? 44 : 22, fair = Math.max(least, Math.min(220, Math.sqrt((room * 520) / Math.max(1, lanes.length)) * 1.35 ** view.size));
-  if (down == null) return Math.floor(Math.min(room, fair));
-  const corner = phone ? 0 : 2 + Math.max(axes[across].name.length, axes[down].name.length);
-  const longest = Math.max(corner, ...axes[down].labels.map(l => Math.min(18, l.length))), letter = phone ? 7.4 : 6.6;
-  const count = axes[across].labels.length, taken = 20 + letter * longest + gapOf(fair) * count, between = 22;
-  const beside = Math.max(1, Math.min(panels, Math.floor((room + between) / (taken + fair * count + between))));
-  const filled = ((room - between * (beside - 1)) / beside - taken) / count;
+  const least = phone() ? 44 : 22, fair = Math.max(least, Math.min(220, Math.sqrt((data.ratio * room * 520) / Math.max(1, lanes.length)) * 1.35 ** view.size));
+  if (down == null) { // as many beside each other as come closest to that
+    const gap = gapOf(fair), most = across == null ? 1 : axes[across].labels.length, beside = Math.min(most, Math.max(1, Math.round((room - 8 + gap) / (fair + gap))));
+    return Math.floor(Math.min((room - 8 + gap) / beside - gap, Math.max(220, fair)));
+  }
+  const corner = phone() ? 0 : 2 + Math.max(axes[across].name.length, axes[down].name.length), letter = phone() ? 7.4 : 6.6;
+  const wide = lined(down) ? 0 : Math.max(corner, Math.min(18, longest(down)));
+  const count = axes[across].labels.length, taken = (lined(down) ? 8 : 20) + letter * wide + gapOf(fair) * count, between = 22;
+  const filling = beside => ((room - between * (beside - 1)) / beside - taken) / count, far = side => Math.abs(Math.log(Math.max(1, side) / fair));
+  let filled = filling(1);
+  for (let beside = 2; beside <= panels && filling(beside) >= least; beside++) if (far(filling(beside)) < far(filled)) filled = filling(beside);
   return Math.floor(Math.max(least, Math.min(filled, view.size ? fair : 2 * fair, 220)));
 }
 const gapOf = side => (side < 40 ? 2 : 5);

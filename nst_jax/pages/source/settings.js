@@ -16,6 +16,16 @@ function startSliders() {
   }
 }
 
+// Where there is one column, the sliders stand at the picture that they move.
+function placeSliders(narrow) {
+  if (narrow) $("steps").before($("sliders")); else $("axes").prepend($("sliders"));
+}
+function startPlaces() {
+  const narrow = matchMedia("(max-width: 1000px)");
+  placeSliders(narrow.matches);
+  narrow.onchange = e => placeSliders(e.matches);
+}
+
 // Fill a select with options, in groups where they have names; without one that is chosen the first is.
 function offer(id, groups, chosen, changed) {
   const select = $(id);

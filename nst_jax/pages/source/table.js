@@ -25,7 +25,7 @@ function widthOf(name) { // of the longest word, so that none is cut
 }
 function renderTable() {
   shownColumns = ["lane", ...table.columns.filter(name => view.losses || columns.get(name).kind !== "loss")];
-  const widths = shownColumns.map(name => (name === "lane" ? 170 : widthOf(name))), whole = document.querySelector("#tablepart table");
+  const widths = shownColumns.map(name => (name === "lane" ? (innerWidth <= 700 ? 112 : 170) : widthOf(name))), whole = document.querySelector("#tablepart table");
   whole.querySelector("colgroup").replaceChildren(...widths.map(w => { const col = make("col"); col.style.width = `${w}px`; return col; }));
   whole.style.minWidth = `${widths.reduce((a, b) => a + b, 0)}px`;
   whole.querySelector("thead tr").replaceChildren(...shownColumns.map(heading));
@@ -34,7 +34,17 @@ function renderTable() {
   $("losses").textContent = view.losses ? "Hide losses" : folded === 1 ? "Show the loss" : `Show ${folded} losses`;
   $("losses").setAttribute("aria-pressed", view.losses);
   drawn = "";
-  arrange(); renderRows();
+  arrange(); renderRows(); tellMore();
+}
+function tellMore() { // a shadow where columns go on
+  const scroll = document.querySelector("#tablepart .scroll");
+  scroll.classList.toggle("more", scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 1);
+}
+function foldLosses() { // and bring the first of them into view
+  view.losses = !view.losses;
+  renderTable(); remember();
+  const first = document.querySelector("#tablepart th.loss"), scroll = document.querySelector("#tablepart .scroll");
+  if (first) scroll.scrollLeft = first.offsetLeft - scroll.querySelector("th").offsetWidth - 24;
 }
 function heading(name) {
   const meaning = columns.get(name)?.meaning, kind = columns.get(name)?.kind ?? "axis";
@@ -42,7 +52,7 @@ function heading(name) {
     view.rising = view.sorted === name ? !view.rising : better(name) !== "higher";
     view.sorted = name;
     renderTable(); remember();
-    document.querySelectorAll("thead button")[shownColumns.indexOf(name)].focus();
+    document.querySelectorAll("thead button")[shownColumns.indexOf(name)].focus({ preventScroll: true });
   } }, make("span", { textContent: name }));
   if (meaning && direction(name)) button.append(make("small", { textContent: direction(name) }));
   const th = make("th", { scope: "col", className: kind }, button);
@@ -88,14 +98,17 @@ function startTable() {
   bests();
   const scroll = document.querySelector("#tablepart .scroll"), body = scroll.querySelector("tbody");
   document.querySelector("#tablepart table").setAttribute("aria-rowcount", lanes.length + 1);
-  scroll.onscroll = renderRows;
+  let across = 0;
+  scroll.onscroll = () => { renderRows(); if (across !== (across = scroll.scrollLeft)) tellMore(); };
   body.onclick = e => {
     const row = e.target.closest("tr[data-lane]");
     if (row && !e.target.closest("a")) choose(e, +row.dataset.lane);
   };
   body.onpointerover = e => { const mini = e.target.closest(".mini"); if (mini) peek(e, +mini.closest("tr").dataset.lane); };
   body.onpointerout = unpeek;
-  $("losses").onclick = () => { view.losses = !view.losses; renderTable(); remember(); };
+  $("losses").onclick = foldLosses;
+  matchMedia("(max-width: 700px)").onchange = renderTable;
+  new ResizeObserver(tellMore).observe(scroll);
   const meanings = Object.entries(table.meanings);
   $("meanings").hidden = !meanings.length;
   $("meanings").querySelector("dl").append(...meanings.flatMap(([name, [text]]) => [make("dt", { textContent: name }), make("dd", { textContent: [text, direction(name)].filter(Boolean).join("; ") })]));
