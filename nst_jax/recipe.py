@@ -162,7 +162,7 @@ class Recipe:
     """Longer side of the coarsest scale in pixels, with scales auto: it settles the layout, whatever the size."""
     style_scaling: StyleScaling = "tied"
     """At coarse scales the style shrinks with the content (tied), or stays as it is (fixed)."""
-    steps: Steps = 500
+    steps: Steps = 450
     """Steps of the optimizer, at each scale."""
     coarse_steps: Steps = 0
     """Steps at every scale but the last; 0 means as many as steps. Fewer keep more of the content's layout."""

@@ -20,15 +20,16 @@ SIDES = (1024, 512, 256)
 WHOLE, TILED, SCALE = 1000 * 10**6, 1800 * 10**6, 400 * 2**20
 """Bytes of the program itself (interpreter, compiler, weights, prepared kernels) where it takes a picture whole, or in
 tiles, whose windows have several shapes; and of each more scale's."""
-WIDER = {"whole": 3.2, "tiles": 5.2}
-"""How much more activations take, at most, where convolutions see anything but zeros beyond the border, with average
-pooling: compiled steps of 256x256 whole, and of 4 megapixels in tiles of 512 with L-BFGS, on a CPU (JAX 0.10.2), while
-padded copies were kept. A whole step now takes 1.25; tiles are to be measured again before either is lowered."""
+WIDER = {"whole": 1.25, "tiles": 1.1}
+"""How much more activations take where convolutions see anything but zeros beyond the border, with average pooling: by
+the compiled steps of 256x256 whole, and of 2 megapixels in tiles of 512, on a CPU (JAX 0.10.2)."""
 SMALL = 10**6
 """Pixels up to which a picture is taken whole unless somebody says how much memory there is."""
-PICTURES, COPIES, PAIRS = 13, 2, 3
-"""Arrays of a picture's size that a run has at once, and of its content's targets; copies of the pairs of L-BFGS, that
-for the checkpoint among them."""
+PICTURES, COPIES = 13, 2
+"""Arrays of a picture's size that a run has at once, and of its content's targets."""
+PAIRS = {"cpu": 3, "gpu": 1, "tpu": 1}
+"""Copies of the pairs of L-BFGS, that for the checkpoint among them; a device has them once (by the peaks of four
+scales, 0.4 to 24 megapixels, on an H200)."""
 NARROW = "pairs in bfloat16"
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TB": 10**12}
 
@@ -138,9 +139,9 @@ class Picture:
         return (2 if self.halved else 4) * numbers
 
     def scales(self) -> int:
-        """Guess the bytes of the programs of all scales but one."""
+        """Guess the bytes of the programs of all scales but one, which are in the host's memory."""
         count, _ = ladder(max(self.size), self.recipe)
-        return SCALE * (count - 1)
+        return SCALE * (count - 1) if self.platform == "cpu" else 0
 
     def own(self, pixels: int) -> int:
         """Count the bytes of the picture's own arrays: pictures, content's targets, and what the optimizer holds."""
@@ -151,7 +152,8 @@ class Picture:
         if recipe.optimizer == "adam":
             each += 36 if recipe.ema else 24
         else:
-            each += (12 if self.halved_pairs else 24) * PAIRS * (1 + max(1, min(MEMORY, recipe.steps)))
+            kept = PAIRS[self.platform] * (1 + max(1, min(MEMORY, recipe.steps)))
+            each += (12 if self.halved_pairs else 24) * kept
         return int(each * pixels)
 
 
