@@ -481,6 +481,20 @@ def test_a_single_picture_has_no_grid(visit, tmp_path, axes) -> None:
     assert _shown(page) == run_folders.colour(0)
 
 
+def test_a_run_that_has_only_begun_shows_what_it_will_be(visit, tmp_path) -> None:
+    run = run_folders.make(tmp_path / "run", {"beta": [1, 2, 3]}, missing=range(3), sources=SOURCES)
+    for name in ("history.csv", "summary.csv"):
+        (run / name).unlink()
+    page = visit(pages.write(run))
+    assert page.locator("#facts").inner_text().startswith("0 of 3 pictures finished")
+    assert page.locator("#live").is_visible()
+    assert page.locator(".thumb.empty").count() == 3
+    assert page.locator("#measures").is_hidden()
+    assert page.locator("#loss").is_hidden()
+    page.locator(".source").first.click()
+    assert page.locator("#pane-b img").evaluate("n => n.decode().then(() => n.naturalWidth)") == 48
+
+
 def test_an_open_page_of_a_living_run_loads_itself_again_and_shows_the_same(visit, tmp_path) -> None:
     run = run_folders.make(tmp_path / "run", {"beta": [1, 2, 3], "seed": [0, 1]}, missing={5})
     page = visit(pages.write(run))

@@ -305,7 +305,11 @@ def test_what_is_shown_takes_a_small_part_of_the_time(tmp_path, monkeypatch) -> 
 
 def test_a_stopped_run_shows_what_is_there(spec, tmp_path, make) -> None:
     out = tmp_path / "run"
-    asked = iter([False] * 5 + [True])
+    with pytest.raises(Interrupted):
+        make(spec, out, lanes=1, stop=lambda: True)  # what it will be, before a lane is finished
+    assert (out / "index.html").exists()
+    assert not (out / "summary.csv").exists()
+    asked = iter([False] * 4 + [True])
     with pytest.raises(Interrupted):
         make(spec, out, lanes=1, stop=lambda: next(asked))
     assert [row["lane"] for row in rows(out / "summary.csv")] == ["0"]

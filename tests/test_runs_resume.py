@@ -39,7 +39,7 @@ def whole(place) -> Path:
 
 
 def killed(place: Path, where: str, kills: int) -> int:
-    """Kill a run at random moments and let it end; count the kills that hit it with something done."""
+    """Kill a run at random moments and let it end; count the kills with something done and something left."""
     moments, hits = random.Random(1), 0
     for _ in range(kills):
         process = begin(place, where, "sweep", *SWEEP)
@@ -51,7 +51,7 @@ def killed(place: Path, where: str, kills: int) -> int:
         time.sleep(moments.uniform(0, 0.7))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        hits += any(state.glob("*.npz")) and not (place / where / "run/index.html").exists()
+        hits += any(state.glob("*.npz")) and len(list(state.glob("lane-*.npz"))) < 3
     finish(begin(place, where, "sweep", *SWEEP))
     return hits
 

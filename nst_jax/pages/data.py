@@ -46,7 +46,7 @@ def data_of(run: Run, pictures: dict[int, Small], copies: dict[int, Small]) -> d
     down, across = main_axes(run)
     points = max(20, min(POINTS, NUMBERS // max(1, len(run.lanes) * (1 + len(run.terms)))))
     steps, curves = _curves(run, points)
-    first = next(iter(pictures.values()), None)
+    first = next(iter((*pictures.values(), *copies.values())), None)
     side = next(side for most, side in THUMBNAILS if len(run.lanes) <= most)
     files = {lane.lane: lane.image for lane in run.lanes if lane.lane in pictures}
     inside = _fits(run, [*files.values(), *(run.sources[i].image for i in copies)])

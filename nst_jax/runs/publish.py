@@ -12,6 +12,10 @@ SHARE = 0.05
 """Part of the time that may go into it before the end: a thousand lanes are not drawn a thousand times."""
 
 
+SHOWN = ("index.html", "summary.csv", "history.csv")
+"""What is there once something was shown."""
+
+
 class Publisher:
     """Shows what is finished of a run, by the process that is its first.
 
@@ -32,6 +36,11 @@ class Publisher:
         self._ready, self._out, self._store, self._page, self._kept = ready, out, store, page, kept
         self._shown: tuple[int, ...] = ()
         self._due = 0.0
+
+    def begin(self) -> None:
+        """Show what the run will be, before a lane is finished, unless an earlier call has shown more."""
+        if self._ready.process == 0 and not any((self._out / name).exists() for name in SHOWN):
+            self._page(self._out)
 
     def between(self) -> None:
         """Show what is there, if that was not done just now."""

@@ -64,6 +64,7 @@ def make(
             encoders, ready.sweep, work.finish, ready.mine, work.finished, store, seen, publisher.between, work.whole
         )
         try:
+            publisher.begin()
             run.solve(lanes)
             if not all(map(work.intact, ready.mine)):  # removed or damaged while it ran
                 run.solve(lanes)
