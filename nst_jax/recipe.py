@@ -95,7 +95,7 @@ class Recipe:
     units: Units = "relative"
     """Units of the losses: as their formulas are (paper), or each divided by its value for a blank picture (relative),
     so that weights mean about the same for every pair, and drift less with the size. Relative, alpha is 1 and beta the
-    balance: 0.3 is nearly the photograph, 30 nearly the painting; of the layers' weights their shares count."""
+    balance: 1 is nearly the photograph, 100 nearly the painting; of the layers' weights their shares count."""
     content_loss: Name = "half-sum"
     """Formula of the content loss: half-sum (of squares), sum or mean; others, and which to take: docs/losses.md.
     Several at once with their weights: mean:1+laplacian:100."""
