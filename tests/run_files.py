@@ -48,13 +48,14 @@ def assert_same(found: Path, expected: Path) -> None:
 def begin(place: Path, where: str, command: str, *words: str, **environment: str) -> subprocess.Popen:
     """Start `nst-jax command` in place/where; every program that it compiles is kept for the processes after it.
 
-    A run goes into the folder `run`, a single picture of `stylize` to `out.png`.
+    A run goes into the folder `run`, a single picture of `stylize` or `rerun` to `out.png`.
     """
     (place / where).mkdir(exist_ok=True)
-    output = "out.png" if command == "stylize" else "run"
+    output = "out.png" if command in ("stylize", "rerun") else "run"
+    recipe = () if command == "rerun" else SMALL
     store = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     return subprocess.Popen(
-        [sys.executable, "-m", "nst_jax", command, *words, "-o", output, *SMALL, *narrow_weights(place)],
+        [sys.executable, "-m", "nst_jax", command, *words, "-o", output, *recipe, *narrow_weights(place)],
         cwd=place / where,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | store | environment,
         stdout=subprocess.PIPE,

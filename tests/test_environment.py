@@ -73,8 +73,9 @@ def test_an_environment_that_cannot_be_had_is_one_line(tmp_path, variables, mess
     ],
 )
 def test_an_address_that_nobody_can_have_is_refused_at_once(address, processes, process, message) -> None:
+    whom = joining.Several(coordinator=address, processes=processes, process=process)
     with pytest.raises(UserError, match=message) as refused:
-        joining.join((address, processes, process), False, say=print, stop=lambda: False)
+        joining.join(whom, say=print, stop=lambda: False)
     assert str(refused.value).isprintable()
 
 
@@ -92,7 +93,7 @@ def endless(monkeypatch) -> list[object]:
 def test_who_does_not_come_is_not_waited_for_for_ever(endless) -> None:
     said: list[str] = []
     with pytest.raises(UserError, match="not all of the processes of the cluster came within 0 s"):
-        joining.join(("", None, None), True, say=said.append, stop=lambda: False)
+        joining.join(joining.Several(distributed=True), say=said.append, stop=lambda: False)
     assert said[0].startswith("waiting for the processes of the cluster")
     assert endless == [backend.leave]
 
@@ -100,7 +101,7 @@ def test_who_does_not_come_is_not_waited_for_for_ever(endless) -> None:
 def test_waiting_can_be_stopped(endless) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        joining.join(("", None, None), True, say=print, stop=lambda: time.monotonic() - began > 0.05)
+        joining.join(joining.Several(distributed=True), say=print, stop=lambda: time.monotonic() - began > 0.05)
 
 
 def test_what_a_cluster_fails_of_is_one_line(monkeypatch, tmp_path, capsys) -> None:

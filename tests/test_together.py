@@ -9,17 +9,22 @@ import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
-from run_files import begin, draw, finish
+from run_files import begin, draw, finish, narrow_weights
 
-from nst_jax import backend, images
+from nst_jax import backend, images, record
 from nst_jax.cli.main import main
+from nst_jax.cli.rerun import Rerun
 from nst_jax.errors import UserError
+from nst_jax.recipe import Recipe
 from nst_jax.runs import together
+from nst_jax.runs.seek import sha256
 from nst_jax.runs.together import ALONE, Together
 
 WORDS = ("../c.png", "../s.png", "--tile", "16", "--memory", "4GB")
+INPUTS = ("content", "style")
 CPU = {"JAX_PLATFORMS": "cpu"}
 
 
@@ -32,16 +37,20 @@ def place(tmp_path_factory) -> Path:
 
 
 def both(place: Path, where: str, *words: str, contents: tuple[str, str] = ("../c.png", "../c.png")) -> list:
-    """Start both processes of a picture, with a device and with two."""
+    """Start both processes of a picture."""
+    return shared(place, where, *(("stylize", content, *WORDS[1:], *words) for content in contents))
+
+
+def shared(place: Path, where: str, *commands: tuple[str, ...]) -> list:
+    """Start a process for each of two commands, with a device and with two."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         at = f"127.0.0.1:{free.getsockname()[1]}"
     cluster = ("--coordinator", at, "--processes", "2", "--process")
-    told = (*WORDS[1:], *words, *cluster)
     devices = [f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={i}" for i in (1, 2)]
     return [
-        begin(place, where, "stylize", content, *told, str(i), XLA_FLAGS=devices[i], **CPU)
-        for i, content in enumerate(contents)
+        begin(place, where, *command, *cluster, str(i), XLA_FLAGS=devices[i], **CPU)
+        for i, command in enumerate(commands)
     ]
 
 
@@ -67,6 +76,45 @@ def test_what_cannot_be_shared_is_refused_in_a_line(place, capsys, command, word
     assert len(lines) == 1
     assert said in lines[0]
     assert not (place / "no.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("tile", "words", "said"),
+    [
+        (
+            0,
+            ["--coordinator", "localhost:1", "--processes", "2", "--process", "0"],
+            "tile is 0: leave --distributed",
+        ),
+        (0, ["--distributed"], "tile is 0: leave --distributed"),
+        (64, ["--process", "1"], "belong together"),
+        (64, ["--coordinator", "nowhere", "--processes", "2", "--process", "1"], "expected HOST:PORT"),
+        (64, ["--coordinator", "localhost:1", "--processes", "2", "--process", "2"], "is 2 of 2"),
+    ],
+)
+def test_a_picture_that_cannot_be_shared_again_is_refused_in_a_line(place, capsys, tile, words, said):
+    narrow_weights(place)
+    old = {
+        **record.describe(
+            Recipe(tile=tile, weights="./narrow.h5", size=32),
+            {name: record.source(Path(f"{name[0]}.png"), sha256(place / f"{name[0]}.png")) for name in INPUTS},
+            sha256(place / "narrow.h5"),
+        ),
+        "result": {"stopped": "steps", "steps": 1, "best_step": 1, "terms": {}},
+    }
+    images.save(place / "old.png", np.zeros((24, 32, 3), np.float32), metadata=record.as_metadata(old))
+    assert main(["rerun", str(place / "old.png"), *words]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (place / "old-rerun.png").exists()
+
+
+def test_a_comparison_names_the_processes_that_may_be_why_it_differs(place, capsys, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    old = {"versions": record.versions(), "device": record.device_name()}
+    Rerun(picture=place / "c.png")._compare(place / "other.png", old)
+    assert "of 255 levels (2 processes, whose sums round otherwise than those of one)" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -131,6 +179,35 @@ def test_two_processes_make_the_picture_of_one(place):
     finish(alone)
     np.testing.assert_allclose(picture(place, "two"), picture(place, "one"), atol=1.01 / 255)
     assert {path.name for path in (place / "two").iterdir()} == {"out.png"}
+
+
+@pytest.mark.slow
+def test_two_processes_make_a_picture_again(place):
+    finish(begin(place, "alone", "stylize", *WORDS, "--steps", "12", "--optimizer", "adam", **CPU))
+    first, second = again(place, "alone")
+    assert "4 tiles for 3 devices of 2 processes" in first
+    assert "reads " in first
+    assert second == ""
+    np.testing.assert_allclose(picture(place, "alone-again"), picture(place, "alone"), atol=1.01 / 255)
+
+
+@pytest.mark.slow
+def test_two_processes_make_again_what_was_stopped_on_its_way(place):
+    first, second = both(place, "stopped", "--steps", "700")
+    while not list((place / "stopped/.out.png.nst_jax").glob("chunk-*.npz")) and first.poll() is None:
+        time.sleep(0.02)
+    first.send_signal(signal.SIGTERM)
+    for process in (first, second):
+        finish(process, 128 + signal.SIGTERM)
+    first, second = again(place, "stopped")
+    assert "the same picture, bit for bit" in first
+    assert second == ""
+
+
+def again(place: Path, where: str) -> list[str]:
+    """Let two processes make a picture again; give what each said."""
+    command = ("rerun", f"../{where}/out.png")
+    return [finish(process) for process in shared(place, f"{where}-again", command, command)]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])

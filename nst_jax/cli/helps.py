@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from nst_jax.cli.joining import Several
 from nst_jax.cli.planned import Planned
 from nst_jax.cli.running import Running
 from nst_jax.cli.values import PRESET, Settings, words_of
@@ -33,7 +34,7 @@ IDLE = {
     ),
 }
 """Settings that say nothing of a texture or of an inversion."""
-SEVERAL = ("distributed", "coordinator", "processes", "process")
+SEVERAL = tuple(field.name for field in fields(Several))
 SELDOM = {
     Running: (*SEVERAL, "device", "memory", "depth", "quality", "dpi", "max_pixels", "format", "animate"),
     Planned: SEVERAL,

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nst_jax import backend
@@ -23,6 +24,26 @@ TELL = 30.0
 POLL = 0.1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Several:
+    """Which processes make something together."""
+
+    distributed: bool = False
+    """Join the processes of a cluster that jax recognises: of srun, mpirun or a TPU pod; a run of many pictures does
+    so by itself."""
+    coordinator: str = ""
+    """Without such a cluster: HOST:PORT of process 0; needs --processes and --process."""
+    processes: int | None = None
+    """Number of processes that share the lanes, or the tiles of a single picture; all must see the same files."""
+    process: int | None = None
+    """Number of this process, from 0."""
+
+    @property
+    def named(self) -> bool:
+        """Tell whether processes are named by hand, or part of their names is there."""
+        return (self.coordinator, self.processes, self.process) != ("", None, None)
+
+
 def in_cluster(environment: Mapping[str, str]) -> bool:
     """Tell whether a launcher has started several of us, by the variables it sets."""
     several = any(environment.get(name, "1").isdigit() and int(environment.get(name, "1")) > 1 for name in COUNTS)
@@ -30,8 +51,7 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
 
 
 def join(
-    given: tuple[str, int | None, int | None],
-    asked: bool,
+    whom: Several,
     *,
     say: Callable[[str], object],
     stop: Callable[[], bool],
@@ -43,8 +63,7 @@ def join(
     that ends minutes before the others would take them with it, and one that is told to stop could not leave.
 
     Args:
-        given: HOST:PORT of process 0, how many there are, and the number of this one.
-        asked: join whatever cluster jax recognises.
+        whom: those named, or that whatever cluster jax recognises is asked for.
         say: gets a line on whom is waited for.
         stop: tells whether to stop waiting.
         stay: do not let go, for they compute one thing; and see no cluster that is not asked for, in which each may
@@ -54,14 +73,14 @@ def join(
         UserError: no cluster, a wrong address, or others that do not come.
         KeyboardInterrupt: `stop` said so.
     """
-    address, processes, process = given
-    if any(x not in ("", None) for x in given):
+    if whom.named:
+        address, processes, process = whom.coordinator, whom.processes, whom.process
         if not address or processes is None or process is None:
             raise UserError("--coordinator, --processes and --process belong together: give all three, or none")
         _check(address, processes, process)
         where = f"{processes} processes at {shown(address)}"
         _wait(lambda: _met(address, processes, process, stay=stay), where, say, stop)
-    elif asked or (in_cluster(os.environ) and not stay):
+    elif whom.distributed or (in_cluster(os.environ) and not stay):
         _wait(lambda: _met(stay=stay), "the processes of the cluster", say, stop)
 
 

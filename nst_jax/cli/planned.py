@@ -6,30 +6,19 @@ from pathlib import Path
 
 from nst_jax import images
 from nst_jax.cli import interrupt, streams
-from nst_jax.cli.joining import join
-from nst_jax.cli.single import Single
-from nst_jax.errors import UserError
+from nst_jax.cli.shared import Shared
 from nst_jax.files import is_hdf5
-from nst_jax.printing import give, say, tell
+from nst_jax.printing import give, say
 from nst_jax.recipe import Recipe, check, frame_of
 from nst_jax.runs.spec import NO_MASKS, MaskFiles
-from nst_jax.runs.together import ALONE, Together
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned(Single):
-    """How a single picture is carried out, by whom, or that it is planned alone."""
+class Planned(Shared):
+    """How a single picture is carried out, or that it is planned alone."""
 
     dry_run: bool = False
     """Say how the picture would be computed, with which scales and memory, and make nothing."""
-    distributed: bool = False
-    """Share the picture's tiles with the processes of a cluster that jax recognises: of srun, mpirun or a TPU pod."""
-    coordinator: str = ""
-    """Without such a cluster: HOST:PORT of process 0; needs --processes and --process."""
-    processes: int | None = None
-    """Number of processes that share the picture's tiles; all must see the same files."""
-    process: int | None = None
-    """Number of this process, from 0, which writes the picture."""
 
     def make(
         self,
@@ -45,42 +34,13 @@ class Planned(Single):
         Raises:
             UserError: anything a user can put right.
         """
-        self._check_shared(recipe)
+        self.check_shared(recipe, "give --tile 512, or ")
         if not self.dry_run:
             return self.report(*self.paint(content, styles, output, recipe, masks=masks, kept=kept))
         with images.allowing(self.max_pixels), interrupt.requested() as asked:
             self._plan(content, styles, output, recipe, asked)
         streams.answer("nothing was computed or written")
         return 0
-
-    @property
-    def _shared(self) -> bool:
-        return self.distributed or (self.coordinator, self.processes, self.process) != ("", None, None)
-
-    def _check_shared(self, recipe: Recipe) -> None:
-        """Refuse several processes for a picture that has no tiles to share."""
-        if self._shared and not recipe.tile:
-            raise UserError(
-                "several processes share the tiles of one picture, and tile is 0: give --tile 512, or leave "
-                "--distributed, --coordinator, --processes and --process out"
-            )
-
-    def _joined(self, asked: interrupt.Request) -> Together:
-        """Join the processes that are named, or those of the cluster, for good."""
-        if not self._shared:
-            return ALONE
-        import jax
-
-        if not jax.distributed.is_initialized():  # by the picture before this one
-            streams.apart()
-            say = (lambda _: None) if self.quiet else tell
-            try:
-                whom = self.coordinator, self.processes, self.process
-                join(whom, self.distributed, say=say, stop=asked, stay=True)
-            except KeyboardInterrupt as stop:
-                raise interrupt.Stopped(asked.signum) from stop
-            asked.listen()  # again: several processes of jax have a handler of their own for SIGTERM
-        return Together(jax.process_count() > 1)
 
     def _plan(
         self, content: Path | None, styles: Sequence[Path], output: Path, recipe: Recipe, asked: interrupt.Request

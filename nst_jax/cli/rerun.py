@@ -10,10 +10,11 @@ import numpy as np
 import tyro
 
 from nst_jax import images, record
-from nst_jax.cli.single import SINGLE, Single, finished
+from nst_jax.cli.shared import SHARED, Shared
+from nst_jax.cli.single import finished
 from nst_jax.errors import UserError
 from nst_jax.files import shown
-from nst_jax.printing import give, tell
+from nst_jax.printing import give
 from nst_jax.recipe import Recipe, init_file, input_name
 from nst_jax.runs.seek import Seek, option
 from nst_jax.runs.spec import MaskFiles
@@ -47,7 +48,7 @@ class Rerun:
     """Where the starting image is, if it was a picture that is not where it was."""
     weights: Path | None = None
     """Where the weights file is, if it is not where it was."""
-    single: tyro.conf.OmitArgPrefixes[Single] = SINGLE
+    single: tyro.conf.OmitArgPrefixes[Shared] = SHARED
 
     def run(self) -> int:
         """Make the picture again; return the exit code."""
@@ -58,11 +59,13 @@ class Rerun:
         old = record.from_metadata(images.read_metadata(self.picture), self.picture)
         recipe, until = record.recipe_of(old), record.interrupted_at(old)
         _check_size(self.picture, recipe, until)
+        self.single.check_shared(recipe)
         output = self.output or _other(self.picture)
         inputs = old["inputs"]
         if init_file(recipe.init) and "init" not in inputs:
             raise UserError(f"{shown(self.picture)} does not say which starting image it had: expected an 'init' input")
-        seek = Seek(self.picture, self._say)
+        said: list[str] = []
+        seek = Seek(self.picture, said.append)
         given = self._given(inputs)
         found = {
             name: seek.image(name, entry, given.get(name), recipe.resample)
@@ -75,7 +78,7 @@ class Rerun:
             recipe = replace(recipe, init=str(found["init"].path))
         if self.weights or recipe.weights.endswith(".h5"):
             path = seek.file("weights", {"path": recipe.weights, "sha256": old["weights"]["sha256"]}, self.weights)
-            self._say(f"reads {shown(path)} (weights)")
+            said.append(f"reads {shown(path)} (weights)")
             recipe = replace(recipe, weights=str(path))
         made, code = self.single.paint(
             found["content"].path if "content" in found else None,
@@ -87,11 +90,13 @@ class Rerun:
             until=until,
             kept=[self.picture],
             masks=MaskFiles(*(tuple(found[name].path for name in _named(of, inputs)) for of in MASKS)),
+            said=said,
         )
         if made.solution.stopped == "interrupted" and (until is None or made.place < until):
             return self.single.report(made, code)
-        finished(made)
-        self._compare(output, old)
+        if made.written:
+            finished(made)
+            self._compare(output, old)
         return 0
 
     def _given(self, inputs: Mapping[str, Any]) -> dict[str, Path]:
@@ -108,10 +113,6 @@ class Rerun:
             found |= zip(names, given, strict=False)
         return {name: path for name, path in found.items() if path is not None}
 
-    def _say(self, line: str) -> None:
-        if not self.single.quiet:
-            tell(line)
-
     def _compare(self, output: Path, old: Mapping[str, Any]) -> None:
         before, after = images.read(self.picture), images.read(output)
         same = np.array_equal(before.rgb, after.rgb)
@@ -119,10 +120,17 @@ class Rerun:
         now = {**record.versions(), "device": record.device_name()}
         then = {**old["versions"], "device": old["device"]}
         changed = {name: [then.get(name), now[name]] for name in now if then.get(name) != now[name]}
-        why = "; ".join(f"{name} {a} -> {b}" for name, (a, b) in changed.items())
+        several = [f"{n} processes, whose sums round otherwise than those of one"] if (n := _processes()) > 1 else []
+        why = "; ".join([*(f"{name} {a} -> {b}" for name, (a, b) in changed.items()), *several])
         differs = f"differs by up to {worst} of 255 levels ({why or 'same versions and device'})"
         line = "the same picture, bit for bit" if same else differs
         give("comparison", line, path=output, of=self.picture, same=same, levels=worst, changed=changed)
+
+
+def _processes() -> int:
+    import jax
+
+    return jax.process_count()
 
 
 def _named(of: str, inputs: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import tyro
 
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
-from nst_jax.cli.joining import join
+from nst_jax.cli.joining import Several, join
 from nst_jax.cli.lanes_progress import LanesProgress
 from nst_jax.cli.scripts import Scripted
 from nst_jax.cli.streams import answer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running(Written, Scripted):
+class Running(Several, Written, Scripted):
     """How a run is carried out, and where to."""
 
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")]
@@ -50,14 +50,6 @@ class Running(Written, Scripted):
     """Make an animation of every lane from its snapshots; MP4 needs ffmpeg."""
     metrics: bool = True
     """Compute the held-out metrics of the summary."""
-    distributed: bool = False
-    """Join the processes of a cluster that jax recognises; under srun, mpirun and on TPU pods this is automatic."""
-    coordinator: str = ""
-    """Without such a cluster: HOST:PORT of process 0; needs --processes and --process."""
-    processes: int | None = None
-    """Number of processes that share the lanes; all must see the same DIR."""
-    process: int | None = None
-    """Number of this process, from 0."""
     quiet: bool = False
     """Show no progress."""
     cache: bool = True
@@ -135,7 +127,7 @@ class Running(Written, Scripted):
             from nst_jax.cache import enable
 
             enable()
-        join((self.coordinator, self.processes, self.process), self.distributed, say=say, stop=stop)
+        join(self, say=say, stop=stop)
         backend.start()
 
 

@@ -45,16 +45,18 @@ class Single(Written, Scripted):
         until: "Place | None" = None,
         kept: Sequence[Path] = (),
         masks: MaskFiles = NO_MASKS,
+        said: Sequence[str] = (),
     ) -> "tuple[Made, int]":
         """Make the picture; give it and the exit code, which is that of the signal if one stopped it.
 
         Arguments are those of `runs.single.paint`, files that are `kept` as the inputs are, and those that draw masks.
+        The process that writes tells what is `said` beforehand.
 
         Raises:
             UserError: anything a user can put right.
         """
         with images.allowing(self.max_pixels):
-            return self._paint(content, styles, output, recipe, opened or {}, expected, until, kept, masks)
+            return self._paint(content, styles, output, recipe, opened or {}, expected, until, kept, masks, said)
 
     def _paint(
         self,
@@ -67,6 +69,7 @@ class Single(Written, Scripted):
         until: "Place | None",
         kept: Sequence[Path],
         masks: MaskFiles,
+        said: Sequence[str],
     ) -> "tuple[Made, int]":
         spec, opened = self._checked(content, styles, output, recipe, opened, kept, masks)
         how = self.how
@@ -85,6 +88,8 @@ class Single(Written, Scripted):
                 return asked()
 
             with Progress(quiet=self.quiet or not together.first) as bar:
+                for line in said:
+                    bar.say(line)
                 watch = Watch(say=bar.say, show=lambda _, at, __: bar.show(at), stop=stop)
                 more = {"opened": opened, "expected": expected, "until": until, "how": how, "most": most}
                 made = paint(spec, output, watch=watch, together=together, **more)
