@@ -209,8 +209,8 @@ def _back(g: jax.Array, plan: Plan, border: int = 0) -> jax.Array:
     if plan.method in ("narrow", "banded"):
         colours = narrow.COLOURS if plan.method == "narrow" else plan.forward.shape[2]
         return narrow.backward(g, plan.backward, products(plan.precision), colours, border)
-    around = (1 + border, 1 + border)
-    return _direct(g, (around, around), plan.backward, plan.precision)
+    around = [(side // 2 + border,) * 2 for side in plan.backward.shape[:2]]
+    return _direct(g, around, plan.backward, plan.precision)
 
 
 def unpad(g: Features, padding: str) -> Features:
