@@ -91,6 +91,11 @@ class LBFGS(Descent):
         form = Form(halved, platform == "tpu", bits=halved and on_cpu, hosted=self.pairs == "host" and not on_cpu)
         return replace(self, form=form)
 
+    @property
+    def hosted(self) -> bool:
+        """Say whether pairs lie in the host's memory."""
+        return self.form.hosted
+
     def within(self, steps: int) -> "LBFGS":
         """Keep no more pairs than there are steps."""
         return replace(self, memory=max(1, min(self.memory, steps)))
