@@ -133,8 +133,8 @@ class LBFGS(Descent):
 
     def held(self, new: State, old: State, moving: jax.Array) -> State:
         """Give the new state where the lane moves, else the old one, whose free place may have been written to."""
-        small = (state.replace(s=(), y=()) for state in (new, old))
-        return super().held(*small, moving).replace(s=new.s, y=new.y)
+        now, before = (replace(state, s=(), y=()) for state in (new, old))
+        return replace(super().held(now, before, moving), s=new.s, y=new.y)
 
     def ended(self, state: State, finite: jax.Array) -> jax.Array:
         """Say whether there is nowhere to step back to, or nowhere to go."""
