@@ -116,10 +116,9 @@ def renew(encoder: Encoder, problem: Problem, state: State) -> State:
     going = (state.stopped == RUNNING) & (state.step <= problem.steps)
     made = renewal.renewed(encoder, problem, drawn(problem, state.x), state.step)
     descent = problem.descent.forget(state.descent, state.x, canvas)
-    kept = (state.renewed, state.descent, state.best_loss)
-    fresh = (made, descent, jnp.float32(jnp.inf))
-    found, descent, least = jax.tree.map(partial(jnp.where, going), fresh, kept)
-    return replace(state, renewed=found, descent=descent, best_loss=least)
+    fresh, kept = (made, jnp.float32(jnp.inf)), (state.renewed, state.best_loss)
+    found, least = jax.tree.map(partial(jnp.where, going), fresh, kept)
+    return replace(state, renewed=found, descent=problem.descent.held(descent, state.descent, going), best_loss=least)
 
 
 @in_float32()

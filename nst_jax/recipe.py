@@ -17,7 +17,7 @@ Optimizer = Literal["adam", "lbfgs", "lbfgs-zoom"]
 LrSchedule = Literal["constant", "cosine"]
 StyleScaling = Literal["tied", "fixed"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-PairPrecision = Literal["auto", "float32", "bfloat16"]
+PairPrecision = Literal["auto", "float32", "bfloat16", "host"]
 CONTENT_LOSSES = ("half-sum", "sum", "mean", "laplacian", "self-similarity", "matting")
 STYLE_LOSSES = (
     "gram", "gram-mean", "gram-johnson", "gram-keras", "covariance", "mean-std", "gram-mean-std", "w2", "mmd-poly",
@@ -195,8 +195,9 @@ class Recipe:
     precision: Precision = "auto"
     """Arithmetic of the convolutions; auto is the best of the device."""
     pair_precision: PairPrecision = "auto"
-    """Numbers that L-BFGS keeps its pairs of vectors in, most of its memory: float32, or bfloat16, half as large; auto
-    is bfloat16 where the convolutions are, and for a picture that would not fit otherwise."""
+    """How L-BFGS keeps its pairs of vectors, most of its memory: in float32, in bfloat16, half as large, or in float32
+    in the memory of a GPU's or TPU's host; auto is bfloat16 where the convolutions are, and for a picture that would
+    not fit otherwise, and the host's for one that would not fit in bfloat16."""
     tile: Tile = 0
     """Side in pixels of the windows in which the gradient is computed, such as 512: exact, in a memory that does not
     grow with the picture, for 1.5 to 2.5 times the time; 0 takes the picture at once."""

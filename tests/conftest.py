@@ -21,6 +21,7 @@ from PIL import Image
 
 from nst_jax import compiler, images
 from nst_jax.batch import lanes
+from nst_jax.descents import LBFGS
 from nst_jax.networks import VGG, Encoder, Preprocessing
 
 # benchmarks/ and experiments/ are not installed; at the end, so that the installed package is the one tested
@@ -95,6 +96,13 @@ def tiny() -> Tiny:
     # the judge gets what the encoder got: rounded to float32
     kernels = {name: (np.asarray(p["kernel"], float), np.asarray(p["bias"], float)) for name, p in params.items()}
     return Tiny(Encoder(params=params, network=TINY_VGG, preprocessing=ODD), kernels)
+
+
+@pytest.fixture
+def hosted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the CPU keep pairs that belong in the host's memory as a GPU does, in a memory of their own."""
+    prepared = LBFGS.prepared
+    monkeypatch.setattr(LBFGS, "prepared", lambda self, precision, _: prepared(self, precision, "gpu"))
 
 
 def _vmapped(function: Callable, *args: Any) -> Any:

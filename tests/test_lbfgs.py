@@ -82,8 +82,10 @@ def some_points(count):
     return points, np.asarray(CURVATURES).ravel() * points
 
 
-@pytest.mark.parametrize("form", [Form(), Form(shaped=True)])
-@pytest.mark.parametrize("pairs", [1, 4, 7, 8, 17])
+FORMS = [(pairs, form) for form in (Form(), Form(shaped=True)) for pairs in (1, 4, 7, 8, 17)]
+
+
+@pytest.mark.parametrize(("pairs", "form"), [*FORMS, (4, Form(hosted=True)), (17, Form(shaped=True, hosted=True))])
 def test_the_direction_is_that_of_the_dense_matrix(pairs, form):
     memory = 7
     points, grads = some_points(pairs)
@@ -91,6 +93,7 @@ def test_the_direction_is_that_of_the_dense_matrix(pairs, form):
     kept = list(zip(np.diff(points.astype(float), axis=0), np.diff(grads.astype(float), axis=0), strict=True))[-memory:]
     expected = dense_direction(kept, grads[-1].astype(float), dense_smoothing())
     found = lbfgs._direction(form, state, state.grad, PIXELS).ravel()
+    assert state.s.sharding.memory_kind == state.y.sharding.memory_kind == ("pinned_host" if form.hosted else "device")
     np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4 * np.abs(expected).max())
 
 
@@ -118,8 +121,11 @@ def test_the_form_is_chosen_by_precision_and_platform():
     assert LBFGS(pairs="float32").prepared("bfloat16", "gpu").form == Form()
     assert LBFGS(pairs="bfloat16").prepared("float32", "gpu").form == Form(halved=True)
     assert LBFGS(pairs="bfloat16").prepared("float32", "cpu").form == Form(halved=True, bits=True)
+    assert LBFGS(pairs="host").prepared("bfloat16", "gpu").form == Form(hosted=True)
+    assert LBFGS(pairs="host").prepared("bfloat16", "tpu").form == Form(shaped=True, hosted=True)
+    assert LBFGS(pairs="host").prepared("bfloat16", "cpu").form == Form()  # all of a CPU's memory is the host's
     wrong: Any = "float16"
-    with pytest.raises(UserError, match="pairs is 'float16': expected one of auto, float32, bfloat16"):
+    with pytest.raises(UserError, match="pairs is 'float16': expected one of auto, float32, bfloat16, host"):
         LBFGS(pairs=wrong)
 
 

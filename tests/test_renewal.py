@@ -93,6 +93,14 @@ def test_a_descent_that_remembers_keeps_the_first_draw_and_forgets_what_looks_ch
     assert int(at.state.descent.count[0]) < 4
 
 
+@pytest.mark.usefixtures("hosted")
+def test_pairs_in_the_host_s_memory_are_forgotten_too():
+    found, at = goals(pose(Follower(), LBFGS(pairs="host"), start=0.9), 11)
+    assert at.state.descent.s.sharding.memory_kind == "pinned_host"
+    np.testing.assert_allclose(np.diff(found), -0.1, atol=1e-3)
+    assert int(at.state.descent.count[0]) < 4
+
+
 @pytest.mark.parametrize("loss", [Wandering(), Follower(), Wandering(period=3)])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(loss):
     problem = pose(loss, Adam(lr=0.05), start=0.9)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import nst_jax
+from nst_jax.absent import ABSENT
 from nst_jax.batch import memory
+from nst_jax.batch.planning import plan
 from nst_jax.batch.program import Chunk, compile_chunk
 from nst_jax.batch.sweep import as_sweep, swept_leaves
 from nst_jax.errors import UserError
@@ -88,6 +90,41 @@ def test_pairs_are_halved_where_nothing_else_fits_and_as_they_are_asked_for():
         least = picture(2048, **settings)
         with pytest.raises(UserError, match="in tiles of 256, and there are"):
             fitted(least, least.tiled(256) - 1)
+
+
+def test_pairs_go_into_the_host_s_memory_where_bfloat16_does_not_fit_and_the_host_has_room():
+    asked = replace(picture(4096, steps=10), platform="gpu")
+    narrow, hosted = (replace(picture(4096, steps=10, pair_precision=x), platform="gpu") for x in ("bfloat16", "host"))
+    pairs, less = 24 * 11 * 4096**2, narrow.tiled(256) - 1
+    assert asked.own(1) == narrow.own(1)  # a GPU's own are bfloat16
+    assert narrow.own(1) - hosted.own(1) == PAIRS["gpu"] * (12 * 11 - 24)
+    recipe, told = fitted(asked, less, pairs)
+    assert recipe == replace(asked.recipe, tile=1024, pair_precision="host")
+    assert "in tiles of 1024 with pairs in the host's memory, about" in told
+    forced = replace(asked, recipe=replace(asked.recipe, tile=256))
+    recipe, told = fitted(forced, less, pairs)
+    assert recipe == replace(forced.recipe, pair_precision="host")
+    assert "would need" in told
+    assert "pairs in the host's memory, about" in told
+    for other, host in ((asked, pairs - 1), (replace(asked, platform="cpu"), pairs)):
+        with pytest.raises(UserError, match="in tiles of 256, and there are"):
+            fitted(other, less, host)
+    own = replace(hosted, platform="cpu")  # whose memory is the host's
+    assert own.own(1) == picture(4096, steps=10, pair_precision="float32").own(1)
+
+
+@pytest.mark.usefixtures("hosted")
+def test_lanes_with_pairs_in_the_host_s_memory_go_one_by_one(tiny):
+    content, style = (np.random.default_rng(k).random((20, 18, 3), np.float32) for k in range(2))
+    layers = {"content_layers": ("relu1_2",), "style_layers": ("relu1_1",)}
+    recipe = replace(DEFAULT, pair_precision="host", steps=1, init="noise", **layers)
+    problem = nst_jax.pose(tiny.encoder, content, style, recipe=recipe)
+    sweep = nst_jax.grid(problem, seed=[0, 1])
+    assert [chunk.lanes for chunk in plan(tiny.encoder, sweep, say=lambda _: None)] == [(0,), (1,)]
+    with pytest.raises(UserError, match=r"lanes is 2 and .*: leave lanes out"):
+        plan(tiny.encoder, sweep, lanes=2)
+    with pytest.raises(UserError, match="planned where the device is: leave device out"):
+        plan(tiny.encoder, sweep, device=ABSENT["h100"])
 
 
 def test_a_picture_that_fits_in_no_way_is_refused_with_the_largest_that_would():

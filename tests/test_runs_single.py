@@ -23,6 +23,7 @@ RECIPE = Recipe(
 )
 HALVED = replace(RECIPE, optimizer="lbfgs", pair_precision="bfloat16", ema=0.0)
 TWO = replace(RECIPE, scales=2, optimizer="lbfgs", ema=0.0)
+HOSTED = replace(TWO, pair_precision="host")
 
 
 @pytest.fixture
@@ -71,6 +72,15 @@ def test_a_stopped_picture_goes_on_to_the_same_bytes(paint, tmp_path, recipe, pi
     assert output.read_bytes() == whole.output.read_bytes()
     assert not beside(output).exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.png", "s.png", "stopped.png", "whole.png"]
+
+
+@pytest.mark.usefixtures("hosted")
+def test_a_stopped_picture_with_pairs_in_the_host_s_memory_goes_on_to_the_same_bytes(paint, tmp_path) -> None:
+    whole = paint(TWO, tmp_path / "whole.png").solution
+    (tmp_path / "whole.png").unlink()
+    test_a_stopped_picture_goes_on_to_the_same_bytes(paint, tmp_path, HOSTED, (2, 2), [(0, 3), (1, 1)])
+    hosted = paint(HOSTED, tmp_path / "hosted.png").solution
+    np.testing.assert_allclose(hosted.history["total"], whole.history["total"], rtol=1e-3)
 
 
 @pytest.mark.parametrize(("recipe", "until"), [(RECIPE, (0, 3)), (TWO, (1, 1))])

@@ -53,9 +53,11 @@ def place(mesh: Mesh, problem: Problem, swept: tuple[bool, ...]) -> Problem:
     return jax.tree.map(_put, problem, shardings)
 
 
-def place_lanes(mesh: Mesh, tree: Any) -> Any:
-    """Put arrays whose first axis is the lanes on the devices."""
-    return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P(AXIS))), tree)
+def place_lanes(mesh: Mesh, tree: Any, like: Any = None) -> Any:
+    """Put arrays whose first axis is the lanes on the devices, or as a state's `shapes` say."""
+    if like is None:
+        return jax.tree.map(lambda x: _put(x, NamedSharding(mesh, P(AXIS))), tree)
+    return jax.tree.map(lambda x, like: _put(x, like.sharding), tree, like)
 
 
 def place_everywhere(mesh: Mesh, tree: Any) -> Any:
@@ -96,7 +98,8 @@ def _over_lanes(one, mesh: Mesh, problem: Problem, swept: tuple[bool, ...]):
             return jax.vmap(one, in_axes=(None, _by_leaf(problem, swept, 0, None), 0))(encoder, problem, rest)
         # A single lane is the program of a single picture: under vmap XLA would copy all pairs of L-BFGS every step.
         problem = jax.tree.map(lambda x, s: x[0] if s else x, problem, _by_leaf(problem, swept, True, False))
-        return jax.tree.map(lambda x: x[None], one(encoder, problem, jax.tree.map(lambda x: x[0], rest)))
+        alone = jax.tree.map(lambda x: jax.lax.squeeze(x, [0]), rest)  # as they lie, also in the host's memory
+        return jax.tree.map(lambda x: jax.lax.expand_dims(x, [0]), one(encoder, problem, alone))
 
     specs = _by_leaf(problem, swept, P(AXIS), P())
     return jax.shard_map(here, mesh=mesh, in_specs=(P(), specs, P(AXIS)), out_specs=P(AXIS), check_vma=False)
@@ -110,6 +113,17 @@ def begin_lanes(problem: Problem, lanes: jax.Array, *, swept: tuple[bool, ...], 
         return optimize.begin(problem)
 
     return _over_lanes(one, mesh, problem, swept)(None, problem, lanes)
+
+
+def shapes(problem: Problem, lanes: jax.Array, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
+    """Give the state of `begin_lanes` as shapes, each with where it lies."""
+    traced = begin_lanes.trace(problem, lanes, swept=swept, mesh=mesh)
+
+    def shape(aval: Any) -> jax.ShapeDtypeStruct:
+        kind = "pinned_host" if aval.memory_space == jax.memory.Space.Host else None
+        return jax.ShapeDtypeStruct(aval.shape, aval.dtype, sharding=NamedSharding(mesh, P(AXIS), memory_kind=kind))
+
+    return jax.tree.unflatten(jax.tree.structure(traced.out_info), map(shape, traced.jaxpr.out_avals))
 
 
 @partial(jax.jit, static_argnames=("size", "swept", "mesh"))

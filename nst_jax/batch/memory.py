@@ -1,5 +1,6 @@
 """How many lanes fit: what the compiled program says it needs, against what the device has left."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,10 +35,19 @@ def _left() -> int:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    return _host_bytes() // len(jax.local_devices())
+    return host_bytes() // len(jax.local_devices())
 
 
-def _host_bytes() -> int:
+def pinned_bytes() -> int:
+    """Say how much of its host's memory each local device may fill: half of it, for a checkpoint is a copy.
+
+    Of a GPU jax has a limit for all of them, 64 GiB by default.
+    """
+    limit = os.environ.get("XLA_PJRT_GPU_HOST_MEMORY_LIMIT_GB", "")
+    return min(host_bytes() // 2, (int(limit) if limit.isdigit() else 64) * 2**30) // len(jax.local_devices())
+
+
+def host_bytes() -> int:
     """Read the memory that this machine, or this container, has left."""
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())

@@ -15,7 +15,7 @@ from nst_jax.batch.sweep import Sweep, buckets, swept_leaves
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles
 from nst_jax.networks import Encoder, Network
-from nst_jax.problem import Problem
+from nst_jax.problem import Problem, prepared
 
 
 def halve(chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -44,10 +44,11 @@ def plan(
 ) -> list[Chunk]:
     """Cut the lanes (all, or `only` some) into chunks of one shape that fit the memory at the finest scale; say how.
 
-    With a `device` that is not here they are cut for that one.
+    With a `device` that is not here they are cut for that one. Lanes with pairs in the host's memory go one by one.
 
     Raises:
-        UserError: `lanes` is below 1, the memory does not hold one lane, or nothing is known of the device's.
+        UserError: `lanes` is below 1, or above where they go one by one; the memory does not hold one lane, or nothing
+            is known of the device's.
     """
     if lanes is not None and lanes < 1:
         raise UserError(f"lanes is {lanes}: expected at least 1")
@@ -61,7 +62,10 @@ def plan(
         mine = [i for i in bucket if only is None or i in set(only)]
         if mine:
             problem = sweep.problems[mine[0]]
-            if lanes:
+            hosted = _hosted(problem, lanes, device)
+            if hosted:
+                size, why = _size(_here(encoder, sweep, mine[:1], swept, snapshots), problem, 1)
+            elif lanes:
                 size, why = _even(len(mine), lanes), "as asked"
             elif device:
                 size, why = _size(_there(encoder, problem, swept, device), problem, len(mine))
@@ -75,6 +79,22 @@ def plan(
             say(f"{cut_up if len(mine) > 1 else f'one lane of {w}x{h}{scales}'}: {why}")
             chunks += parts
     return chunks
+
+
+def _hosted(problem: Problem, lanes: int | None, device: Absent | None) -> bool:
+    """Say whether pairs are in the host's memory.
+
+    Raises:
+        UserError: lanes that are to go together then, or a device that is not here.
+    """
+    platform = device.platform if device else jax.default_backend()
+    found = prepared(problem, platform).descent.hosted
+    told = "pair_precision is host, for pictures that go one by one"
+    if found and (lanes or 1) > 1:
+        raise UserError(f"lanes is {lanes} and {told}: leave lanes out, or keep the pairs in float32 or bfloat16")
+    if found and device:
+        raise UserError(f"{told}, and is planned where the device is: leave device out")
+    return found
 
 
 @dataclass(frozen=True)

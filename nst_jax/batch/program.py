@@ -8,8 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
 from nst_jax import optimize, renewal
 from nst_jax.batch import lanes as compiled
@@ -149,14 +148,9 @@ def _scales(sweep: Sweep, chunk: Chunk) -> int:
 def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, snapshots: int = 0) -> jax.stages.Compiled:
     """Compile the program of a chunk's finest scale, into jit's own cache: running it later does not compile again."""
     setup = _setup(encoder, sweep, chunk, _scales(sweep, chunk) - 1, snapshots)
-    split = NamedSharding(setup.mesh, P(compiled.AXIS))
-    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split), _shapes(setup))
+    state = compiled.shapes(setup.problem, setup.lanes, **setup.program)
     how = {**setup.program, "length": setup.length}
     return compiled.advancing_lanes().lower(setup.encoder, setup.problem, state, **how).compile()
-
-
-def _shapes(setup: _Setup) -> State:
-    return jax.eval_shape(lambda p, n: compiled.begin_lanes(p, n, **setup.program), setup.problem, setup.lanes)
 
 
 def advance_chunk(
@@ -191,7 +185,7 @@ def advance_chunk(
 def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: Saved | None) -> State:
     """Take up a saved state, or begin: from the state and the size (h, w) of the scale before, or at the first."""
     if saved:
-        like = _shapes(setup)
+        like = compiled.shapes(setup.problem, setup.lanes, **setup.program)
         numbers = jax.eval_shape(_as_numbers, like)
         found = {name: (x.shape, x.dtype) for name, x in _named_leaves(numbers).items()}
         if found != {name: (x.shape, x.dtype) for name, x in saved.leaves.items()}:
@@ -200,7 +194,7 @@ def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: S
                 "on another kind of device: go on with that, or give another --out"
             )
         kept = jax.tree.unflatten(jax.tree.structure(like), [saved.leaves[name] for name in found])
-        return compiled.place_lanes(setup.mesh, _as_state(kept, like))
+        return compiled.place_lanes(setup.mesh, _as_state(kept, like), like)
     if before is None:
         return compiled.begin_lanes(setup.problem, setup.lanes, **setup.program)
     return compiled.enlarge_lanes(setup.problem, *before, **setup.program)

@@ -52,6 +52,7 @@ class Planned(Shared):
         self._begun(asked)
         import jax
 
+        from nst_jax.batch import memory
         from nst_jax.posing import NONE, settled
         from nst_jax.runs.room import Picture, bytes_of, fitted, free_for
         from nst_jax.scales import plan_for
@@ -60,7 +61,7 @@ class Planned(Shared):
         encoder = load_encoder(recipe.weights)
         recipe = settled(recipe, encoder)
         picture = Picture(recipe, encoder.network, size, jax.default_backend())
-        say(fitted(picture, free_for(bytes_of(self.memory)))[1])
+        say(fitted(picture, free_for(bytes_of(self.memory)), memory.pinned_bytes())[1])
         for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
             (h, w), steps = scale.content, scale.steps(recipe)
             line = f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps"

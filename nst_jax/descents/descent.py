@@ -50,9 +50,11 @@ class Descent:
 
     Attributes:
         remembers: its steps are made of gradients at earlier points, which are those of one function.
+        hosted: some of its state lies in the memory of the device's host: then a device has one lane at a time.
     """
 
     remembers = False
+    hosted = False
 
     def prepared(self, precision: str, platform: str) -> "Descent":
         """Give the descent in the form for a platform (cpu, gpu, tpu) and a network in float32, tf32 or bfloat16.

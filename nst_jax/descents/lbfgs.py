@@ -67,7 +67,8 @@ class LBFGS(Descent):
     Attributes:
         memory: pairs that are kept, two pictures each.
         form: how they are kept; `prepared` chooses.
-        pairs: the numbers that they are kept in: float32, bfloat16, or as the network's (auto).
+        pairs: what they are kept in: float32, bfloat16, float32 in the host's memory (host), or as the network's
+            numbers (auto).
 
     Raises:
         UserError: other numbers.
@@ -86,7 +87,14 @@ class LBFGS(Descent):
     def prepared(self, precision: str, platform: str) -> "LBFGS":
         """Keep the pairs as a platform likes them, halved where that is asked for or gradients have no more digits."""
         halved = (precision if self.pairs == "auto" else self.pairs) == "bfloat16"
-        return replace(self, form=Form(halved, shaped=platform == "tpu", bits=halved and platform == "cpu"))
+        on_cpu = platform == "cpu"  # whose memory is the host's
+        form = Form(halved, platform == "tpu", bits=halved and on_cpu, hosted=self.pairs == "host" and not on_cpu)
+        return replace(self, form=form)
+
+    @property
+    def hosted(self) -> bool:
+        """Say whether pairs lie in the host's memory."""
+        return self.form.hosted
 
     def within(self, steps: int) -> "LBFGS":
         """Keep no more pairs than there are steps."""
@@ -94,11 +102,16 @@ class LBFGS(Descent):
 
     def init(self, x: Any, canvas: Canvas) -> State:
         """Begin without pairs."""
-        places = self.memory + 1
-        pairs, inverse = self.form.empty(x, places), jnp.zeros((places, places), jnp.float32)
-        nothing = jax.tree.map(jnp.zeros_like, x)
+        return self._begun(x, self.form.empty(x, self.memory + 1), self.form.empty(x, self.memory + 1))
+
+    def forget(self, state: State, x: Any, canvas: Canvas) -> State:
+        """Begin anew; what lies at the places of pairs counts no more."""
+        return self._begun(x, state.s, state.y)
+
+    def _begun(self, x: Any, s: Any, y: Any) -> State:
+        inverse, nothing = jnp.zeros((self.memory + 1,) * 2, jnp.float32), jax.tree.map(jnp.zeros_like, x)
         zero = jnp.int32(0)
-        return State(x, nothing, jnp.float32(jnp.inf), pairs, pairs, inverse, jnp.float32(0), zero, zero)
+        return State(x, nothing, jnp.float32(jnp.inf), s, y, inverse, jnp.float32(0), zero, zero)
 
     def update(self, state: State, at: Point) -> tuple[Any, State]:
         """Accept the iterate or step back, and go on."""
@@ -120,8 +133,8 @@ class LBFGS(Descent):
 
     def held(self, new: State, old: State, moving: jax.Array) -> State:
         """Give the new state where the lane moves, else the old one, whose free place may have been written to."""
-        kept = jax.tree.map(lambda new, old: jnp.where(moving, new, old), new, old)
-        return kept.replace(s=new.s, y=new.y)
+        now, before = (replace(state, s=(), y=()) for state in (new, old))
+        return replace(super().held(now, before, moving), s=new.s, y=new.y)
 
     def ended(self, state: State, finite: jax.Array) -> jax.Array:
         """Say whether there is nowhere to step back to, or nowhere to go."""

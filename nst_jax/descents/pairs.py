@@ -16,16 +16,25 @@ class Form(NamedTuple):
             Elsewhere flat is a picture's own, and XLA's CPU compiler copies pairs of another shape.
         bits: halved ones are the bits of bfloat16, and widened one by one. XLA's CPU compiler computes nothing in
             bfloat16, not even a vector's place among others: it would make a float32 copy of all pairs.
+        hosted: in the memory of the device's host, from where they come to the device one by one each time.
     """
 
     halved: bool = False
     shaped: bool = False
     bits: bool = False
+    hosted: bool = False
 
     def empty(self, x: Any, places: int) -> Any:
         """Give so many places for vectors like x, all zero."""
         kind = jnp.uint16 if self.bits else jnp.bfloat16 if self.halved else jnp.float32
-        return jax.tree.map(lambda leaf: jnp.zeros((places, *leaf.shape), kind), self.stored(x))
+
+        def one(leaf: jax.Array) -> jax.Array:
+            if self.hosted:  # one by one, so that they are not all on the device first
+                zero = jnp.zeros(leaf.shape, kind)
+                return jax.lax.map(lambda _: jax.device_put(zero, jax.memory.Space.Host), jnp.arange(places))
+            return jnp.zeros((places, *leaf.shape), kind)
+
+        return jax.tree.map(one, self.stored(x))
 
     def stored(self, x: Any) -> Any:
         """Give x as a pair keeps it, in float32."""
@@ -50,6 +59,7 @@ class Form(NamedTuple):
 
         def one(pairs: jax.Array, new: jax.Array) -> jax.Array:
             kept = _bits(new) if self.bits else new.astype(pairs.dtype)
+            kept = jax.device_put(kept, jax.memory.Space.Host) if self.hosted else kept
             return jax.lax.dynamic_update_index_in_dim(pairs, kept, place, 0)
 
         return jax.tree.map(one, pairs, self.stored(x))
@@ -58,8 +68,9 @@ class Form(NamedTuple):
         """Multiply the vector at every place with x: (places,)."""
 
         def one(pairs: jax.Array, x: jax.Array) -> jax.Array:
-            if self.bits:
-                return jax.lax.map(lambda pair: jnp.tensordot(_widened(pair), x, x.ndim, precision="highest"), pairs)
+            if self.bits or self.hosted:
+                product = lambda k: jnp.tensordot(self._taken(pairs, k), x, x.ndim, precision="highest")  # noqa: E731
+                return jax.lax.map(product, jnp.arange(len(pairs)))
             return jnp.tensordot(pairs.astype(x.dtype), x, x.ndim, precision="highest")
 
         return sum(jax.tree.leaves(jax.tree.map(one, pairs, self.stored(x))))  # type: ignore[return-value]
@@ -67,16 +78,19 @@ class Form(NamedTuple):
     def combined(self, factors: jax.Array, pairs: Any, like: Any) -> Any:
         """Add up the vectors of all places, each times its factor, in the shape that x has."""
 
-        def add(total: jax.Array, each: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-            factor, pair = each
-            return total + factor * _widened(pair), None
-
         def one(pairs: jax.Array) -> jax.Array:
-            if self.bits:
-                return jax.lax.scan(add, jnp.zeros(pairs.shape[1:], factors.dtype), (factors, pairs))[0]
+            if self.bits or self.hosted:
+                add = lambda k, total: total + factors[k] * self._taken(pairs, k)  # noqa: E731
+                return jax.lax.fori_loop(0, len(pairs), add, jnp.zeros(pairs.shape[1:], factors.dtype))
             return jnp.tensordot(factors, pairs.astype(factors.dtype), 1, precision="highest")
 
         return self.restored(jax.tree.map(one, pairs), like)
+
+    def _taken(self, pairs: jax.Array, place: jax.Array) -> jax.Array:
+        """Give the vector at a place, on the device and in float32."""
+        pair = jax.lax.dynamic_index_in_dim(pairs, place, 0, keepdims=False)
+        pair = jax.device_put(pair, jax.memory.Space.Device) if self.hosted else pair
+        return _widened(pair) if self.bits else pair
 
 
 def _last(leaf: jax.Array) -> bool:

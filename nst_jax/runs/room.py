@@ -32,7 +32,10 @@ WORK = {"cpu": 12, "gpu": 0, "tpu": 0}
 PAIRS = {"cpu": 3, "gpu": 1, "tpu": 1}
 """Copies of the pairs of L-BFGS, that for the checkpoint among them; a device has them once (by the peaks of four
 scales, 0.4 to 24 megapixels, on an H200)."""
-NARROW = "pairs in bfloat16"
+PINNED = 24
+"""Bytes a pixel of each pair in the host's memory."""
+WAYS = {"bfloat16": "pairs in bfloat16", "host": "pairs in the host's memory"}
+"""How pairs are kept where a picture would not fit otherwise, in the order in which that is tried."""
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TB": 10**12}
 
 
@@ -83,10 +86,27 @@ class Picture:
         asked = self.recipe.pair_precision
         return self.recipe.optimizer == "lbfgs" and (asked == "bfloat16" or (asked == "auto" and self.halved))
 
-    def with_halved_pairs(self) -> "Picture":
-        """Give the same with pairs in bfloat16, where there are some and nobody says in what they are."""
-        able = self.recipe.optimizer == "lbfgs" and self.recipe.pair_precision == "auto"
-        return replace(self, recipe=replace(self.recipe, pair_precision="bfloat16")) if able else self
+    @property
+    def hosted_pairs(self) -> bool:
+        """Say whether the pairs of L-BFGS are in the host's memory, which is none of the device's."""
+        return self.recipe.pair_precision == "host" and self.platform != "cpu"
+
+    def ways(self, host: int) -> list[tuple["Picture", str]]:
+        """Give the same with other pairs, where there are some and nobody says how they are kept; and what to say.
+
+        In the host's memory where that is another than the device's, and so many bytes hold them.
+        """
+        if self.recipe.optimizer != "lbfgs" or self.recipe.pair_precision != "auto":
+            return []
+        h, w = self.size
+        fits = self.platform != "cpu" and PINNED * self.places * h * w <= host
+        names = list(WAYS) if fits else ["bfloat16"]
+        return [(replace(self, recipe=replace(self.recipe, pair_precision=name)), WAYS[name]) for name in names]
+
+    @property
+    def places(self) -> int:
+        """Count the places for pairs of L-BFGS."""
+        return 1 + max(1, min(MEMORY, self.recipe.steps))
 
     def with_remat(self) -> "Picture":
         """Give the same with its first layer computed twice, where the network can."""
@@ -153,28 +173,29 @@ class Picture:
             each += COPIES * 4 * layer.channels / layer.stride**2
         if recipe.optimizer == "adam":
             each += 36 if recipe.ema else 24
-        else:
-            kept = PAIRS[self.platform] * (1 + max(1, min(MEMORY, recipe.steps)))
-            each += (12 if self.halved_pairs else 24) * kept + 12 * WORK[self.platform]
+        else:  # of pairs in the host's memory, one is here at a time
+            pair, kept = (12 if self.halved_pairs else 24), 1 if self.hosted_pairs else self.places
+            each += pair * PAIRS[self.platform] * kept + 12 * WORK[self.platform]
         return int(each * pixels)
 
 
-def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
+def fitted(picture: Picture, free: int, host: int = 0) -> tuple[Recipe, str]:
     """Give the recipe, in tiles where the picture does not fit in so many bytes at once, and what to say of it.
 
-    Where it does not fit in tiles either, L-BFGS keeps its pairs in bfloat16.
+    Where it does not fit in tiles either, L-BFGS keeps its pairs in bfloat16, or in so many bytes of the host's.
 
     Raises:
         UserError: a memory below the least, or a picture that fits in no way; with the largest that would.
     """
     recipe, (h, w) = picture.recipe, picture.size
     asked = f"{h * w / 1e6:.1f} megapixels ({w}x{h})"
-    narrow = picture.with_halved_pairs()
+    ways = picture.ways(host)
     if side := recipe.tile:
-        need, less = picture.tiled(side), narrow.tiled(side)
-        if less <= free < need:
-            told = f"{asked} in tiles of {side} would need {_gb(need)} of {_gb(free)}: {NARROW}, about {_gb(less)}"
-            return narrow.recipe, told
+        need = picture.tiled(side)
+        for each, how in ways:
+            if (less := each.tiled(side)) <= free < need:
+                told = f"{asked} in tiles of {side} would need {_gb(need)} of {_gb(free)}: {how}, about {_gb(less)}"
+                return each.recipe, told
         return recipe, f"{asked} in tiles of {side}: about {_gb(need)} of {_gb(free)}"
     if not picture.divisible():
         return recipe, f"{asked} whole, as its losses need: about {_gb(picture.whole())} of {_gb(free)}"
@@ -187,15 +208,17 @@ def fitted(picture: Picture, free: int) -> tuple[Recipe, str]:
     if (need := again.whole()) <= free:
         told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: with remat, about {_gb(need)}"
         return again.recipe, told
-    for each, how in ((picture, ""), (narrow, f" with {NARROW}")):
+    for each, how in ((picture, ""), *ways):
         for side in SIDES:
             if (need := each.tiled(side)) <= free:
+                how = f" with {how}" if how else ""
                 told = f"whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}{how}, about {_gb(need)}"
                 return replace(each.recipe, tile=side), f"{asked} {told}"
-    most = (free - least) / narrow.own(10**6) * 1e6
+    last = min((picture, *(each for each, _ in ways)), key=lambda each: each.own(10**6))
+    most = (free - least) / last.own(10**6) * 1e6
     size = int(max(h, w) * (most / (h * w)) ** 0.5)
     raise UserError(
-        f"{asked} need {_gb(narrow.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
+        f"{asked} need {_gb(last.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
         f"of at most {size}, fewer --steps at the finest scale, --precision bfloat16, or --optimizer adam"
     )
 

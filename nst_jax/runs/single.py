@@ -91,16 +91,18 @@ def paint(
     with lanes.together(together.on), together.as_one():
         encoder = encoder or load_encoder(spec.recipe.weights)
         check_weights(encoder, spec.recipe.weights, expected)
-        free = together.least(free_for(most))
+        free, host = together.least(free_for(most)), together.least(memory.pinned_bytes())
         with memory.within(free if together.on else most):
-            spec = _within(spec, opened or {}, encoder, watch, free, most, together)
+            spec = _within(spec, opened or {}, encoder, watch, (free, host), most, together)
             return _made(prepare(spec, opened, encoder), output, watch, until, how, together)
 
 
 def _within(
-    spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, free: int, most: int, together: Together
+    spec: Spec, opened: Opened, encoder: Encoder, watch: Watch, free: tuple[int, int], most: int, together: Together
 ) -> Spec:
-    """Take the picture in tiles where it would not fit in the `free` bytes whole, and say who shares them."""
+    """Take the picture in tiles where it would not fit whole in the `free` bytes, which are the device's and those of
+    the host; and say who shares them.
+    """
     recipe = settled(spec.recipe, encoder)
     sizing = images.sizing(recipe)
     if spec.contents:
@@ -114,7 +116,7 @@ def _within(
         watch.say(_shared(picture))
     if not most and size[0] * size[1] <= SMALL:
         return spec
-    found, line = fitted(picture, free)
+    found, line = fitted(picture, *free)
     if most or found != recipe:
         watch.say(line)
     planned = {name: getattr(found, name) for name in ("tile", "remat", "pair_precision")}
