@@ -27,7 +27,7 @@ VARIED: dict[str, tuple[Any, ...]] = {
 }
 """One by one from BASE; each round of the search goes on from what was best."""
 SIZES = (160, 120, (3.0, 10.0)), (256, 200, (1.0, 3.0, 10.0))
-"""Side in pixels, steps and balances: the whole search at the first size, what a GPU had time for at the second."""
+"""Side in pixels, steps and balances."""
 
 PEERS = ("default of 0.1", "crowson", "jcjohnson")
 

@@ -19,6 +19,7 @@ SEEDS = (0, 1)
 BY = ("precision",)
 SHEET = BY, ("init", "seed")
 MEASURES = ("content_distance", "ssim", "style_bures", "chroma_speckle")
+COMPARED = ("loss", *MEASURES)
 
 
 def trials(size: int = 256, steps: int = 500, pairs: Any = PAIRS[:3]) -> Iterator[Trial]:
@@ -58,10 +59,10 @@ def ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for pair in PAIRS[:3]:
             one, other = of(precision, pair, start), of("float32", pair, base)
             if one and other:
-                out.append({**one, "compared": said, **{key: one[key] / other[key] for key in ("loss", *MEASURES)}})
+                out.append({**one, "compared": said, **{key: one[key] / other[key] for key in COMPARED}})
     return out
 
 
 def figure(path: Path, rows: list[dict[str, Any]]) -> None:
     """Draw the ratios, a dot for each pair and start."""
-    figures.dots(path, ratios(rows), ("compared",), ("loss", *MEASURES))
+    figures.dots(path, ratios(rows), ("compared",), COMPARED)

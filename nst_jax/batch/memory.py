@@ -35,7 +35,7 @@ def _left() -> int:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    return host_bytes() // len(jax.local_devices())
+    return _host_bytes() // len(jax.local_devices())
 
 
 def pinned_bytes() -> int:
@@ -44,10 +44,10 @@ def pinned_bytes() -> int:
     Of a GPU jax has a limit for all of them, 64 GiB by default.
     """
     limit = os.environ.get("XLA_PJRT_GPU_HOST_MEMORY_LIMIT_GB", "")
-    return min(host_bytes() // 2, (int(limit) if limit.isdigit() else 64) * 2**30) // len(jax.local_devices())
+    return min(_host_bytes() // 2, (int(limit) if limit.isdigit() else 64) * 2**30) // len(jax.local_devices())
 
 
-def host_bytes() -> int:
+def _host_bytes() -> int:
     """Read the memory that this machine, or this container, has left."""
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())

@@ -32,8 +32,8 @@ WORK = {"cpu": 12, "gpu": 0, "tpu": 0}
 PAIRS = {"cpu": 3, "gpu": 1, "tpu": 1}
 """Copies of the pairs of L-BFGS, that for the checkpoint among them; a device has them once (by the peaks of four
 scales, 0.4 to 24 megapixels, on an H200)."""
-PINNED = 24
-"""Bytes a pixel of each pair in the host's memory."""
+PAIR = 24
+"""Bytes a pixel of a pair in float32, as those in the host's memory are; in bfloat16 half."""
 WAYS = {"bfloat16": "pairs in bfloat16", "host": "pairs in the host's memory"}
 """How pairs are kept where a picture would not fit otherwise, in the order in which that is tried."""
 _UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TB": 10**12}
@@ -99,7 +99,7 @@ class Picture:
         if self.recipe.optimizer != "lbfgs" or self.recipe.pair_precision != "auto":
             return []
         h, w = self.size
-        fits = self.platform != "cpu" and PINNED * self.places * h * w <= host
+        fits = self.platform != "cpu" and PAIR * self.places * h * w <= host
         names = list(WAYS) if fits else ["bfloat16"]
         return [(replace(self, recipe=replace(self.recipe, pair_precision=name)), WAYS[name]) for name in names]
 
@@ -174,7 +174,7 @@ class Picture:
         if recipe.optimizer == "adam":
             each += 36 if recipe.ema else 24
         else:  # of pairs in the host's memory, one is here at a time
-            pair, kept = (12 if self.halved_pairs else 24), 1 if self.hosted_pairs else self.places
+            pair, kept = (PAIR // 2 if self.halved_pairs else PAIR), 1 if self.hosted_pairs else self.places
             each += pair * PAIRS[self.platform] * kept + 12 * WORK[self.platform]
         return int(each * pixels)
 
