@@ -512,11 +512,21 @@ def test_a_large_picture_is_planned_without_being_made(folder):
     Image.new("L", (8192, 8192)).save("wide.png")
     before = sorted(folder.iterdir())
     how = ("--preset", "print", "--size", "16384", "--max-pixels", "300_000_000", "--weights", "./narrow.h5")
-    code, out, _ = run("stylize", "wide.png", "style.png", "-o", "out.tif", *how, "--memory", "80GB", "--dry-run")
+    asked = ("stylize", "wide.png", "style.png", "-o", "out.tif", *how, "--dry-run")
+    code, out, _ = run(*asked, "--memory", "80GB", "--optimizer", "adam")
     assert code == 0
-    assert "268.4 megapixels (16384x16384) in tiles of 512: about" in out
+    assert re.search(r"268\.4 megapixels \(16384x16384\) in tiles of 512: about \d\d\.\d+ GB of 80\.00 GB", out)
     assert "scale 1 of 6: 512x512, 300 steps" in out
     assert "scale 6 of 6: 16384x16384, 10 steps" in out
+    for there, held in ((("--device", "h100"), "63.73"), (("--device", "v5p", "--memory", "40GB"), "40.00")):
+        code, _, err = run(*asked, *there)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert re.search(rf"need .* in tiles of 512, and there are {held} GB: use a --size of at most \d+", err)
+        size = err.split("at most ")[1].split(",")[0]
+        code, out, _ = run(*asked, *there, "--size", size)
+        assert (code, f"GB of {held} GB" in out) == (0, True)
+    code, _, err = run(*asked[:-1], "--device", "h100")
+    assert (code, "plans for a device that is not here: add --dry-run" in err) == (2, True)
     assert sorted(folder.iterdir()) == before
     code, _, err = run("stylize", "wide.png", "style.png", "-o", "out.webp", *how, "--dry-run")
     assert (code, len(err.splitlines())) == (2, 1)

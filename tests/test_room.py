@@ -139,13 +139,50 @@ def test_a_picture_that_fits_in_no_way_is_refused_with_the_largest_that_would():
         fitted(asked, GB // 10)
 
 
-def test_what_was_asked_for_or_cannot_be_divided_stays():
-    recipe, told = fitted(picture(4096, tile=256), 2 * GB)
-    assert recipe == replace(DEFAULT, tile=256)
+def test_tiles_that_were_asked_for_stay_and_are_refused_where_they_do_not_fit():
+    forced = picture(4096, tile=256, steps=4)
+    recipe, told = fitted(forced, forced.tiled(256))
+    assert recipe == forced.recipe
     assert "in tiles of 256: about" in told
-    assert fitted(picture(4096, style_loss="sliced"), 2 * GB)[0].tile == 0
     recipe = PRESETS["print"]
-    assert fitted(Picture(recipe, VGG16, (4096, 4096)), 2 * GB)[0] == recipe
+    assert fitted(Picture(recipe, VGG16, (4096, 4096)), 100 * GB)[0] == recipe
+    for settings in ({}, {"optimizer": "adam"}, {"pair_precision": "float32"}, {"precision": "bfloat16"}):
+        asked = picture(4096, tile=512, steps=4, **settings)
+        with pytest.raises(
+            UserError, match=r"16.8 megapixels .* in tiles of 512, and there are 4\.00 GB: use"
+        ) as caught:
+            fitted(asked, 4 * GB)
+        told = str(caught.value)
+        assert "tiles of less than 512" in told
+        assert ("--optimizer adam" in told) == ("fewer --steps" in told) == (asked.recipe.optimizer == "lbfgs")
+        assert ("--precision bfloat16" in told) == (asked.recipe.precision != "bfloat16")
+        side = int(told.split("at most ")[1].split(",")[0])
+        assert fitted(replace(asked, size=(side, side)), 4 * GB)[0].tile == 512
+        with pytest.raises(UserError, match=f"{side + 50}x{side + 50}"):
+            fitted(replace(asked, size=(side + 50, side + 50)), 4 * GB)
+
+
+def test_what_cannot_be_divided_is_refused_where_it_does_not_fit_whole():
+    asked = picture(4096, style_loss="sliced", min_scale=4096)
+    assert fitted(asked, asked.whole())[0].tile == 0
+    with pytest.raises(
+        UserError, match=r"whole, as its losses need, and there are 8\.00 GB: use a --size of"
+    ) as caught:
+        fitted(asked, 8 * GB)
+    side = int(str(caught.value).split("at most ")[1].split(",")[0])
+    assert fitted(replace(asked, size=(side, side)), 8 * GB)[0].tile == 0
+    with pytest.raises(UserError, match="whole, as its losses need"):
+        fitted(replace(asked, size=(side + 50, side + 50)), 8 * GB)
+    with pytest.raises(
+        UserError, match=r"the memory is 0\.50 GB: a picture that its losses need whole takes at least 1\.00"
+    ):
+        fitted(asked, GB // 2)
+
+
+def test_a_tile_that_covers_the_picture_needs_no_more_than_the_picture():
+    small, large = picture(400, tile=512), picture(400, tile=4096)
+    assert large.tiled(4096) == small.tiled(512)
+    assert fitted(large, large.tiled(4096))[0] == large.recipe
 
 
 def test_a_memory_that_is_given_is_not_exceeded():

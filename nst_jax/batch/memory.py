@@ -10,6 +10,8 @@ import jax
 SHARE = 0.8
 """Part of the free memory to plan with: the allocator's own needs and other processes take the rest."""
 
+PINNED = 64 * 2**30
+"""Bytes of its host's memory that jax gives all GPUs unless told otherwise."""
 
 _most = 0
 
@@ -41,10 +43,11 @@ def _left() -> int:
 def pinned_bytes() -> int:
     """Say how much of its host's memory each local device may fill: half of it, for a checkpoint is a copy.
 
-    Of a GPU jax has a limit for all of them, 64 GiB by default.
+    Of GPUs jax has a limit for all of them.
     """
     limit = os.environ.get("XLA_PJRT_GPU_HOST_MEMORY_LIMIT_GB", "")
-    return min(_host_bytes() // 2, (int(limit) if limit.isdigit() else 64) * 2**30) // len(jax.local_devices())
+    most = int(limit) * 2**30 if limit.isdigit() else PINNED
+    return min(_host_bytes() // 2, most) // len(jax.local_devices())
 
 
 def _host_bytes() -> int:

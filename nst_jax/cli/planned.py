@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from nst_jax import images
 from nst_jax.cli import interrupt, streams
-from nst_jax.cli.shared import Shared
+from nst_jax.cli.shared import Shared, check_device
 from nst_jax.files import is_hdf5
 from nst_jax.printing import give, say
 from nst_jax.recipe import Recipe, check, frame_of
@@ -19,6 +20,8 @@ class Planned(Shared):
 
     dry_run: bool = False
     """Say how the picture would be computed, with which scales and memory, and make nothing."""
+    device: Literal["", "h100", "v5e", "v5p"] = ""
+    """With --dry-run: plan for such a GPU or TPU, which need not be here."""
 
     def make(
         self,
@@ -35,6 +38,7 @@ class Planned(Shared):
             UserError: anything a user can put right.
         """
         self.check_shared(recipe, "give --tile 512, or ")
+        check_device(self.device, self.dry_run)
         if not self.dry_run:
             return self.report(*self.paint(content, styles, output, recipe, masks=masks, kept=kept))
         with images.allowing(self.max_pixels), interrupt.requested() as asked:
@@ -50,22 +54,32 @@ class Planned(Shared):
         sides = self._sides(styles, recipe)
         images.check_fits(output, size, self.how)
         self._begun(asked)
-        import jax
-
-        from nst_jax.batch import memory
         from nst_jax.posing import NONE, settled
-        from nst_jax.runs.room import Picture, bytes_of, fitted, free_for
+        from nst_jax.runs.room import Picture, fitted
         from nst_jax.scales import plan_for
         from nst_jax.weights import load_encoder
 
         encoder = load_encoder(recipe.weights)
         recipe = settled(recipe, encoder)
-        picture = Picture(recipe, encoder.network, size, jax.default_backend())
-        say(fitted(picture, free_for(bytes_of(self.memory)), memory.pinned_bytes())[1])
+        platform, free, host = self._planned_with()
+        say(fitted(Picture(recipe, encoder.network, size, platform), free, host)[1])
         for scale in plan_for(encoder, size, sides or (size,), recipe, NONE):
             (h, w), steps = scale.content, scale.steps(recipe)
             line = f"scale {scale.index + 1} of {scale.count}: {w}x{h}, {steps} steps"
             give("scale", line, scale=scale.index, scales=scale.count, width=w, height=h, steps=steps)
+
+    def _planned_with(self) -> tuple[str, int, int]:
+        """Give what computes the picture, and the bytes that it and its host have, or are said to have."""
+        import jax
+
+        from nst_jax.absent import ABSENT
+        from nst_jax.batch import memory
+        from nst_jax.runs.room import bytes_of, free_for
+
+        said = bytes_of(self.memory)
+        if absent := ABSENT.get(self.device):
+            return absent.platform, said or absent.memory, memory.PINNED
+        return jax.default_backend(), said or free_for(0), memory.pinned_bytes()
 
     @staticmethod
     def _sides(styles: Sequence[Path], recipe: Recipe) -> tuple[tuple[int, int], ...]:

@@ -15,6 +15,7 @@ from nst_jax.cli import interrupt
 from nst_jax.cli.joining import Several, join
 from nst_jax.cli.lanes_progress import LanesProgress
 from nst_jax.cli.scripts import Scripted
+from nst_jax.cli.shared import check_device
 from nst_jax.cli.streams import answer
 from nst_jax.cli.written import Written, check_lanes
 from nst_jax.errors import UserError
@@ -68,8 +69,7 @@ class Running(Several, Written, Scripted):
         found = lanes(spec)  # refuses what can be refused before jax is loaded
         if self.snapshots < 0:
             raise UserError(f"snapshots is {self.snapshots}: expected a number of steps, or 0 for none")
-        if self.device and not self.dry_run:
-            raise UserError(f"--device {self.device} plans for a device that is not here: add --dry-run")
+        check_device(self.device, self.dry_run)
         inputs = [*files(spec, (lane.recipe for lane in found)), *kept]
         check_outputs(outputs(self.out, (lane.image for lane in found), self.animate), inputs)
         check_lanes(spec, found)

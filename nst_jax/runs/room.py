@@ -145,8 +145,9 @@ class Picture:
         """Guess the bytes in tiles of `side` pixels, of the picture or of one of so many pixels."""
         align, halo = windows.geometry([self.network.layer(name) for name in self.layers])
         window = -(-side // align) * align + 2 * halo
-        pixels = self.size[0] * self.size[1] if pixels is None else pixels
-        return TILED + self.scales() + self.own(pixels) + self.seen((window, window), "tiles")
+        h, w = self.size
+        pixels = h * w if pixels is None else pixels
+        return TILED + self.scales() + self.own(pixels) + self.seen((min(window, h), min(window, w)), "tiles")
 
     def seen(self, size: tuple[int, int], how: str) -> int:
         """Guess the bytes of the activations of a picture or window: each once, as the compiled step has them.
@@ -196,31 +197,48 @@ def fitted(picture: Picture, free: int, host: int = 0) -> tuple[Recipe, str]:
             if (less := each.tiled(side)) <= free < need:
                 told = f"{asked} in tiles of {side} would need {_gb(need)} of {_gb(free)}: {how}, about {_gb(less)}"
                 return each.recipe, told
+        if need > free:
+            raise _refused(picture, [each for each, _ in ways], side, free)
         return recipe, f"{asked} in tiles of {side}: about {_gb(need)} of {_gb(free)}"
-    if not picture.divisible():
-        return recipe, f"{asked} whole, as its losses need: about {_gb(picture.whole())} of {_gb(free)}"
-    least, smallest = picture.tiled(SIDES[-1], pixels=0), SIDES[-1]
-    if free < least:
-        raise UserError(f"the memory is {_gb(free)}: tiles of {smallest} need at least {_gb(least)}, whatever the size")
+    divisible = picture.divisible()
+    if divisible and free < picture.tiled(SIDES[-1], pixels=0):
+        raise _refused(picture, [], SIDES[-1], free)
     whole, again = picture.whole(), picture.with_remat()
     if whole <= free:
         return recipe, f"{asked} whole: about {_gb(whole)} of {_gb(free)}"
     if (need := again.whole()) <= free:
         told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: with remat, about {_gb(need)}"
         return again.recipe, told
+    if not divisible:
+        raise _refused(again, [], 0, free)
     for each, how in ((picture, ""), *ways):
         for side in SIDES:
             if (need := each.tiled(side)) <= free:
                 how = f" with {how}" if how else ""
                 told = f"whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}{how}, about {_gb(need)}"
                 return replace(each.recipe, tile=side), f"{asked} {told}"
-    last = min((picture, *(each for each, _ in ways)), key=lambda each: each.own(10**6))
-    most = (free - least) / last.own(10**6) * 1e6
-    size = int(max(h, w) * (most / (h * w)) ** 0.5)
-    raise UserError(
-        f"{asked} need {_gb(last.tiled(smallest))} in tiles of {smallest}, and there are {_gb(free)}: use a --size "
-        f"of at most {size}, fewer --steps at the finest scale, --precision bfloat16, or --optimizer adam"
-    )
+    raise _refused(picture, [each for each, _ in ways], SIDES[-1], free)
+
+
+def _refused(picture: Picture, others: list[Picture], side: int, free: int) -> UserError:
+    """Say what the picture, or the least of the others, needs in tiles of `side`, or whole; and what would fit."""
+    last = min((picture, *others), key=lambda each: each.own(10**6))
+    h, w = last.size
+    need = last.tiled(side) if side else last.whole()
+    least = last.tiled(side, pixels=0) if side else WHOLE + last.scales()
+    smaller = [f"tiles of less than {side}"] * (side > SIDES[-1])
+    if free < least:
+        how = f"tiles of {side} need" if side else "a picture that its losses need whole takes"
+        told = f"the memory is {_gb(free)}: {how} at least {_gb(least)}, whatever the size"
+        return UserError(told + "".join(f"; use {way}" for way in smaller))
+    size = int(max(h, w) * ((free - least) / (need - least)) ** 0.5)
+    how = f"in tiles of {side}" if side else "whole, as its losses need"
+    ways = [f"a --size of at most {size}", *smaller]
+    ways += ["fewer --steps at the finest scale"] * (last.recipe.optimizer == "lbfgs" and bool(side))
+    ways += ["--precision bfloat16"] * (not last.halved)
+    ways += ["--optimizer adam"] * (last.recipe.optimizer != "adam")
+    told = f"{h * w / 1e6:.1f} megapixels ({w}x{h}) need {_gb(need)} {how}, and there are {_gb(free)}: use "
+    return UserError(told + ", ".join(ways[:-1]) + " or " * (len(ways) > 1) + ways[-1])
 
 
 def _gb(count: int) -> str:
