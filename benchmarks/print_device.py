@@ -4,6 +4,9 @@ Each is `--preset print` with the numbers below, the longer side as given, from 
 folder gets the whole as a JPEG of 1200 pixels, three places at 100 % side by side, and the log: what was planned, the
 time of each scale, the forecast of the memory and what the device had at most. A picture that takes longer than it may
 stops there, and is written as it is.
+
+With `--enlarged small.png` no picture is made: a sheet shows the one that the folder has, its places, and below them
+the same places of a smaller picture, enlarged to its size.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-CROP = 400
+CROP, SHOWN, GAP = 400, 264, 12
 PLACES = ((0.28, 0.3), (0.5, 0.55), (0.75, 0.7))
 """Middles of the crops: parts of the height and of the width."""
 
@@ -108,6 +111,22 @@ def crop(picture: np.ndarray, at: tuple[float, float]) -> np.ndarray:
     return picture[firsts[0] : firsts[0] + CROP, firsts[1] : firsts[1] + CROP]
 
 
+def sheet(size: int, folder: Path, smaller: Path) -> None:
+    """Draw the whole, its places at 100 %, and those of the smaller picture enlarged, below each other."""
+    from nst_jax import images
+
+    width = 3 * SHOWN + 2 * GAP
+    whole, other = (images.read(path).rgb for path in (folder / f"{size}.jpg", smaller))
+    enlarged = images.resize(other, size)
+    rows = [images.read(folder / f"{size}_crops.jpg").rgb, np.concatenate([crop(enlarged, at) for at in PLACES], 1)]
+    drawn = [images.fit(whole, (round(width * whole.shape[0] / whole.shape[1]), width))]
+    edge = (CROP - SHOWN) // 2
+    for row in rows:
+        squares = [row[edge : edge + SHOWN, k * CROP + edge :][:, :SHOWN] for k in range(len(PLACES))]
+        drawn += [np.ones((GAP, width, 3), np.float32), images.side_by_side(squares, SHOWN, GAP)]
+    images.save(folder / f"{size}_sheet.jpg", np.concatenate(drawn), quality=78)
+
+
 def main() -> int:
     """Make each picture; one that fails is said to, and the next one begins."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -123,7 +142,12 @@ def main() -> int:
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--depth", type=int, default=8)
     parser.add_argument("--each", type=float, default=100, help="seconds for a picture")
+    parser.add_argument("--enlarged", type=Path, help="a smaller picture: only draw a sheet of what --out has, with it")
     given = parser.parse_args()
+    if given.enlarged:
+        for size in given.sizes:
+            sheet(size, given.out, given.enlarged)
+        return 0
     given.out.mkdir(parents=True, exist_ok=True)
     log, failed = Log(given.out / "log.txt"), False
     import jax

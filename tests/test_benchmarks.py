@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import contenders, quality, racers, speed, time_to_quality
+from benchmarks import contenders, print_device, quality, racers, speed, time_to_quality
 from benchmarks.flops import conv_flops
 from benchmarks.quality import Curve, Point
 from benchmarks.table import HEADER, Row, best_opponent, markdown, speedup, write_json
-from nst_jax import DEFAULT, load_encoder, pose, problem, total
+from nst_jax import DEFAULT, images, load_encoder, pose, problem, total
 from nst_jax.presets import JCJOHNSON
 
 
@@ -247,3 +247,23 @@ def test_torch_in_slices_is_torch_at_once_and_the_objective_is_ours(monkeypatch,
     np.testing.assert_allclose(once.image, moments[-1].image, atol=1e-4)
     assert float(total(encoder, posed, jnp.asarray(start))[0]) == pytest.approx(losses[0].item(), rel=1e-3)
     assert isinstance(losses[0], torch.Tensor)
+
+
+def test_a_sheet_shows_the_same_places_of_a_print_and_of_a_smaller_picture_enlarged(tmp_path):
+    y, x = np.mgrid[:800, :1200].astype(np.float32) / np.float32([[[800]], [[1200]]])
+    large = np.stack([x, y, 0.5 + 0 * x], -1)  # a colour says where it is
+    images.save(tmp_path / "1200.jpg", large, quality=95)
+    places = [print_device.crop(large, at) for at in print_device.PLACES]
+    images.save(tmp_path / "1200_crops.jpg", np.concatenate(places, 1), quality=95)
+    images.save(tmp_path / "small.png", images.resize(large, 150))
+    print_device.sheet(1200, tmp_path, tmp_path / "small.png")
+    sheet = images.read(tmp_path / "1200_sheet.jpg").rgb
+    shown, gap = print_device.SHOWN, print_device.GAP
+    width = 3 * shown + 2 * gap
+    height = round(width * 800 / 1200)
+    assert sheet.shape == (height + 2 * (gap + shown), width, 3)
+    for k, place in enumerate(places):
+        middle = place[print_device.CROP // 2, print_device.CROP // 2]
+        for row in range(2):
+            at = height + gap + row * (gap + shown) + shown // 2, k * (shown + gap) + shown // 2
+            np.testing.assert_allclose(sheet[at], middle, atol=0.03)
