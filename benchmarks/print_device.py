@@ -101,7 +101,7 @@ def make(size: int, given: argparse.Namespace, log: Log) -> None:
     log.say(f"peak {peak()}; loss {made.solution.history['total'][[0, -1]].tolist()}")
     h, w = (round(side * min(1, 1200 / max(shape))) for side in shape)
     images.save(given.out / f"{size}.jpg", images.fit(picture, (h, w)))
-    images.save(given.out / f"{size}_crops.jpg", np.concatenate([crop(picture, at) for at in PLACES], 1))
+    images.save(given.out / f"{size}_crops.jpg", crops(picture))
     log.say("shown")
 
 
@@ -111,14 +111,18 @@ def crop(picture: np.ndarray, at: tuple[float, float]) -> np.ndarray:
     return picture[firsts[0] : firsts[0] + CROP, firsts[1] : firsts[1] + CROP]
 
 
+def crops(picture: np.ndarray) -> np.ndarray:
+    """Put the places side by side."""
+    return np.concatenate([crop(picture, at) for at in PLACES], 1)
+
+
 def sheet(size: int, folder: Path, smaller: Path) -> None:
     """Draw the whole, its places at 100 %, and those of the smaller picture enlarged, below each other."""
     from nst_jax import images
 
     width = 3 * SHOWN + 2 * GAP
     whole, other = (images.read(path).rgb for path in (folder / f"{size}.jpg", smaller))
-    enlarged = images.resize(other, size)
-    rows = [images.read(folder / f"{size}_crops.jpg").rgb, np.concatenate([crop(enlarged, at) for at in PLACES], 1)]
+    rows = [images.read(folder / f"{size}_crops.jpg").rgb, crops(images.resize(other, size))]
     drawn = [images.fit(whole, (round(width * whole.shape[0] / whole.shape[1]), width))]
     edge = (CROP - SHOWN) // 2
     for row in rows:

@@ -250,7 +250,7 @@ def test_torch_in_slices_is_torch_at_once_and_the_objective_is_ours(monkeypatch,
 
 
 def test_a_sheet_shows_the_same_places_of_a_print_and_of_a_smaller_picture_enlarged(tmp_path):
-    y, x = np.mgrid[:800, :1200].astype(np.float32) / np.float32([[[800]], [[1200]]])
+    y, x = np.mgrid[:800, :1200].astype(np.float32) / np.array([800, 1200], np.float32)[:, None, None]
     large = np.stack([x, y, 0.5 + 0 * x], -1)  # a colour says where it is
     images.save(tmp_path / "1200.jpg", large, quality=95)
     places = [print_device.crop(large, at) for at in print_device.PLACES]

@@ -54,9 +54,9 @@ INSIDE = {
     "pages": ["folder", "sheet", "plots", "data", "page", "results"],
     "cli": [
         "axes", "styles", "strokes", "values", "interrupt", "streams", "scripts", "minutes", "progress",
-        "lanes_progress", "preset", "tools", "dialects", "written", "joining", "single", "shared", "planned", "running",
-        "helps", "style", "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch", "translate", "units",
-        "weights", "main",
+        "lanes_progress", "preset", "tools", "dialects", "written", "elsewhere", "joining", "single", "shared",
+        "planned", "running", "helps", "style", "stylize", "texture", "invert", "rerun", "demo", "sweep", "batch",
+        "translate", "units", "weights", "main",
     ],
 }  # fmt: skip
 """Each package's own order; of `weights` by its file."""

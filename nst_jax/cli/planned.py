@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nst_jax import images
 from nst_jax.cli import interrupt, streams
-from nst_jax.cli.shared import Shared, check_device
+from nst_jax.cli.elsewhere import Device, check_device
+from nst_jax.cli.shared import Shared
 from nst_jax.files import is_hdf5
 from nst_jax.printing import give, say
 from nst_jax.recipe import Recipe, check, frame_of
@@ -20,7 +20,7 @@ class Planned(Shared):
 
     dry_run: bool = False
     """Say how the picture would be computed, with which scales and memory, and make nothing."""
-    device: Literal["", "h100", "v5e", "v5p"] = ""
+    device: Device = ""
     """With --dry-run: plan for such a GPU or TPU, which need not be here."""
 
     def make(

@@ -12,10 +12,10 @@ import tyro
 
 from nst_jax import backend, images
 from nst_jax.cli import interrupt
+from nst_jax.cli.elsewhere import Device, check_device
 from nst_jax.cli.joining import Several, join
 from nst_jax.cli.lanes_progress import LanesProgress
 from nst_jax.cli.scripts import Scripted
-from nst_jax.cli.shared import check_device
 from nst_jax.cli.streams import answer
 from nst_jax.cli.written import Written, check_lanes
 from nst_jax.errors import UserError
@@ -41,7 +41,7 @@ class Running(Several, Written, Scripted):
     """Kind of the pictures' files."""
     memory: str = ""
     """Memory of each device to plan with, such as 4GB; by default what it has left."""
-    device: Literal["", "h100", "v5e", "v5p"] = ""
+    device: Device = ""
     """With --dry-run: plan for such a GPU or TPU, which need not be here."""
     lanes: int | None = None
     """Pictures computed together; by default as many as the memory holds."""

@@ -11,16 +11,6 @@ from nst_jax.recipe import Recipe
 from nst_jax.runs.together import ALONE, Together
 
 
-def check_device(device: str, dry_run: bool) -> None:
-    """Refuse a device that is not here for anything but a plan.
-
-    Raises:
-        UserError: with how to plan for it.
-    """
-    if device and not dry_run:
-        raise UserError(f"--device {device} plans for a device that is not here: add --dry-run")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Shared(Several, Single):
     """How a single picture is carried out, and by whom."""

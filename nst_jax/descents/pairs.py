@@ -67,11 +67,13 @@ class Form(NamedTuple):
     def products(self, pairs: Any, x: Any) -> jax.Array:
         """Multiply the vector at every place with x: (places,)."""
 
+        def times(pairs: jax.Array, x: jax.Array) -> jax.Array:
+            return jnp.tensordot(pairs, x, x.ndim, precision="highest")
+
         def one(pairs: jax.Array, x: jax.Array) -> jax.Array:
             if self.bits or self.hosted:
-                product = lambda k: jnp.tensordot(self._taken(pairs, k), x, x.ndim, precision="highest")  # noqa: E731
-                return jax.lax.map(product, jnp.arange(len(pairs)))
-            return jnp.tensordot(pairs.astype(x.dtype), x, x.ndim, precision="highest")
+                return jax.lax.map(lambda k: times(self._taken(pairs, k), x), jnp.arange(len(pairs)))
+            return times(pairs.astype(x.dtype), x)
 
         return sum(jax.tree.leaves(jax.tree.map(one, pairs, self.stored(x))))  # type: ignore[return-value]
 
@@ -80,8 +82,8 @@ class Form(NamedTuple):
 
         def one(pairs: jax.Array) -> jax.Array:
             if self.bits or self.hosted:
-                add = lambda k, total: total + factors[k] * self._taken(pairs, k)  # noqa: E731
-                return jax.lax.fori_loop(0, len(pairs), add, jnp.zeros(pairs.shape[1:], factors.dtype))
+                zero = jnp.zeros(pairs.shape[1:], factors.dtype)
+                return jax.lax.fori_loop(0, len(pairs), lambda k, x: x + factors[k] * self._taken(pairs, k), zero)
             return jnp.tensordot(factors, pairs.astype(factors.dtype), 1, precision="highest")
 
         return self.restored(jax.tree.map(one, pairs), like)

@@ -191,6 +191,7 @@ def fitted(picture: Picture, free: int, host: int = 0) -> tuple[Recipe, str]:
     recipe, (h, w) = picture.recipe, picture.size
     asked = f"{h * w / 1e6:.1f} megapixels ({w}x{h})"
     ways = picture.ways(host)
+    pictures = [picture, *(each for each, _ in ways)]
     if side := recipe.tile:
         need = picture.tiled(side)
         for each, how in ways:
@@ -198,11 +199,11 @@ def fitted(picture: Picture, free: int, host: int = 0) -> tuple[Recipe, str]:
                 told = f"{asked} in tiles of {side} would need {_gb(need)} of {_gb(free)}: {how}, about {_gb(less)}"
                 return each.recipe, told
         if need > free:
-            raise _refused(picture, [each for each, _ in ways], side, free)
+            raise _refused(pictures, side, free)
         return recipe, f"{asked} in tiles of {side}: about {_gb(need)} of {_gb(free)}"
     divisible = picture.divisible()
     if divisible and free < picture.tiled(SIDES[-1], pixels=0):
-        raise _refused(picture, [], SIDES[-1], free)
+        raise _refused([picture], SIDES[-1], free)
     whole, again = picture.whole(), picture.with_remat()
     if whole <= free:
         return recipe, f"{asked} whole: about {_gb(whole)} of {_gb(free)}"
@@ -210,19 +211,19 @@ def fitted(picture: Picture, free: int, host: int = 0) -> tuple[Recipe, str]:
         told = f"{asked} whole would need {_gb(whole)} of {_gb(free)}: with remat, about {_gb(need)}"
         return again.recipe, told
     if not divisible:
-        raise _refused(again, [], 0, free)
+        raise _refused([again], 0, free)
     for each, how in ((picture, ""), *ways):
         for side in SIDES:
             if (need := each.tiled(side)) <= free:
                 how = f" with {how}" if how else ""
                 told = f"whole would need {_gb(whole)} of {_gb(free)}: in tiles of {side}{how}, about {_gb(need)}"
                 return replace(each.recipe, tile=side), f"{asked} {told}"
-    raise _refused(picture, [each for each, _ in ways], SIDES[-1], free)
+    raise _refused(pictures, SIDES[-1], free)
 
 
-def _refused(picture: Picture, others: list[Picture], side: int, free: int) -> UserError:
-    """Say what the picture, or the least of the others, needs in tiles of `side`, or whole; and what would fit."""
-    last = min((picture, *others), key=lambda each: each.own(10**6))
+def _refused(pictures: list[Picture], side: int, free: int) -> UserError:
+    """Say what the least of the pictures needs in tiles of `side`, or whole; and what would fit."""
+    last = min(pictures, key=lambda each: each.own(10**6))
     h, w = last.size
     need = last.tiled(side) if side else last.whole()
     least = last.tiled(side, pixels=0) if side else WHOLE + last.scales()
