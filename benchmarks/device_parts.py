@@ -271,7 +271,7 @@ def steps(args: argparse.Namespace) -> Iterator[Found]:
     from benchmarks import contenders, program
 
     plain = patch("nst_jax.ops.joined.runs_here", lambda: False)
-    unrecorded = patch("nst_jax.compiler.options", dict)
+    unrecorded = patch("nst_jax.compiler.options", lambda **_: {})
     forms = {"as it is": (), "gradients of Grams by XLA": (plain,), "no command buffers of convolutions": (unrecorded,)}
     header = (
         "descent",

@@ -33,7 +33,7 @@ class Turn:
         self.problem = replace(posed, origin=None)
         self.encoder = replace(prepare(encoder, "float32", (size, size)), network=posed.network)
         self.state = jax.jit(optimize.begin)(self.problem)
-        advance = late_jit(lambda e, p, s: optimize.advance(e, p, s, length=STEPS), donate_argnums=2)()
+        advance = late_jit(donate_argnums=2)(lambda e, p, s: optimize.advance(e, p, s, length=STEPS)).jitted()
         self.renew = jax.jit(optimize.renew)
         self.compiled = advance.lower(self.encoder, self.problem, self.state).compile()
         self.period = renewal.period(self.problem)

@@ -44,7 +44,7 @@ def build(encoder: Encoder, sweep: Sweep, steps: int, mesh: Mesh) -> tuple[Calla
     how = {"swept": swept, "mesh": mesh}
     lanes = program.place_lanes(mesh, np.arange(len(sweep), dtype=np.int32))
     state = program.begin_lanes(problem, lanes, **how)
-    compiled = program.advancing_lanes().lower(encoder, problem, state, length=steps, **how).compile()
+    compiled = program.advancing_lanes.jitted().lower(encoder, problem, state, length=steps, **how).compile()
 
     def run() -> None:
         nonlocal state

@@ -1,15 +1,17 @@
-"""What XLA's compiler is asked for when a solver is compiled, and what the C library before one runs."""
+"""What XLA's compiler is asked for when a network's program is compiled, and what the C library before one runs."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, update_wrapper
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 CPU = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """No products through YNNPACK: it runs the many small ones of a Winograd convolution on one core. A step of an image
-of 256 pixels a side takes a tenth to a fifth less time without (JAX 0.10.2, two cores)."""
+of 256 pixels a side takes a tenth to a fifth less time without (JAX 0.10.2, two cores). A plain convolution through it
+takes its scratch memory from the system anew each time: a picture's targets then take three times as long."""
 
 OF_XLA = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL"
 GPU = {"xla_gpu_enable_command_buffer": f"{OF_XLA},CONVOLUTION"}
@@ -26,14 +28,15 @@ def wanted(platform: str) -> dict[str, str]:
 
 
 @cache
-def options() -> dict[str, str]:
+def options(*, once: bool = False) -> dict[str, str]:
     """Give the compiler options for the default backend: none where its compiler does not know them.
 
-    Every program of a solver passes here once, so this is also where a CPU's freed memory begins to be kept.
+    A program that runs `once` is not recorded on a GPU. Every program of a solver passes here once, so this is also
+    where a CPU's freed memory begins to be kept.
     """
     if jax.default_backend() == "cpu":
         _keep_freed_memory()
-    asked = wanted(jax.default_backend())
+    asked = {} if once and jax.default_backend() == "gpu" else wanted(jax.default_backend())
     try:
         if asked:
             jax.jit(lambda: 0, compiler_options=asked).lower().compile()
@@ -52,9 +55,23 @@ def _keep_freed_memory() -> None:
     np.empty(KEPT_BLOCK, np.uint8)
 
 
-def late_jit(function: Callable[..., Any], **how: Any) -> Callable[[], Any]:
-    """Give a function that gives `jax.jit(function, **how)` with `options()`.
+class Late:
+    """A function that is compiled with `options()` when it is first called; inside another program it is part of that.
 
     Late, because a module that is imported must not start a backend: `jax.distributed` comes first.
     """
-    return cache(lambda: jax.jit(function, compiler_options=options(), **how))
+
+    def __init__(self, function: Callable[..., Any], once: bool, how: dict[str, Any]) -> None:
+        update_wrapper(self, function)
+        self._nested = jax.jit(function, **how)
+        self.jitted: Any = cache(lambda: jax.jit(function, compiler_options=options(once=once), **how))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        inside = any(isinstance(x, Tracer) for x in jax.tree.leaves((args, kwargs)))
+        return (self._nested if inside else self.jitted())(*args, **kwargs)
+
+
+def late_jit(*, once: bool = False, **how: Any) -> Callable[[Callable[..., Any]], Late]:
+    """Give a decorator: `jax.jit(function, **how)` with `options()`, of a program that runs `once` or many times."""
+    return lambda function: Late(function, once, how)

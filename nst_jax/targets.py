@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nst_jax.compiler import late_jit
 from nst_jax.errors import UserError
 from nst_jax.gradients import Window, windows
 from nst_jax.guides import Guide
@@ -55,7 +56,7 @@ def _listed(network: Network, asked: Asked) -> list[_Here]:
     return [_Here(name, layer, loss.at(layer), layers) for name, loss, layers in by_depth for layer in layers]
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@late_jit(once=True, static_argnums=(2, 3))
 def whole(
     encoder: Encoder,
     pictures: tuple[Image, ...],
@@ -77,7 +78,7 @@ def whole(
     return _made(asked, {(at.name, at.layer): _from_features(at, found, guided.get(at.layer)) for at in listed})
 
 
-@partial(jax.jit, static_argnums=2, static_argnames="side")
+@late_jit(once=True, static_argnums=2, static_argnames="side")
 def by_windows(encoder: Encoder, pictures: tuple[Image, ...], asked: Asked, *, side: int) -> Made:
     """Compute the same in tiles of `side` pixels, in a memory that does not grow with the pictures.
 

@@ -148,10 +148,10 @@ def optimized(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compile the solver as for a user: for a test in which the last digits count."""
     monkeypatch.setattr(compiler, "CPU", {**compiler.CPU, **compiling.PLAINLY})
     compiler.options.cache_clear()
-    lanes.advancing_lanes.cache_clear()
+    lanes.advancing_lanes.jitted.cache_clear()
     yield
     compiler.options.cache_clear()
-    lanes.advancing_lanes.cache_clear()
+    lanes.advancing_lanes.jitted.cache_clear()
 
 
 @pytest.fixture

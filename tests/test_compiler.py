@@ -8,16 +8,33 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from nst_jax import compiler
+import nst_jax
+from nst_jax import compiler, targets
 
 GLIBC = hasattr(ctypes.CDLL(None), "mallinfo2") if sys.platform == "linux" else False
 
 
 def test_products_stay_out_of_ynnpack_where_the_compiler_knows_it():
     assert compiler.options() in (compiler.CPU, {})
-    product = compiler.late_jit(lambda v, u: jnp.einsum("ptc,pcd->ptd", v, u))()
+    product = compiler.late_jit()(lambda v, u: jnp.einsum("ptc,pcd->ptd", v, u)).jitted()
     text = product.lower(jnp.ones((36, 64, 32)), jnp.ones((36, 32, 32))).compile().as_text()
     assert "ynn_fusion" not in text or not compiler.options()
+
+
+def test_targets_stay_out_of_ynnpack():
+    encoder = nst_jax.load_encoder()
+    asked = (("content", nst_jax.losses.Content(), ("relu1_2",)),)
+    text = targets.whole.jitted().lower(encoder, (jnp.zeros((32, 32, 3)),), asked).compile().as_text()
+    assert "ynn_fusion" not in text or not compiler.options()
+
+
+def test_a_late_function_is_part_of_the_program_around_it():
+    # jax takes options for a whole program only
+    double = compiler.late_jit(static_argnames="by")(lambda x, *, by: by * x)
+    assert float(double(3.0, by=2)) == 6.0
+    assert float(jax.jit(lambda x: double(x, by=2) + 1)(3.0)) == 7.0
+    assert jax.vmap(lambda x: double(x, by=2))(jnp.arange(3.0)).tolist() == [0.0, 2.0, 4.0]
+    assert float(jax.grad(lambda x: double(x, by=2))(3.0)) == 2.0
 
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(monkeypatch):
@@ -32,6 +49,7 @@ def test_other_backends_are_asked_for_their_own(monkeypatch, platform, asked):
     compiler.options.cache_clear()
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
     assert compiler.options() == asked
+    assert compiler.options(once=True) == {}
     compiler.options.cache_clear()
 
 
@@ -45,7 +63,8 @@ def test_what_a_gpu_is_asked_for_is_left_out_where_it_is_unknown(monkeypatch):
 
 MAPPED_BLOCKS = """
 import ctypes, numpy as np
-from nst_jax import compiler
+import nst_jax
+from nst_jax import compiler, targets
 
 libc = ctypes.CDLL(None)
 class Info(ctypes.Structure):

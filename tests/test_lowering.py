@@ -81,8 +81,8 @@ def step(descent: Descent) -> Callable[[Case], Program]:
 
     def make(case: Case) -> Program:
         case = case.by(descent)
-        program = compiler.late_jit(optimize.advance, static_argnames="length", donate_argnames="state")
-        return partial(program(), length=STEPS), (case.encoder, case.problem, case.state())
+        program = compiler.late_jit(static_argnames="length", donate_argnames="state")(optimize.advance).jitted()
+        return partial(program, length=STEPS), (case.encoder, case.problem, case.state())
 
     return make
 
@@ -145,8 +145,8 @@ def batch(descent: Descent, devices: int) -> Callable[[Case], Program]:
     def make(case: Case) -> Program:
         case = case.by(descent)
         how = {**split(case, devices), "length": STEPS}
-        program = compiler.late_jit(lanes.advance_lanes, static_argnames=tuple(how), donate_argnames="state")
-        return partial(program(), **how), (case.encoder, in_lanes(case.problem), many(case.state()))
+        program = compiler.late_jit(static_argnames=tuple(how), donate_argnames="state")(lanes.advance_lanes).jitted()
+        return partial(program, **how), (case.encoder, in_lanes(case.problem), many(case.state()))
 
     return make
 

@@ -10,7 +10,10 @@ import pytest
 from conftest import TINY_CHANNELS
 
 import nst_jax
+from nst_jax import optimize
 from nst_jax import targets as making
+from nst_jax.batch.program import Chunk, compile_chunk
+from nst_jax.batch.sweep import as_sweep, swept_leaves
 from nst_jax.errors import UserError
 from nst_jax.gradients import Tiles, Whole
 from nst_jax.gradients.windows import spans
@@ -218,11 +221,45 @@ def test_posing_by_tiles_holds_no_layer_that_is_no_target():
     # what grows with the picture is the content's own layer: no activation is as large as the picture's first
     encoder = narrow("vgg16")
     asked = (("content", nst_jax.losses.Content(), ("relu3_1",)), ("style", nst_jax.losses.GramMatrix(), ("relu1_1",)))
-    programs = [
-        making.by_windows.lower(encoder, (jnp.zeros((side, 192, 3)),), asked, side=64).compile() for side in (384, 1536)
-    ]
+    pose = making.by_windows.jitted()
+    programs = [pose.lower(encoder, (jnp.zeros((side, 192, 3)),), asked, side=64).compile() for side in (384, 1536)]
     small, large = (program.memory_analysis() for program in programs)
     assert small
     assert large
     grown = large.temp_size_in_bytes - small.temp_size_in_bytes
     assert grown <= 1.5 * (large.output_size_in_bytes - small.output_size_in_bytes)
+
+
+def step_of(encoder: Encoder, problem) -> Any:
+    chunk = Chunk((0,), 1, swept_leaves([problem]))
+    return compile_chunk(encoder, as_sweep(problem), chunk).memory_analysis()
+
+
+@pytest.mark.parametrize("tile", [0, 32])
+def test_what_the_optimizer_holds_is_not_copied_before_the_gradient(monkeypatch, tile):
+    # as in a large picture, of which a call takes one step
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 1)
+    encoder = narrow("vgg11")
+    pixels, temporaries = 256 * 192, []
+    for steps in (4, 20):
+        problem = posed(encoder, (256, 192), replace(RECIPE, optimizer="lbfgs", steps=steps, tile=tile))
+        temporaries.append(step_of(encoder, problem).temp_size_in_bytes)
+    assert temporaries[1] - temporaries[0] < 24 * pixels  # one pair, of 16 more
+    assert temporaries[0] < (130 if tile else 400) * pixels
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_picture_whose_steps_are_taken_one_by_one_is_the_same(monkeypatch, optimizer):
+    encoder = narrow("vgg11")
+    problem = posed(encoder, (48, 40), replace(RECIPE, optimizer=optimizer, steps=4, tile=16))
+    together = nst_jax.solve(encoder, problem)
+    monkeypatch.setattr(optimize, "length_of_call", lambda *_: 1)
+    apart = nst_jax.solve(encoder, problem)
+    np.testing.assert_allclose(apart.history["total"], together.history["total"], rtol=1e-4)
+    assert apart.evaluations == together.evaluations
+
+
+def test_a_relative_content_is_taken_row_by_row_as_it_is_whole():
+    encoder = narrow("vgg13")
+    recipe = replace(RECIPE, units="relative", content_layers=("relu1_2", "relu3_1"), beta=2.0)
+    assert_equal(encoder, posed(encoder, (97, 70), recipe), 32)

@@ -138,7 +138,7 @@ def enlarge_lanes(
     return _over_lanes(one, mesh, problem, swept)(None, problem, state)
 
 
-@partial(jax.jit, static_argnames=("swept", "mesh"), donate_argnames="state")
+@late_jit(static_argnames=("swept", "mesh"), donate_argnames="state")
 def renew_lanes(encoder: Encoder, problem: Problem, state: State, *, swept: tuple[bool, ...], mesh: Mesh) -> State:
     """Renew what losses make of the picture in every lane; nothing else changes but what is known of the old one."""
     return _over_lanes(optimize.renew, mesh, problem, swept)(encoder, problem, state)
@@ -149,16 +149,18 @@ def advance_lanes(
 ) -> tuple[State, Terms]:
     """Take `length` steps in every lane, none past its own steps; return the terms, (lanes, length) each."""
 
+    apart = length == 1 and state.step.shape[0] == mesh.shape[AXIS]
+
     def one(encoder, problem, state):
-        return optimize.advance(encoder, problem, state, length=length)
+        return optimize.advance(encoder, problem, state, length=length, apart=apart)
 
     return _over_lanes(one, mesh, problem, swept)(encoder, problem, state)
 
 
 HOW: dict[str, Any] = {"static_argnames": ("swept", "mesh", "length"), "donate_argnames": "state"}
 
-advancing_lanes = late_jit(advance_lanes, **HOW)
-"""Give `advance_lanes` compiled."""
+advancing_lanes = late_jit(**HOW)(advance_lanes)
+"""`advance_lanes`, compiled."""
 
 
 def jitted_for(platform: str, more: Mapping[str, Any]) -> Any:

@@ -150,7 +150,7 @@ def compile_chunk(encoder: Encoder, sweep: Sweep, chunk: Chunk, snapshots: int =
     setup = _setup(encoder, sweep, chunk, _scales(sweep, chunk) - 1, snapshots)
     state = compiled.shapes(setup.problem, setup.lanes, **setup.program)
     how = {**setup.program, "length": setup.length}
-    return compiled.advancing_lanes().lower(setup.encoder, setup.problem, state, **how).compile()
+    return compiled.advancing_lanes.jitted().lower(setup.encoder, setup.problem, state, **how).compile()
 
 
 def advance_chunk(
@@ -209,7 +209,7 @@ def _advance(
         yield state, history, done
     while not done:
         state = _renewed(setup, state, len(next(iter(history.values()))[0]) if history else 0)
-        state, terms = compiled.advancing_lanes()(
+        state, terms = compiled.advancing_lanes(
             setup.encoder, setup.problem, state, length=setup.length, **setup.program
         )
         terms = jax.device_get(terms)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from nst_jax.losses.around import Around
@@ -30,12 +31,21 @@ class Relative(Around):
 
     def distance(self, found: Any, target: Any, at: Place) -> Scalar:
         """Measure the distance in units of that of a blank picture."""
-        return self.loss.distance(found, target, at) / self._unit(target, at)
+        return self.loss.distance(found, target, at) / _positive(self.loss.unit(target, at))
 
     def whole(self, parts: Any, target: Any, at: Place) -> Scalar:
-        """Give the distance in units of that of a blank picture."""
-        return self.loss.whole(parts, target, at) / self._unit(target, at)
+        """Give the distance in units of that of a blank picture, which is added up row by row.
 
-    def _unit(self, target: Any, at: Place) -> Scalar:
-        unit = self.loss.unit(target, at)
-        return jnp.where(unit > 0, unit, 1)
+        At once it would take an array as large as the target, at every step.
+        """
+
+        def blank(row: Any) -> Any:
+            return self.loss.part(jnp.zeros_like(jax.tree.leaves(row)[0]), row, at)
+
+        each = jax.lax.map(blank, jax.tree.map(lambda x: x[:, None], target))
+        unit = self.loss.whole(jax.tree.map(lambda x: x.sum(0), each), target, at)
+        return self.loss.whole(parts, target, at) / _positive(unit)
+
+
+def _positive(unit: Scalar) -> Scalar:
+    return jnp.where(unit > 0, unit, 1)

@@ -5,7 +5,6 @@ of a VGG19 at 512 pixels; the basis here is that of three photographs, where the
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from nst_jax import images, packaged
 from nst_jax.arithmetic import in_float32
+from nst_jax.compiler import late_jit
 from nst_jax.metrics.distance import flat
 from nst_jax.metrics.layers import features_of, levels
 from nst_jax.networks import Encoder, Network
@@ -70,7 +70,7 @@ def moments(found: Features) -> tuple[jax.Array, jax.Array]:
     return mean, jnp.matmul(centred.T, centred, precision="highest") / x.shape[0]
 
 
-@partial(jax.jit, static_argnums=2)
+@late_jit(once=True, static_argnums=2)
 @in_float32()
 def _moments(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, tuple[jax.Array, jax.Array]]:
     return {name: moments(found) for name, found in features_of(encoder, image, layers, None).items()}

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import images, ops
 from nst_jax.arithmetic import in_float32
+from nst_jax.compiler import late_jit
 from nst_jax.metrics.distance import (
     Slices,
     Spread,
@@ -44,7 +44,7 @@ def style_side(encoder: Encoder, style: ImageLike, *, bucket: int = 1) -> dict[s
     return _style_side(encoder, style, sides)
 
 
-@jax.jit
+@late_jit(once=True)
 @in_float32()
 def _style_side(encoder: Encoder, style: Image, sides: Sides | None) -> dict[str, StyleSide]:
     found = features_of(encoder, style, held_out_layers(encoder.network)[1], sides)
@@ -102,7 +102,7 @@ def held_out(
     return _held_out(encoder, image, content, dict(side), sides)
 
 
-@jax.jit
+@late_jit(once=True)
 @in_float32()
 def _held_out(
     encoder: Encoder, image: Image, content: Image, style: dict[str, StyleSide], sides: Sides | None

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.arithmetic import in_float32
+from nst_jax.compiler import late_jit
 from nst_jax.errors import UserError
 from nst_jax.meanings import MEANINGS
 from nst_jax.metrics import divergence, resemblance
@@ -126,7 +127,7 @@ def _layers(network: Network) -> tuple[str, ...]:
     return tuple(dict.fromkeys((content, *style, *levels(network))))
 
 
-@partial(jax.jit, static_argnums=2)
+@late_jit(once=True, static_argnums=2)
 @in_float32()
 def _features(encoder: Encoder, image: Image, layers: tuple[str, ...]) -> dict[str, Features]:
     # A program of its own, so that pictures of one size share it, the content's and the style's among them.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nst_jax import images
+from nst_jax.compiler import late_jit
 from nst_jax.errors import UserError
 from nst_jax.files import check_output, shown
 from nst_jax.networks import VGG, Encoder, features
@@ -59,7 +60,7 @@ def mean_activations(
     convs = network.convs
     relus = [conv.replace("conv", "relu") for conv in convs]
 
-    @jax.jit
+    @late_jit(once=True)
     def one(encoder: Encoder, picture: Image) -> list[jax.Array]:
         found = features(encoder, picture, relus)
         return [feature.mean((0, 1)) for feature in found.values()]
