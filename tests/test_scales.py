@@ -11,6 +11,9 @@ import pytest
 
 import nst_jax
 from nst_jax import Watch, optimize, scales
+from nst_jax.batch.planning import cut
+from nst_jax.batch.program import advance_chunk
+from nst_jax.batch.sweep import of_scales
 from nst_jax.descents import RUNNING
 from nst_jax.errors import UserError
 from nst_jax.networks import VGGS
@@ -166,3 +169,14 @@ def test_a_starting_picture_of_any_size_serves_the_coarsest_scale(tiny):
     start = np.full((8, 8, 3), 0.25, np.float32)
     found = nst_jax.stylize(tiny.encoder, picture(1), picture(2), recipe, init=start)
     np.testing.assert_allclose(jnp.asarray(found.image), 0.25, atol=1e-6)
+
+
+def test_what_a_scale_held_is_free_when_the_next_one_begins(tiny):
+    pair = Pair(picture(1), picture(2), None, {}, None)
+    problems = scales.pose_scales(tiny.encoder, pair, replace(SHALLOW, scales=2), {})
+    sweep = of_scales([problems], (), ((),))
+    (chunk,) = cut([0], 1, (False,) * len(jax.tree.leaves(problems[0])))
+    found = list(advance_chunk(tiny.encoder, sweep, chunk))
+    coarse = [at for at in found if at.scale == 0][-1]
+    assert all(x.is_deleted() for x in jax.tree.leaves(coarse.state))
+    assert not any(x.is_deleted() for x in jax.tree.leaves(found[-1].state))

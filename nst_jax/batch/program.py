@@ -167,19 +167,29 @@ def advance_chunk(
         UserError: what was saved is no state of these lanes.
     """
     scales = _scales(sweep, chunk)
-    first = saved.scale if saved else 0
+    first, history = (saved.scale, dict(saved.history)) if saved else (0, {})
     at, before = None, None
     for scale in range(first, scales):
         setup = _setup(encoder, sweep, chunk, scale, snapshots)
-        history = dict(saved.history) if saved and scale == first else {}
-        state = _state(setup, before, saved if scale == first else None)
+        state = _state(setup, before, saved)
+        if before:
+            _free(before[0], state)
+        saved, at, before = None, None, None
         last, most = scale == scales - 1, int(setup.steps.max())
         for here, record, done in _advance(setup, state, history, show=last and snapshots > 0):
             at = Partial(here, record, done and last, scale, scales, most)
             yield at
         assert at is not None
         *_, h, w, _ = setup.problem.init.shape
-        before = at.state, (h, w)
+        before, history = (at.state, (h, w)), {}
+
+
+def _free(state: State, kept: State) -> None:
+    """Free what a coarse scale held, whoever looks at it still: the finest, which comes next, needs the memory."""
+    held = {id(x) for x in jax.tree.leaves(kept)}
+    for x in jax.tree.leaves(state):
+        if id(x) not in held:
+            x.delete()
 
 
 def _state(setup: _Setup, before: tuple[State, tuple[int, int]] | None, saved: Saved | None) -> State:

@@ -203,12 +203,13 @@ class Run:
         """Solve one chunk from where it stands, and hand its solutions to the writer."""
         saved = self.store.load_checkpoint(chunk) if self.store else None
         saved = saved if saved and self.whole(chunk, saved) else None
-        before = saved.seconds if saved else 0.0
-        began = time.perf_counter() - before
+        began = time.perf_counter() - (saved.seconds if saved else 0.0)
         keep = self._keeper(chunk, began)
         watch, last = self.watch, None
         encoder = self.encoders.of(self.sweep.problems[chunk.lanes[0]])
-        for last in advance_chunk(encoder, self.sweep, chunk, saved=saved, snapshots=watch.snapshots):
+        pieces = advance_chunk(encoder, self.sweep, chunk, saved=saved, snapshots=watch.snapshots)
+        del saved  # as large as the state
+        for last in pieces:
             if watch.snapshots and last.scale == last.scales - 1:
                 self._write(watch.snapshot(chunk, last))
             self._collect([f for f in self._pending if f.done()])
