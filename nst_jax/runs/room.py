@@ -27,9 +27,9 @@ SMALL = 10**6
 """Pixels up to which a picture is taken whole unless somebody says how much memory there is."""
 PICTURES, COPIES = 13, 2
 """Arrays of a picture's size that a run has at once, and of its content's targets."""
-WORK = {"cpu": 12, "gpu": 0, "tpu": 0}
+WORK = {"cpu": 5, "gpu": 0, "tpu": 0}
 """Pictures more that a step of L-BFGS has at once (by the peak of 16 megapixels on a CPU, JAX 0.10.2)."""
-PAIRS = {"cpu": 3, "gpu": 1, "tpu": 1}
+PAIRS = {"cpu": 2, "gpu": 1, "tpu": 1}
 """Copies of the pairs of L-BFGS, that for the checkpoint among them; a device has them once (by the peaks of four
 scales, 0.4 to 24 megapixels, on an H200)."""
 PAIR = 24
