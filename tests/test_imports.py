@@ -13,10 +13,10 @@ import nst_jax
 PACKAGE = Path(nst_jax.__file__).parent
 ORDER = [
     "errors", "temporary", "files", "printing", "plain", "packaged", "types", "arithmetic", "backend", "compiler",
-    "value", "blend", "recipe", "axis", "presets", "settings", "images", "masks", "colour", "ops", "networks", "weights",
-    "losses", "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "guides", "objective",
-    "renewal", "numbers", "targets", "saved", "posing", "units", "optimize", "scales", "saving", "record",
-    "made", "absent", "frame", "batch", "cache", "runs", "pages", "cli",
+    "value", "blend", "recipe", "axis", "presets", "settings", "images", "masks", "colour", "ops", "networks",
+    "weights", "losses", "pixels", "meanings", "metrics", "canvases", "descents", "gradients", "problem", "guides",
+    "objective", "renewal", "numbers", "targets", "saved", "posing", "units", "optimize", "scales", "saving",
+    "record", "made", "absent", "frame", "batch", "cache", "runs", "pages", "cli",
 ]  # fmt: skip
 INSIDE = {
     "images": [
