@@ -1,5 +1,6 @@
 """The doors of a program: solve a sweep, a problem, or two pictures by a recipe."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from nst_jax.axis import Axis
 from nst_jax.batch.encoders import gathered
 from nst_jax.batch.pairing import Pictures, pose_lanes
 from nst_jax.batch.planning import cut
-from nst_jax.batch.program import advance_chunk, solutions
+from nst_jax.batch.program import Chunk, Partial, advance_chunk, solutions
 from nst_jax.batch.run import Run, Watch, nothing
 from nst_jax.batch.store import Finished, Store, digest
 from nst_jax.batch.sweep import Sweep, as_sweep, of_scales
@@ -147,15 +148,20 @@ def _changed(sweep: Sweep, changes: Changes) -> Sweep:
 
 def iterate(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Iterator[Solution]:
     """Yield the solution so far after each piece of steps; the last one is what `solve` returns."""
+    sweep, chunk = _alone(encoder, problem, changes)
+    for at in advance_chunk(encoder, sweep, chunk):
+        yield _found(encoder, sweep, chunk, at)
+
+
+def _alone(encoder: Encoder, problem: Problem, changes: Changes) -> tuple[Sweep, Chunk]:
     sweep = _changed(as_sweep(problem), changes)
     gathered(encoder).check(sweep)
-    (chunk,) = cut([0], 1, _alone(sweep))
-    for at in advance_chunk(encoder, sweep, chunk):
-        yield replace(solutions(at, sweep, chunk)[0], record=made.described(encoder, sweep.problems[0]))
+    (chunk,) = cut([0], 1, (False,) * len(jax.tree.leaves(sweep.problems[0])))
+    return sweep, chunk
 
 
-def _alone(sweep: Sweep) -> tuple[bool, ...]:
-    return (False,) * len(jax.tree.leaves(sweep.problems[0]))
+def _found(encoder: Encoder, sweep: Sweep, chunk: Chunk, at: Partial) -> Solution:
+    return replace(solutions(at, sweep, chunk)[0], record=made.described(encoder, sweep.problems[0]))
 
 
 def solve(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Solution:
@@ -172,11 +178,9 @@ def solve(encoder: Encoder, problem: Problem, **changes: Unpack[Changes]) -> Sol
     Raises:
         UserError: an encoder that did not pose the problem, or a value of the wrong kind.
     """
-    solution = None
-    for solution in iterate(encoder, problem, **changes):  # noqa: B007
-        pass
-    assert solution is not None
-    return solution
+    sweep, chunk = _alone(encoder, problem, changes)
+    last = deque(advance_chunk(encoder, sweep, chunk), maxlen=1).pop()
+    return _found(encoder, sweep, chunk, last)
 
 
 def stylize(
