@@ -39,10 +39,12 @@ class Relative(Around):
         At once it would take an array as large as the target, at every step.
         """
 
-        def blank(row: Any) -> Any:
+        def blank(i: jax.Array) -> Any:
+            row = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, i, 1), target)
             return self.loss.part(jnp.zeros_like(jax.tree.leaves(row)[0]), row, at)
 
-        each = jax.lax.map(blank, jax.tree.map(lambda x: x[:, None], target))
+        # by its number, for XLA would copy a target to go through it
+        each = jax.lax.map(blank, jnp.arange(jax.tree.leaves(target)[0].shape[0]))
         unit = self.loss.whole(jax.tree.map(lambda x: x.sum(0), each), target, at)
         return self.loss.whole(parts, target, at) / _positive(unit)
 
