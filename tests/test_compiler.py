@@ -63,8 +63,7 @@ def test_what_a_gpu_is_asked_for_is_left_out_where_it_is_unknown(monkeypatch):
 
 MAPPED_BLOCKS = """
 import ctypes, numpy as np
-import nst_jax
-from nst_jax import compiler, targets
+from nst_jax import compiler
 
 libc = ctypes.CDLL(None)
 class Info(ctypes.Structure):
